@@ -1,0 +1,87 @@
+"""agentperf makes Python agents fast, cheap and dependable, and proves it.
+
+    import agentperf
+
+    @agentperf.timed                        # count and measure
+    @agentperf.cached(ttl="10m")            # answer the same question once
+    async def answer(question: str) -> str: ...
+
+    await answer("What is new?")
+    print(agentperf.handle(answer).stats())
+    print(agentperf.handle(answer).cache.stats())
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from agentperf._engine.current import register_default
+
+if TYPE_CHECKING:
+    from agentperf._engine.current import use as use
+    from agentperf._engine.scope import scope as scope
+    from agentperf._handle import handle as handle
+    from agentperf._host import Host as Host
+    from agentperf._host import configure as configure
+    from agentperf._host import stats as stats
+    from agentperf.errors import AgentPerfError as AgentPerfError
+    from agentperf.errors import BackendError as BackendError
+    from agentperf.errors import BudgetExceeded as BudgetExceeded
+    from agentperf.errors import BulkheadFull as BulkheadFull
+    from agentperf.errors import CacheMissError as CacheMissError
+    from agentperf.errors import CallRejected as CallRejected
+    from agentperf.errors import CallTimeout as CallTimeout
+    from agentperf.errors import CircuitOpen as CircuitOpen
+    from agentperf.errors import ConfigurationError as ConfigurationError
+    from agentperf.errors import ContextWindowExceeded as ContextWindowExceeded
+    from agentperf.errors import MissingExtraError as MissingExtraError
+    from agentperf.errors import PluginError as PluginError
+    from agentperf.errors import RateLimitExceeded as RateLimitExceeded
+    from agentperf.errors import RequestTooLarge as RequestTooLarge
+    from agentperf.errors import StoreUnavailable as StoreUnavailable
+    from agentperf.errors import UncacheableArgumentError as UncacheableArgumentError
+    from agentperf.errors import UncacheableValueError as UncacheableValueError
+    from agentperf.policies.cached import cached as cached
+    from agentperf.policies.compose import stack as stack
+    from agentperf.policies.timed import measure as measure
+    from agentperf.policies.timed import record as record
+    from agentperf.policies.timed import timed as timed
+    from agentperf.usage import Usage as Usage
+
+_ERRORS = (
+    "AgentPerfError BackendError BudgetExceeded BulkheadFull CacheMissError CallRejected CallTimeout "
+    "CircuitOpen ConfigurationError ContextWindowExceeded MissingExtraError PluginError "
+    "RateLimitExceeded RequestTooLarge StoreUnavailable UncacheableArgumentError UncacheableValueError"
+)
+_EXPORTS = {
+    "Host": "agentperf._host",
+    "Usage": "agentperf.usage",
+    "cached": "agentperf.policies.cached",
+    "configure": "agentperf._host",
+    "handle": "agentperf._handle",
+    "measure": "agentperf.policies.timed",
+    "record": "agentperf.policies.timed",
+    "scope": "agentperf._engine.scope",
+    "stack": "agentperf.policies.compose",
+    "stats": "agentperf._host",
+    "timed": "agentperf.policies.timed",
+    "use": "agentperf._engine.current",
+} | dict.fromkeys(_ERRORS.split(), "agentperf.errors")
+
+__all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if (module := _EXPORTS.get(name)) is None:
+        raise AttributeError(f"module 'agentperf' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(module), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS})
+
+
+register_default(lambda: import_module("agentperf._host").make_default_host())

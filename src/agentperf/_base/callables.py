@@ -1,0 +1,58 @@
+"""What kind of callable a thing is, and what to call it."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+
+class Shape(enum.Enum):
+    """The four shapes of a call."""
+
+    FUNCTION = "function"
+    COROUTINE = "async function"
+    GENERATOR = "generator"
+    ASYNC_GENERATOR = "async generator"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether a call of this shape is driven by an event loop."""
+        return self in (Shape.COROUTINE, Shape.ASYNC_GENERATOR)
+
+    @property
+    def streams(self) -> bool:
+        """Whether a call of this shape always gives a stream."""
+        return self in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
+
+
+_TESTS: tuple[tuple[Callable[[object], bool], Shape], ...] = (
+    (inspect.iscoroutinefunction, Shape.COROUTINE),
+    (inspect.isasyncgenfunction, Shape.ASYNC_GENERATOR),
+    (inspect.isgeneratorfunction, Shape.GENERATOR),
+)
+
+
+def shape_of(function: Callable[..., Any]) -> Shape:
+    """Tell the shape of a function, a partial or a callable object, by its code."""
+    candidates: list[object] = [function]
+    if not inspect.isroutine(function) and not isinstance(function, functools.partial):
+        candidates.append(type(function).__call__)
+    for candidate in candidates:
+        for is_it, shape in _TESTS:
+            if is_it(candidate):
+                return shape
+    return Shape.FUNCTION
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature, or one that takes anything where Python knows none."""
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return inspect.signature(_anything)
+
+
+def _anything(*args: object, **kwargs: object) -> None: ...

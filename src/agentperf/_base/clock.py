@@ -1,0 +1,26 @@
+"""Where time comes from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+class Clock:
+    """Real time.
+
+    Attributes:
+        now: Monotonic seconds; only differences mean anything.
+        wall: Seconds since the epoch, for showing to people and other machines only.
+    """
+
+    now: Callable[[], float] = staticmethod(time.monotonic)
+    wall: Callable[[], float] = staticmethod(time.time)
+
+    def alarm(self, seconds: float, wake: Callable[[], object]) -> Callable[[], None] | None:
+        """Arrange for `wake` to be called in `seconds`, where this clock must do so itself.
+
+        Real time passes without help: the answer is None, and the waiter uses its own timer.
+        A clock that is moved by hand keeps the alarm and returns what takes it back.
+        """
+        return None

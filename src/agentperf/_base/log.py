@@ -1,0 +1,37 @@
+"""One quiet log line: structured, silent until the application configures logging."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+
+@functools.cache
+def _logger() -> Any:
+    import logging
+
+    import structlog
+
+    # structlog's own defaults print to stdout; a library must go through the application's logging.
+    logger = logging.getLogger("agentperf")
+    logger.addHandler(logging.NullHandler())
+    return structlog.wrap_logger(
+        logger,
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def warn(event: str, **facts: object) -> None:
+    """Log a warning; `event` is a dotted name such as `call.slow`, `facts` are plain values."""
+    _logger().warning(event, **facts)
+
+
+def fault(event: str, error: BaseException, **facts: object) -> None:
+    """Log a fault of our own that was swallowed so that the user's call could go on."""
+    _logger().warning(event, exc_info=error, **facts)

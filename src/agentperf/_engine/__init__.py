@@ -1,0 +1,1 @@
+"""The engine: decorate > pipeline > drivers > streams, on waiting, bus and the current host."""

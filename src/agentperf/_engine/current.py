@@ -1,0 +1,52 @@
+"""Which host is current."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+
+from agentperf._engine.hosting import Bindings, Host, Steps
+
+default_bindings = Bindings()
+_current: ContextVar[Bindings] = ContextVar("agentperf.bindings", default=default_bindings)
+current_steps: ContextVar[Steps] = ContextVar("agentperf.steps", default=default_bindings.steps)
+"""The steps of the current bindings, at hand without a detour."""
+
+
+def register_default(make_host: Callable[[], object]) -> None:
+    """Tell the engine how to make a host for the default bindings, when one is first needed."""
+    default_bindings.make_host = make_host
+
+
+def current_bindings() -> Bindings:
+    """Return the bindings of this context."""
+    return _current.get()
+
+
+def current_host() -> Host:
+    """Return the host of this context: the innermost `use(host)`, else the process's default."""
+    return _current.get().host
+
+
+@contextlib.contextmanager
+def use(host: Host) -> Iterator[Host]:
+    """Make `host` current for a region.
+
+    Tasks started inside inherit it; new threads see the process's default unless they are given a
+    copy of the context. A fresh host is a fresh world: empty caches, no counts.
+
+    Example:
+        with agentperf.use(agentperf.Host()) as host:
+            answer("hello")
+            print(host.stats())
+    """
+    bindings = host.bindings
+    if _current.get().minds_scopes:
+        bindings.mind_scopes()
+    token, steps_token = _current.set(bindings), current_steps.set(bindings.steps)
+    try:
+        yield host
+    finally:
+        current_steps.reset(steps_token)
+        _current.reset(token)

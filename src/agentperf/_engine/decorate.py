@@ -1,0 +1,173 @@
+"""Puts policies around a callable: one wrapper per function, of the function's own colour."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from types import CoroutineType, FunctionType
+from typing import Any, TypeVar
+
+from agentperf._base.callables import Shape
+from agentperf._engine.current import current_bindings, current_host, current_steps
+from agentperf._engine.hosting import Step, Token
+from agentperf._engine.pipeline import Pipeline, pipeline_of
+from agentperf._engine.site import Bindable, Target
+from agentperf._engine.streams import TurnedAsync
+from agentperf.errors import ConfigurationError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def decorate(policies: tuple[Bindable, ...], function: F) -> F:
+    """Put `policies`, outermost first, around `function`.
+
+    A function that is decorated already gets a new wrapper with a longer pipeline; the one beneath stays
+    as it is. Class and static methods, partial methods, partials and callable objects keep their kind.
+
+    Raises:
+        ConfigurationError: It is a class, a property, or nothing that can be called; or a policy
+            can't serve it.
+    """
+    if isinstance(function, classmethod | staticmethod):
+        return type(function)(decorate(policies, function.__func__))  # type: ignore[return-value]
+    if isinstance(function, functools.partialmethod):
+        inside = decorate(policies, function.func)
+        return functools.partialmethod(inside, *function.args, **function.keywords)  # type: ignore[return-value]
+    _refuse_what_cannot_be_decorated(function)
+    beneath = pipeline_of(function)
+    if beneath is None:
+        pipeline = Pipeline(policies, Target(function, _covered(function)))
+    else:
+        pipeline = Pipeline(policies + beneath.policies, beneath.target)
+    for policy in policies:
+        policy.check(pipeline.target)
+    return wrap(pipeline)  # type: ignore[return-value]  # the wrapper has the function's signature
+
+
+def _refuse_what_cannot_be_decorated(thing: object) -> None:
+    if inspect.isclass(thing):
+        raise ConfigurationError(
+            f"{thing.__qualname__} is a class; decorate its methods, such as {thing.__name__}.run"
+        )
+    if isinstance(thing, property | functools.cached_property):
+        raise ConfigurationError("a property can't be decorated; put the decorator below @property")
+    if not callable(thing):
+        raise ConfigurationError(
+            f"{thing!r} can't be called; decorate a function:\n\n    @cached(ttl=60)\n    def f(x): ..."
+        )
+
+
+def wrap(pipeline: Pipeline) -> Callable[..., Any]:
+    """Make the wrapper of a pipeline."""
+    target = pipeline.target
+    wrapper: Any = _WRAPPERS[target.shape](pipeline.token)
+    if _is_plain(target.function):
+        functools.update_wrapper(wrapper, target.function)
+    else:
+        from agentperf._engine.objects import CallableProxy
+
+        wrapper = CallableProxy(target.function, wrapper, pipeline, decorate)
+    if isinstance(wrapper, FunctionType):
+        wrapper.__agentperf__ = pipeline  # type: ignore[attr-defined]
+    pipeline.belongs_to(wrapper)
+    return wrapper  # type: ignore[no-any-return]
+
+
+def _covered(function: object) -> frozenset[Token]:
+    """Find our own wrappers further in, behind decorators that are not ours."""
+    tokens: set[Token] = set()
+    while (function := getattr(function, "__wrapped__", None)) is not None:
+        if (pipeline := pipeline_of(function)) is not None:
+            tokens.add(pipeline.token)
+    return frozenset(tokens)
+
+
+def _is_plain(function: object) -> bool:
+    return inspect.isroutine(function)
+
+
+def _bind(token: Token) -> Step:
+    return current_bindings().bind(token)
+
+
+def _wrap_function(token: Token) -> Callable[..., Any]:
+    steps = current_steps.get
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            step = steps()[token]
+        except KeyError:
+            step = _bind(token)
+        try:
+            return step(args, kwargs)
+        except TurnedAsync as turned:
+            return _go_on_async(token, turned)(args, kwargs)
+
+    return wrapper
+
+
+def _go_on_async(token: Token, turned: TurnedAsync) -> Step:
+    pipeline = token.pipeline()
+    assert isinstance(pipeline, Pipeline)  # its wrapper is running
+    return pipeline.turned_async(current_host(), turned.awaitable)
+
+
+def _wrap_coroutine(token: Token) -> Callable[..., Any]:
+    steps = current_steps.get
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            step = steps()[token]
+        except KeyError:
+            step = _bind(token)
+        value = step(args, kwargs)
+        return await value if type(value) is CoroutineType else value
+
+    return wrapper
+
+
+def _wrap_generator(token: Token) -> Callable[..., Any]:
+    steps = current_steps.get
+
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        step = steps().get(token) or _bind(token)
+        return (yield from step(args, kwargs))
+
+    return wrapper
+
+
+def _wrap_async_generator(token: Token) -> Callable[..., Any]:
+    steps = current_steps.get
+
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        step = steps().get(token) or _bind(token)
+        stream = step(args, kwargs)
+        if type(stream) is CoroutineType:
+            stream = await stream
+        # `yield from` for asynchronous generators, spelled out: what comes in goes to the stream.
+        try:
+            item = await stream.__anext__()
+            while True:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer
+                    item = await stream.athrow(error)
+                else:
+                    item = await stream.asend(sent)
+        except StopAsyncIteration:
+            return
+        finally:
+            await stream.aclose()
+
+    return wrapper
+
+
+_WRAPPERS: dict[Shape, Callable[[Token], Callable[..., Any]]] = {
+    Shape.FUNCTION: _wrap_function,
+    Shape.COROUTINE: _wrap_coroutine,
+    Shape.GENERATOR: _wrap_generator,
+    Shape.ASYNC_GENERATOR: _wrap_async_generator,
+}

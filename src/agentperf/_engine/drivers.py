@@ -1,0 +1,238 @@
+"""The two drivers: the same layers for calls that block and for calls that are awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from types import CoroutineType
+from typing import Any
+
+from agentperf._base.endings import Ending
+from agentperf._engine.hosting import Step
+from agentperf._engine.frames import Frame, current_frame
+from agentperf._engine.layers import Gate, Meter
+from agentperf._engine.streams import LIVE, AnyLiveStream, Recogniser, TurnedAsync
+from agentperf.abc.telemetry import FOLD_AT
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+Flow = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class SyncDriver:
+    """Runs layers around calls that block."""
+
+    is_async = False
+
+    def __init__(self, recognise: Recogniser) -> None:
+        self._recognise = recognise
+
+    def gate(self, gate: Gate, inner: Step) -> Step:
+        """Put a gate in front of `inner`."""
+        enter, done, plain, recognise = gate.enter, gate.done, self._recognise.plain, self._recognise
+
+        def step(args: Args, kwargs: Kwargs) -> Any:
+            ticket = enter(args, kwargs)
+            try:
+                value = inner(args, kwargs)
+                if type(value) not in plain:
+                    value = recognise(value, kwargs)
+            except BaseException as error:
+                _settle_error(gate, ticket, error)
+                raise
+            if type(value) in LIVE:
+                _settle_later(gate, ticket, value)
+            else:
+                done(ticket, value)
+            return value
+
+        return step
+
+    def measured(self, meter: Meter, inner: Step, now: Callable[[], float]) -> Step:
+        """Measure `inner`."""
+        root, mine, recorder, covers = _of_frame(meter)
+        keep, attentive = meter.durations.append, meter.attentive
+        plain, recognise = self._recognise.plain, self._recognise
+        outer, push, pop = current_frame.get, current_frame.set, current_frame.reset
+        left = FOLD_AT
+
+        def step(args: Args, kwargs: Kwargs) -> Any:
+            nonlocal left
+            parent = outer()
+            if parent is None:
+                frame = root
+            elif mine in parent.covers:
+                return inner(args, kwargs)
+            else:
+                frame = Frame(recorder, parent, covers)
+            note = meter.started(args, kwargs) if attentive else None
+            token = push(frame)
+            start = now()
+            try:
+                value = inner(args, kwargs)
+            except BaseException as error:
+                _measure_error(meter, start, error, note)
+                raise
+            finally:
+                pop(token)
+            if attentive or type(value) not in plain:
+                value = recognise(value, kwargs)
+                _measure_value(meter, start, value, note, frame)
+                return value
+            keep(now() - start)
+            left -= 1  # two threads may tear this; it only says when to tidy up
+            if left < 0:
+                left = FOLD_AT
+                meter.fold()
+            return value
+
+        return step
+
+    def flow(self, run: Flow, inner: Step) -> Callable[..., Any]:
+        """Run an async-shaped function to its end without an event loop."""
+        plain, recognise = self._recognise.plain, self._recognise
+
+        async def proceed(args: Args, kwargs: Kwargs) -> Any:
+            value = inner(args, kwargs)
+            return value if type(value) in plain else recognise(value, kwargs)
+
+        def step(*anything: Any) -> Any:
+            return _run_in_one_go(run(proceed, *anything))
+
+        return step
+
+
+class AsyncDriver:
+    """Runs layers around calls that are awaited."""
+
+    is_async = True
+
+    def __init__(self, recognise: Recogniser) -> None:
+        self._recognise = recognise
+
+    def gate(self, gate: Gate, inner: Step) -> Step:
+        """Put a gate in front of `inner`."""
+        enter, done, plain, recognise = gate.enter, gate.done, self._recognise.plain, self._recognise
+
+        async def step(args: Args, kwargs: Kwargs) -> Any:
+            ticket = enter(args, kwargs)
+            try:
+                value = inner(args, kwargs)
+                if type(value) is CoroutineType:
+                    value = await value
+                if type(value) not in plain:
+                    value = recognise(value, kwargs)
+            except BaseException as error:
+                _settle_error(gate, ticket, error)
+                raise
+            if type(value) in LIVE:
+                _settle_later(gate, ticket, value)
+            else:
+                done(ticket, value)
+            return value
+
+        return step
+
+    def measured(self, meter: Meter, inner: Step, now: Callable[[], float]) -> Step:
+        """Measure `inner`."""
+        root, mine, recorder, covers = _of_frame(meter)
+        keep, attentive = meter.durations.append, meter.attentive
+        plain, recognise = self._recognise.plain, self._recognise
+        outer, push, pop = current_frame.get, current_frame.set, current_frame.reset
+        left = FOLD_AT
+
+        async def step(args: Args, kwargs: Kwargs) -> Any:
+            nonlocal left
+            parent = outer()
+            if parent is None:
+                frame = root
+            elif mine in parent.covers:
+                value = inner(args, kwargs)
+                return await value if type(value) is CoroutineType else value
+            else:
+                frame = Frame(recorder, parent, covers)
+            note = meter.started(args, kwargs) if attentive else None
+            token = push(frame)
+            start = now()
+            try:
+                value = inner(args, kwargs)
+                if type(value) is CoroutineType:
+                    value = await value
+            except BaseException as error:
+                _measure_error(meter, start, error, note)
+                raise
+            finally:
+                pop(token)
+            if attentive or type(value) not in plain:
+                value = recognise(value, kwargs)
+                _measure_value(meter, start, value, note, frame)
+                return value
+            keep(now() - start)
+            left -= 1  # two threads may tear this; it only says when to tidy up
+            if left < 0:
+                left = FOLD_AT
+                meter.fold()
+            return value
+
+        return step
+
+    def flow(self, run: Flow, inner: Step) -> Callable[..., Any]:
+        """Run an async-shaped function as the coroutine it is."""
+        plain, recognise = self._recognise.plain, self._recognise
+
+        async def proceed(args: Args, kwargs: Kwargs) -> Any:
+            value = inner(args, kwargs)
+            if type(value) is CoroutineType:
+                value = await value
+            return value if type(value) in plain else recognise(value, kwargs)
+
+        def step(*anything: Any) -> Any:
+            return run(proceed, *anything)
+
+        return step
+
+
+def _run_in_one_go(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    coroutine.close()
+    raise RuntimeError("a policy suspended a synchronous call: it awaited more than its waiting port")
+
+
+def _settle_error(gate: Gate, ticket: Any, error: BaseException) -> None:
+    if isinstance(error, Exception):
+        gate.failed(ticket, error)
+    else:
+        gate.dropped(ticket, Ending.CANCELLED)
+
+
+def _settle_later(gate: Gate, ticket: Any, stream: AnyLiveStream) -> None:
+    def settle(ended: AnyLiveStream, ending: Ending, error: BaseException | None) -> None:
+        if ending is Ending.COMPLETED:
+            gate.done(ticket, ended)
+        elif isinstance(error, Exception):
+            gate.failed(ticket, error)
+        else:
+            gate.dropped(ticket, ending)
+
+    stream.watch(end=settle)
+
+
+def _of_frame(meter: Meter) -> tuple[Frame, Any, Any, Any]:
+    frame = meter.frame
+    return frame, meter.token, frame.recorder, frame.covers
+
+
+def _measure_error(meter: Meter, start: float, error: BaseException, note: Any) -> None:
+    if isinstance(error, TurnedAsync):
+        return  # from a layer further in: this was not the call yet
+    ending = Ending.FAILED if isinstance(error, Exception) else Ending.CANCELLED
+    meter.ended(start, ending, error, note)
+
+
+def _measure_value(meter: Meter, start: float, value: Any, note: Any, frame: Frame) -> None:
+    if type(value) in LIVE:
+        meter.streams(start, value, note, frame)
+    else:
+        meter.ended(start, Ending.COMPLETED, None, note)

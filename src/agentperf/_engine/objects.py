@@ -1,0 +1,37 @@
+"""Decorated objects that are not functions: partials and instances with `__call__`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import wrapt
+
+from agentperf._engine.pipeline import Pipeline
+
+
+class CallableProxy(wrapt.ObjectProxy):  # type: ignore[misc]  # wrapt ships no types for it
+    """Is the object in every respect, except that calls go through the pipeline."""
+
+    def __init__(
+        self,
+        wrapped: object,
+        call: Callable[..., Any],
+        pipeline: Pipeline,
+        decorate: Callable[..., Any],
+    ) -> None:
+        super().__init__(wrapped)
+        self._self_call = call
+        self._self_pipeline = pipeline
+        self._self_decorate = decorate
+
+    @property
+    def __agentperf__(self) -> Pipeline:
+        """The marker of our wrappers."""
+        return self._self_pipeline  # type: ignore[no-any-return]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._self_call(*args, **kwargs)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return self._self_decorate, (self._self_pipeline.policies, self.__wrapped__)

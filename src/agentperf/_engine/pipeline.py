@@ -1,0 +1,158 @@
+"""The ordered policies on one function, and how they are bound to a host."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Awaitable, Callable
+from inspect import CO_COROUTINE
+from types import CoroutineType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+from agentperf._base.callables import Shape
+from agentperf._engine.hosting import Step, Token
+from agentperf._engine.drivers import AsyncDriver, SyncDriver
+from agentperf._engine.site import Bindable, Site, Target
+from agentperf._engine.streams import AsyncLiveStream, LiveStream, Recogniser
+from agentperf._engine.waiting import waiting_for
+
+if TYPE_CHECKING:
+    from agentperf._engine.hosting import Host
+    from agentperf._engine.layers import Driver
+
+
+class Pipeline:
+    """The policies on one function, outermost first.
+
+    Attributes:
+        target: The function inside.
+        policies: The policies around it.
+        token: What stands for this pipeline in the tables of hosts.
+    """
+
+    def __init__(self, policies: tuple[Bindable, ...], target: Target) -> None:
+        self.policies = policies
+        self.target = target
+        self.token = Token(self)
+        self.wrapper: Callable[[], object] = lambda: None
+        """Gives the wrapper this pipeline was made for, as long as it lives."""
+        self._turned_async = False
+
+    def belongs_to(self, wrapper: object) -> None:
+        """Note the wrapper, so that a copy of our marker on a stranger is not taken for ours."""
+        self.wrapper = weakref.ref(wrapper)
+
+    def bind(self, host: Host, first: Awaitable[Any] | None = None) -> Step:
+        """Build the steps of a call for `host`.
+
+        Args:
+            host: Whose state and clock to use.
+            first: What the function's first call has given already.
+        """
+        is_async = self.target.shape.is_async or self._turned_async
+        recognise = Recogniser(host.clock.now, is_async=is_async)
+        driver: Driver = (AsyncDriver if is_async else SyncDriver)(recognise)
+        waiting = waiting_for(is_async=is_async, clock=host.clock)
+        site = Site(host, self.target, self.token, driver, waiting)
+        step = _leaf(self.target, host.clock.now, is_async=is_async, first=first)
+        if host.settings.enabled:
+            for policy in reversed(self.policies):
+                step = _around(policy, site, step)
+        return _as_coroutine(step) if self._turned_async else step
+
+    def turned_async(self, host: Host, awaitable: Awaitable[Any]) -> Step:
+        """Take the function for an asynchronous one from now on.
+
+        Returns:
+            A step for the call at hand, which has its awaitable already.
+        """
+        self._turned_async = True
+        host.bindings.steps.pop(self.token, None)
+        return self.bind(host, awaitable)
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(type(policy).__name__ for policy in self.policies)
+        return f"<Pipeline {self.target.operation}: {kinds}>"
+
+
+def pipeline_of(wrapper: object) -> Pipeline | None:
+    """Return the pipeline of one of our own wrappers, None for anything else.
+
+    `functools.wraps` copies attributes onto strangers, so the marker counts only if it points back.
+    """
+    pipeline = getattr(wrapper, "__agentperf__", None)
+    if isinstance(pipeline, Pipeline) and pipeline.wrapper() is wrapper:
+        return pipeline
+    return None
+
+
+def _around(policy: Bindable, site: Site, inner: Step) -> Step:
+    if policy.enabled is False:
+        return inner
+    bound = policy.bind(site, inner)
+    if policy.enabled is True:
+        return bound
+    enabled = policy.enabled
+
+    def chosen(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return (bound if enabled() else inner)(args, kwargs)
+
+    return chosen
+
+
+def _as_coroutine(step: Step) -> Step:
+    async def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        value = step(args, kwargs)
+        return await value if type(value) is CoroutineType else value
+
+    return run
+
+
+def _leaf(
+    target: Target, now: Callable[[], float], *, is_async: bool, first: Awaitable[Any] | None
+) -> Step:
+    """The innermost step: the function itself."""
+    function, shape = target.function, target.shape
+    if shape is Shape.GENERATOR:
+        return _generator_leaf(function, now)
+    if shape is Shape.ASYNC_GENERATOR:
+        return _async_generator_leaf(function, now)
+    if is_async and not _is_native_coroutine(function):
+        return _awaitable_leaf(function, first)
+
+    def leaf(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Most calls have no keywords, and unpacking an empty dict costs as much as a clock reading.
+        return function(*args, **kwargs) if kwargs else function(*args)
+
+    return leaf
+
+
+def _is_native_coroutine(function: object) -> bool:
+    """Whether every call gives a coroutine; an object that is merely marked may give any awaitable."""
+    return isinstance(function, FunctionType) and bool(function.__code__.co_flags & CO_COROUTINE)
+
+
+def _awaitable_leaf(function: Callable[..., Any], first: Awaitable[Any] | None) -> Step:
+    given = [] if first is None else [first]
+
+    async def leaf(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return await (given.pop() if given else function(*args, **kwargs))
+
+    return leaf
+
+
+def _generator_leaf(function: Callable[..., Any], now: Callable[[], float]) -> Step:
+    def leaf(args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveStream:
+        stream = LiveStream(function(*args, **kwargs), now)
+        stream.prime()
+        return stream
+
+    return leaf
+
+
+def _async_generator_leaf(function: Callable[..., Any], now: Callable[[], float]) -> Step:
+    async def leaf(args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncLiveStream:
+        stream = AsyncLiveStream(function(*args, **kwargs), now)
+        await stream.prime()
+        return stream
+
+    return leaf

@@ -1,0 +1,68 @@
+"""Where a policy is put to work: on which function, in which host, in which colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agentperf._base.callables import shape_of, signature_of
+from agentperf._base.keys import qualified_name
+from agentperf._engine.hosting import Step, Token
+
+if TYPE_CHECKING:
+    import inspect
+
+    from agentperf._engine.hosting import Host
+    from agentperf._engine.layers import Driver
+    from agentperf.abc.waiting import Waiting
+
+
+class Target:
+    """The user's function, as policies see it.
+
+    Attributes:
+        function: The function itself.
+        shape: Which of the four shapes its calls have.
+        operation: The name its calls are counted under.
+        covers: The pipelines on the same function behind a foreign decorator.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], covers: frozenset[Token] = frozenset()
+    ) -> None:
+        self.function = function
+        self.shape = shape_of(function)
+        self.operation = qualified_name(function)
+        self.covers = covers
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's signature; one that takes anything where Python knows none."""
+        return signature_of(self.function)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place in a pipeline that is being bound."""
+
+    host: Host
+    target: Target
+    token: Token
+    driver: Driver
+    waiting: Waiting
+
+
+class Bindable(Protocol):
+    """What a pipeline asks of a policy."""
+
+    @property
+    def enabled(self) -> bool | Callable[[], bool]:
+        """Whether calls go through the policy; a callable is asked at each call."""
+
+    def check(self, target: Target) -> None:
+        """Refuse a function that the policy can't serve, at decoration."""
+
+    def bind(self, site: Site, inner: Step) -> Step:
+        """Put the policy in front of `inner`."""

@@ -1,0 +1,355 @@
+"""Streams as values: a transparent stand-in that tells its items and, exactly once, its end."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any
+
+from agentperf._base.endings import Ending
+from agentperf._base.log import fault
+from agentperf._engine.frames import Frame, current_frame
+
+ItemWatcher = Callable[[Any, float], object]
+"""Called with each item and the seconds the producer took for it, as the item is handed over."""
+EndWatcher = Callable[[Any, Ending, BaseException | None], object]
+"""Called once with the stream, the way it ended, and the error where it failed.
+
+The stream is handed in because a watcher that held on to it would keep an abandoned stream alive.
+"""
+
+_NOTHING: Any = object()
+
+
+class _Life:
+    """What both colours share: the watchers, the first item held back, the one end."""
+
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_held",
+        "_iterator",
+        "_now",
+        "_on_end",
+        "_on_item",
+        "_source",
+        "frame",
+        "replayable",
+        "returned",
+    )
+
+    def __init__(self, source: Any, iterator: Any, now: Callable[[], float]) -> None:
+        self._source = source
+        self._iterator = iterator
+        self._now = now
+        self._held: Any = _NOTHING
+        self._ended = False
+        self._on_item: list[ItemWatcher] = []
+        self._on_end: list[EndWatcher] = []
+        self.frame: Frame | None = None
+        """The operation that is current while the producer works."""
+        self.replayable = True
+        """False once the consumer sent something in: the items then belong to that exchange."""
+        self.returned: Any = None
+        """What a generator returned, once it is exhausted."""
+
+    def watch(
+        self, *, item: ItemWatcher | None = None, end: EndWatcher | None = None, first: bool = False
+    ) -> None:
+        """Be told of every item and of the end; `first` puts this before the watchers there are."""
+        if item is not None:
+            self._on_item.append(item)
+        if end is not None:
+            self._on_end.insert(0 if first else len(self._on_end), end)
+
+    @property
+    def primed(self) -> bool:
+        """Whether the first item is here already, held back for the consumer."""
+        return self._held is not _NOTHING
+
+    def _release(self) -> Any:
+        """Hand over what priming fetched: the first item, or the news that there is none."""
+        (item, seconds, stop), self._held = self._held, _NOTHING
+        if stop is not None:
+            self._exhausted(stop)
+            raise stop
+        return self._given(item, seconds)
+
+    def _given(self, item: Any, seconds: float) -> Any:
+        for watcher in self._on_item:
+            try:
+                watcher(item, seconds)
+            except Exception as error:  # noqa: BLE001 - an observer must not change the observed
+                fault("stream.watcher_failed", error)
+        return item
+
+    def _exhausted(self, stop: BaseException) -> None:
+        self.returned = getattr(stop, "value", None)
+        self._end(Ending.COMPLETED)
+
+    def _broke(self, error: BaseException) -> None:
+        if isinstance(error, Exception):
+            self._end(Ending.FAILED, error)
+        else:
+            self._end(Ending.CANCELLED, error)
+
+    def _end(self, ending: Ending, error: BaseException | None = None) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        for watcher in self._on_end:
+            try:
+                watcher(self, ending, error)
+            except Exception as problem:  # noqa: BLE001 - settling must reach every layer
+                fault("stream.settling_failed", problem)
+
+    def __del__(self) -> None:
+        if getattr(self, "_ended", True) is False:
+            self._end(Ending.ABANDONED)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _Life.__slots__:  # not set yet: the source refused to be iterated
+            raise AttributeError(name)
+        return getattr(self._source, name)
+
+    def __repr__(self) -> str:
+        return repr(self._source)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The type of the source, so that `isinstance` sees through the stand-in."""
+        return type(self._source)
+
+
+class LiveStream(_Life):
+    """A synchronous stream on its way from producer to consumer."""
+
+    __slots__ = ()
+
+    def __init__(self, source: Any, now: Callable[[], float]) -> None:
+        super().__init__(source, iter(source), now)
+
+    def prime(self) -> None:
+        """Fetch the first item and hold it back; an error before it is the call's own error."""
+        start = self._now()
+        try:
+            item = next(self._iterator)
+        except StopIteration as stop:
+            self._held = (None, 0.0, stop)
+        except BaseException:
+            self._ended = True
+            raise
+        else:
+            self._held = (item, self._now() - start, None)
+
+    def _advance(self, move: Callable[..., Any], *sent: Any) -> Any:
+        token = None if self.frame is None else current_frame.set(self.frame)
+        start = self._now()
+        try:
+            item = move(*sent)
+        except StopIteration as stop:
+            self._exhausted(stop)
+            raise
+        except BaseException as error:
+            self._broke(error)
+            raise
+        finally:
+            if token is not None:
+                current_frame.reset(token)
+        return self._given(item, self._now() - start)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._held is not _NOTHING:
+            return self._release()
+        return self._advance(self._iterator.__next__)
+
+    def send(self, value: Any) -> Any:
+        """Send into the generator, as its own `send` does."""
+        if value is None:
+            return self.__next__()
+        self.replayable = False
+        return self._advance(self._iterator.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        """Throw into the generator, as its own `throw` does."""
+        self.replayable = False
+        return self._advance(self._iterator.throw, *error)
+
+    def close(self) -> None:
+        """Close the source; the stream ends here unless it has ended before."""
+        try:
+            if (close := getattr(self._source, "close", None)) is not None:
+                close()
+        finally:
+            self._end(Ending.CLOSED)
+
+    def __enter__(self) -> LiveStream:
+        if (enter := getattr(self._source, "__enter__", None)) is not None:
+            enter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncLiveStream(_Life):
+    """An asynchronous stream on its way from producer to consumer."""
+
+    __slots__ = ()
+
+    def __init__(self, source: Any, now: Callable[[], float]) -> None:
+        super().__init__(source, aiter(source), now)
+
+    async def prime(self) -> None:
+        """Fetch the first item and hold it back; an error before it is the call's own error."""
+        start = self._now()
+        try:
+            item = await anext(self._iterator)
+        except StopAsyncIteration as stop:
+            self._held = (None, 0.0, stop)
+        except BaseException:
+            self._ended = True
+            raise
+        else:
+            self._held = (item, self._now() - start, None)
+
+    async def _advance(self, move: Callable[..., Awaitable[Any]], *sent: Any) -> Any:
+        token = None if self.frame is None else current_frame.set(self.frame)
+        start = self._now()
+        try:
+            item = await move(*sent)
+        except StopAsyncIteration as stop:
+            self._exhausted(stop)
+            raise
+        except BaseException as error:
+            self._broke(error)
+            raise
+        finally:
+            if token is not None:
+                current_frame.reset(token)
+        return self._given(item, self._now() - start)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._held is not _NOTHING:
+            return self._release()
+        return await self._advance(self._iterator.__anext__)
+
+    async def asend(self, value: Any) -> Any:
+        """Send into the generator, as its own `asend` does."""
+        if value is None:
+            return await self.__anext__()
+        self.replayable = False
+        return await self._advance(self._iterator.asend, value)
+
+    async def athrow(self, *error: Any) -> Any:
+        """Throw into the generator, as its own `athrow` does."""
+        self.replayable = False
+        return await self._advance(self._iterator.athrow, *error)
+
+    async def aclose(self) -> None:
+        """Close the source; the stream ends here unless it has ended before."""
+        try:
+            close = getattr(self._source, "aclose", None) or getattr(self._source, "close", None)
+            if close is not None and inspect.isawaitable(closing := close()):
+                await closing
+        finally:
+            self._end(Ending.CLOSED)
+
+    close = aclose
+
+    async def __aenter__(self) -> AsyncLiveStream:
+        if (enter := getattr(self._source, "__aenter__", None)) is not None:
+            await enter()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+AnyLiveStream = LiveStream | AsyncLiveStream
+LIVE = frozenset({LiveStream, AsyncLiveStream})
+
+_SDK_STREAMS = {
+    "openai.Stream": LiveStream,
+    "openai._streaming.Stream": LiveStream,
+    "openai.AsyncStream": AsyncLiveStream,
+    "openai._streaming.AsyncStream": AsyncLiveStream,
+    "anthropic._streaming.Stream": LiveStream,
+    "anthropic._streaming.AsyncStream": AsyncLiveStream,
+    "anthropic.Stream": LiveStream,
+    "anthropic.AsyncStream": AsyncLiveStream,
+}
+"""Streams of client libraries, known by name so that none of them has to be imported."""
+
+
+class TurnedAsync(BaseException):
+    """A plain function gave back an awaitable: the call has to be driven as asynchronous.
+
+    Not an `Exception`, so that every layer lets it through as it lets a cancellation through.
+    """
+
+    def __init__(self, awaitable: Awaitable[Any]) -> None:
+        super().__init__()
+        self.awaitable = awaitable
+
+
+class Recogniser:
+    """Tells plain results from streams and awaitables, remembering the types that are plain.
+
+    Attributes:
+        plain: Types known to be plain; a layer that finds its result's type here need not ask.
+    """
+
+    _REMEMBERED = 1024
+
+    def __init__(self, now: Callable[[], float], *, is_async: bool) -> None:
+        self.now = now
+        self.plain: set[type] = {type(None), bool, int, float, str, bytes, list, dict, tuple}
+        self._is_async = is_async
+
+    def __call__(self, value: Any, kwargs: dict[str, Any]) -> Any:
+        """Return a live stream for a stream, the value itself for anything else.
+
+        Raises:
+            TurnedAsync: A call that was taken for synchronous gave an awaitable.
+        """
+        kind = type(value)
+        if kind in LIVE:
+            return value
+        if inspect.isawaitable(value):
+            if self._is_async:
+                return value
+            raise TurnedAsync(value)
+        if (stand_in := _stand_in(kind, kwargs)) is not None:
+            return stand_in(value, self.now)
+        if not _iterates(kind) and len(self.plain) < self._REMEMBERED:
+            self.plain.add(kind)
+        return value
+
+
+def _stand_in(kind: type, kwargs: dict[str, Any]) -> Callable[..., AnyLiveStream] | None:
+    if kind is GeneratorType:
+        return LiveStream
+    if kind is AsyncGeneratorType:
+        return AsyncLiveStream
+    for base in kind.__mro__:
+        if (known := _SDK_STREAMS.get(f"{base.__module__}.{base.__qualname__}")) is not None:
+            return known
+    if kwargs.get("stream") is True:
+        # The caller asked for a stream; any other iterator (a file, a cursor) is a plain value.
+        if hasattr(kind, "__anext__"):
+            return AsyncLiveStream
+        if hasattr(kind, "__next__"):
+            return LiveStream
+    return None
+
+
+def _iterates(kind: type) -> bool:
+    return hasattr(kind, "__next__") or hasattr(kind, "__anext__")

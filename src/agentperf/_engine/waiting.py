@@ -1,0 +1,196 @@
+"""The waiting port: how threads, asyncio and trio sleep, park and detach."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from agentperf._base.clock import Clock
+from agentperf.abc.waiting import Parker, Waiting
+
+
+def on_event_loop() -> bool:
+    """Whether this thread is running an event loop right now."""
+    return in_trio() or _in_asyncio()
+
+
+def _in_asyncio() -> bool:
+    # A loop can only be running if somebody imported asyncio; we don't import it to find out.
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
+
+
+def in_trio() -> bool:
+    """Whether this thread is inside a trio run."""
+    lowlevel = sys.modules.get("trio.lowlevel")
+    return lowlevel is not None and lowlevel.in_trio_run()
+
+
+class ThreadWaiting:
+    """Waiting for synchronous calls: blocks the thread, never suspends."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.now = clock.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Block for `seconds`."""
+        await self.parker().park(seconds)
+
+    def parker(self) -> Parker:
+        """Make a place to wait in."""
+        return _ThreadParker(self._clock)
+
+    def holds_a_loop(self) -> bool:
+        """Whether this thread runs an event loop, which would stand still."""
+        return on_event_loop()
+
+    async def detached(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work here and now."""
+        await work()
+
+
+class _ThreadParker:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._event = threading.Event()
+        self._woken = False
+
+    async def park(self, timeout: float | None = None) -> bool:
+        if timeout is None:
+            self._event.wait()
+        else:
+            take_back = self._clock.alarm(timeout, self._event.set)
+            self._event.wait(timeout if take_back is None else None)
+            if take_back is not None:
+                take_back()
+        return self._woken
+
+    def unpark(self) -> None:
+        self._woken = True
+        self._event.set()
+
+
+class LoopWaiting:
+    """Waiting for asynchronous calls, on whichever event loop they run."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.now = clock.now
+        self._tasks: set[Any] = set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend for `seconds`."""
+        await self.parker().park(seconds)
+
+    def parker(self) -> Parker:
+        """Make a place to wait in, on the running loop."""
+        return _TrioParker(self._clock) if in_trio() else _AsyncioParker(self._clock)
+
+    def holds_a_loop(self) -> bool:
+        """Suspending never holds up the loop."""
+        return False
+
+    async def detached(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Start a task of its own, in a copy of this context."""
+        if in_trio():
+            import trio
+
+            trio.lowlevel.spawn_system_task(work, context=_copied_context())
+            return
+        import asyncio
+
+        async def run() -> None:
+            await work()
+
+        task = asyncio.get_running_loop().create_task(run())
+        # The loop keeps only a weak reference to its tasks.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _copied_context() -> Any:
+    import contextvars
+
+    return contextvars.copy_context()
+
+
+class _AsyncioParker:
+    def __init__(self, clock: Clock) -> None:
+        import asyncio
+
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._future = self._loop.create_future()
+
+    async def park(self, timeout: float | None = None) -> bool:
+        if timeout is None:
+            return bool(await self._future)
+        take_back = self._clock.alarm(timeout, self._expire)
+        if take_back is None:
+            take_back = self._loop.call_later(timeout, self._settle, False).cancel
+        try:
+            return bool(await self._future)
+        finally:
+            take_back()
+
+    def unpark(self) -> None:
+        self._wake(True)
+
+    def _expire(self) -> None:
+        self._wake(False)
+
+    def _wake(self, woken: bool) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._settle, woken)
+        except RuntimeError:
+            pass  # The loop is closed: nobody waits any more.
+
+    def _settle(self, woken: bool) -> None:
+        if not self._future.done():
+            self._future.set_result(woken)
+
+
+class _TrioParker:
+    def __init__(self, clock: Clock) -> None:
+        import trio
+
+        self._trio = trio
+        self._clock = clock
+        self._token = trio.lowlevel.current_trio_token()
+        self._event = trio.Event()
+        self._woken = False
+
+    async def park(self, timeout: float | None = None) -> bool:
+        if timeout is None:
+            await self._event.wait()
+            return self._woken
+        take_back = self._clock.alarm(timeout, lambda: self._wake(False))
+        try:
+            with self._trio.move_on_after(timeout if take_back is None else float("inf")):
+                await self._event.wait()
+        finally:
+            if take_back is not None:
+                take_back()
+        return self._woken
+
+    def unpark(self) -> None:
+        self._wake(True)
+
+    def _wake(self, woken: bool) -> None:
+        try:
+            self._token.run_sync_soon(self._settle, woken)
+        except self._trio.RunFinishedError:
+            pass  # The run is over: nobody waits any more.
+
+    def _settle(self, woken: bool) -> None:
+        if not self._event.is_set():
+            self._woken = woken
+            self._event.set()
+
+
+def waiting_for(*, is_async: bool, clock: Clock) -> Waiting:
+    """Return the waiting port of a colour."""
+    return LoopWaiting(clock) if is_async else ThreadWaiting(clock)

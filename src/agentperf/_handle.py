@@ -1,0 +1,95 @@
+"""The typed handle on a decorated function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from agentperf._engine.current import current_host
+from agentperf._engine.pipeline import Pipeline, pipeline_of
+from agentperf._engine.policy import Policy
+from agentperf._host import Host
+from agentperf.errors import ConfigurationError
+from agentperf.policies.cached import Cached, CacheHandle
+from agentperf.policies.timed import Timed
+from agentperf.telemetry import OperationStats
+
+P = TypeVar("P", bound=Policy)
+
+
+class Handle:
+    """Everything agentperf knows and can do about one decorated function, on the current host."""
+
+    def __init__(self, function: Callable[..., Any], pipeline: Pipeline, instance: object) -> None:
+        self._function = function
+        self._pipeline = pipeline
+        self._leading: tuple[object, ...] = () if instance is None else (instance,)
+
+    @property
+    def pipeline(self) -> tuple[Policy, ...]:
+        """The policies, outermost first."""
+        return tuple(p for p in self._pipeline.policies if isinstance(p, Policy))
+
+    @property
+    def operation(self) -> str:
+        """The name the calls are counted under."""
+        timed = self._first(Timed)
+        return (timed.name if timed else None) or self._pipeline.target.operation
+
+    def stats(self) -> OperationStats:
+        """Return the figures of the operation; all zero before its first call.
+
+        Raises:
+            ConfigurationError: The function is not timed.
+        """
+        if self._first(Timed) is None:
+            raise self._without("timed", "@timed")
+        return cast(Host, current_host()).operation_stats(self.operation)
+
+    @property
+    def cache(self) -> CacheHandle:
+        """The outermost cache of the function.
+
+        Raises:
+            ConfigurationError: The function is not cached.
+        """
+        policy = self._first(Cached)
+        if policy is None:
+            raise self._without("cached", "@cached(ttl=60)")
+        return CacheHandle(
+            current_host(), self._pipeline.target, policy, self._function, self._leading
+        )
+
+    def _first(self, kind: type[P]) -> P | None:
+        return next((p for p in self._pipeline.policies if isinstance(p, kind)), None)
+
+    def _without(self, policy: str, example: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._pipeline.target.operation} is not {policy}; decorate it with {example}"
+        )
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(type(policy).__name__ for policy in self.pipeline)
+        return f"<handle of {self.operation}: {kinds}>"
+
+
+def handle(function: Callable[..., Any]) -> Handle:
+    """Return the handle on a decorated function or bound method.
+
+    Example:
+        agentperf.handle(answer).cache.invalidate("what is new?")
+
+    Raises:
+        ConfigurationError: The function is not decorated by agentperf.
+    """
+    instance = getattr(function, "__self__", None) if inspect.ismethod(function) else None
+    inner = function.__func__ if inspect.ismethod(function) else function
+    pipeline = pipeline_of(inner)
+    if pipeline is None:
+        name = getattr(function, "__qualname__", repr(function))
+        raise ConfigurationError(
+            f"{name} is not decorated by agentperf, or another decorator hides it; decorate it with "
+            "@timed or @cached, and hand in what the decorator returned"
+        )
+    return Handle(function, pipeline, instance)

@@ -1,0 +1,196 @@
+"""The host: the one place where time, state, events, figures and settings come together."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from agentperf._base.clock import Clock
+from agentperf._engine.bus import Bus, Receiver
+from agentperf._engine.current import current_host, default_bindings
+from agentperf._engine.hosting import Bindings
+from agentperf.config import Settings
+from agentperf.errors import ConfigurationError
+from agentperf.events import Event
+from agentperf.telemetry import Aggregates, OperationStats
+
+T = TypeVar("T")
+
+
+class Host:
+    """A world of its own: its caches, counts, subscribers and settings are nobody else's.
+
+    There is one by default for the process, made at the first decorated call. Make others for tests, or
+    for parts of a program that must not share; `with agentperf.use(host):` makes one current.
+
+    Args:
+        clock: Where time comes from; real time by default.
+        settings: What holds for the whole host; from the environment by default.
+        bindings: The bound pipelines to serve; a new set by default.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        settings: Settings | None = None,
+        bindings: Bindings | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.settings = settings or Settings.from_environment()
+        self.bindings = bindings or Bindings()
+        self.bindings.host = self
+        self._begin()
+        _hosts.add(self)
+
+    def _begin(self) -> None:
+        """Start with nothing; also in a forked child, whose locks may be held by threads that are gone."""
+        self.tap = Aggregates()
+        self.bus = Bus(self.bindings.rebind)
+        self._states = _States()
+        self.bindings.rebind()
+
+    def state(
+        self,
+        kind: type[T],
+        make: Callable[[], T],
+        *,
+        owners: tuple[object, ...],
+        name: str | None = None,
+        options: object = None,
+    ) -> T:
+        """Return the state that `owners` share, made by `make` when it is not there yet.
+
+        Without a name, state belongs to exactly these owners and goes with the first of them that goes.
+        With a name, everybody who names it shares it.
+
+        Raises:
+            ConfigurationError: The name is in use with other options.
+        """
+        if name is None:
+            return cast(T, self._states.owned(owners, make))
+        return cast(T, self._states.named(kind, name, options, owners, make))
+
+    def subscribe(self, receiver: Receiver, *kinds: type[Event]) -> Callable[[], None]:
+        """Call `receiver(event)` for every event of `kinds`, all of them where none is named.
+
+        The receiver runs inside the call that caused the event and must be quick. What it raises is
+        logged once and swallowed.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        return self.bus.subscribe(receiver, *kinds)
+
+    def stats(self) -> dict[str, OperationStats]:
+        """Return the figures of every operation, by its name."""
+        return self.tap.snapshot()
+
+    def operation_stats(self, operation: str) -> OperationStats:
+        """Return the figures of one operation; all zero where it was never called."""
+        return self.tap.stats(operation)
+
+    def configure(self, **changes: object) -> None:
+        """Change settings, from the next call on.
+
+        Raises:
+            ConfigurationError: A setting is unknown or its value is of the wrong kind.
+        """
+        self.settings = self.settings.changed(**changes)
+        self.bindings.rebind()
+
+    def __repr__(self) -> str:
+        return f"<Host of {len(self.tap.snapshot())} operations>"
+
+
+class _Named:
+    """State that is shared by name."""
+
+    def __init__(self, options: object, state: object) -> None:
+        self.options = options
+        self.state = state
+        self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class _States:
+    """What the policies of a host remember."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._owned: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._named: dict[tuple[type, str], _Named] = {}
+
+    def owned(self, owners: tuple[object, ...], make: Callable[[], T]) -> T:
+        with self._lock:
+            level: Any = self._owned
+            for owner in owners[:-1]:
+                level = level.setdefault(owner, weakref.WeakKeyDictionary())
+            if (state := level.get(owners[-1])) is None:
+                state = level[owners[-1]] = make()
+            return cast(T, state)
+
+    def named(
+        self,
+        kind: type,
+        name: str,
+        options: object,
+        owners: tuple[object, ...],
+        make: Callable[[], T],
+    ) -> T:
+        with self._lock:
+            found = self._named.get((kind, name))
+            if found is not None and found.options != options:
+                if found.holders:
+                    raise ConfigurationError(
+                        f"name={name!r} is in use with other options: {found.options}; give this one "
+                        f'another name, such as name="{name}-2", or the same options'
+                    )
+                found = None  # Everybody who used it is gone: a notebook cell was run again.
+            if found is None:
+                found = self._named[kind, name] = _Named(options, make())
+            for owner in owners[:1]:
+                found.holders.add(owner)
+            return cast(T, found.state)
+
+
+_hosts: weakref.WeakSet[Host] = weakref.WeakSet()
+
+
+def _begin_again_after_fork() -> None:
+    for host in list(_hosts):
+        host._begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_again_after_fork)
+
+
+def make_default_host() -> None:
+    """Make the process's default host, which serves the default bindings."""
+    Host(bindings=default_bindings)
+
+
+def stats() -> dict[str, OperationStats]:
+    """Return the figures of every timed operation on the current host, by its name.
+
+    Example:
+        for name, figures in agentperf.stats().items():
+            print(figures)
+    """
+    return cast(Host, current_host()).stats()
+
+
+def configure(**changes: object) -> None:
+    """Change settings of the current host, from the next call on.
+
+    Args:
+        changes: `enabled=False` turns every decorated function into a plain call of itself; the
+            environment variable `AGENTPERF_DISABLED=1` does the same from outside.
+
+    Raises:
+        ConfigurationError: A setting is unknown or its value is of the wrong kind.
+    """
+    cast(Host, current_host()).configure(**changes)

@@ -1,0 +1,6 @@
+"""Contracts: what agentperf asks of the parts that can be exchanged."""
+
+from agentperf.abc.telemetry import Recorder, Tap
+from agentperf.abc.waiting import Parker, Waiting
+
+__all__ = ["Parker", "Recorder", "Tap", "Waiting"]

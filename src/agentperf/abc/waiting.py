@@ -1,0 +1,43 @@
+"""How a call waits, whatever it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+
+class Parker(Protocol):
+    """A place where one call waits until somebody wakes it."""
+
+    async def park(self, timeout: float | None = None) -> bool:
+        """Wait until `unpark` was called; False when `timeout` seconds passed before."""
+
+    def unpark(self) -> None:
+        """Wake the waiter, from any thread; before or after it parked."""
+
+
+class Waiting(Protocol):
+    """Clock, sleep, park and detached work for threads, asyncio and trio alike.
+
+    The methods are `async` in shape. For synchronous calls they block the thread and never suspend,
+    so that one piece of policy code serves every colour.
+    """
+
+    def now(self) -> float:
+        """Monotonic seconds of the host's clock."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+
+    def parker(self) -> Parker:
+        """Make a place to wait in."""
+
+    def holds_a_loop(self) -> bool:
+        """Whether waiting here would keep an event loop from turning."""
+
+    async def detached(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` so that the caller's cancellation can't reach it.
+
+        On an event loop it becomes a task of its own and this returns at once; a synchronous call
+        has nobody else to do it and runs it to its end. `work` must not raise.
+        """

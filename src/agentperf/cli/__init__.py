@@ -1,0 +1,7 @@
+"""The command `agentperf`."""
+
+from __future__ import annotations
+
+from agentperf.cli.main import main
+
+__all__ = ["main"]

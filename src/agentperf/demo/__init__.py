@@ -1,0 +1,1 @@
+"""The demo: one small agent, as first written and with agentperf, on the same work."""

@@ -1,0 +1,30 @@
+"""Facts: what happened, as frozen values without behaviour."""
+
+from agentperf.events.base import Event
+from agentperf.events.cache import (
+    CacheCleared,
+    CacheEviction,
+    CacheExpired,
+    CacheHit,
+    CacheInvalidated,
+    CacheMiss,
+    CacheRefused,
+    CacheStored,
+    CacheWarmed,
+)
+from agentperf.events.calls import CallEnded, SlowCall
+
+__all__ = [
+    "CacheCleared",
+    "CacheEviction",
+    "CacheExpired",
+    "CacheHit",
+    "CacheInvalidated",
+    "CacheMiss",
+    "CacheRefused",
+    "CacheStored",
+    "CacheWarmed",
+    "CallEnded",
+    "Event",
+    "SlowCall",
+]

@@ -1,0 +1,76 @@
+"""Events of cached calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agentperf.events.base import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheHit(Event):
+    """An answer came from the cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheMiss(Event):
+    """There was no fresh answer in the cache.
+
+    Attributes:
+        shared: Whether the call joined another one's flight instead of computing.
+    """
+
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheStored(Event):
+    """An answer went into the cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheRefused(Event):
+    """An answer was not stored.
+
+    Attributes:
+        reason: Why, as a short fixed phrase.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheExpired(Event):
+    """An entry was found to be past its time to live."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheEviction(Event):
+    """An entry had to make room for another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheInvalidated(Event):
+    """An entry was removed by request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheCleared(Event):
+    """All entries were removed by request.
+
+    Attributes:
+        entries: How many there were.
+    """
+
+    entries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheWarmed(Event):
+    """Answers were computed ahead of need.
+
+    Attributes:
+        entries: How many.
+    """
+
+    entries: int

@@ -1,0 +1,130 @@
+"""The decorator `cached`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from agentperf._base.durations import Duration
+from agentperf._base.keys import InstanceTokens, key_maker, method_self
+from agentperf._engine.hosting import Step
+from agentperf._engine.hosting import Host
+from agentperf._engine.policy import Policy
+from agentperf._engine.site import Site, Target
+from agentperf.policies.cached.core import CacheLayer, KeyOf
+from agentperf.policies.cached.flights import Airspace
+from agentperf.policies.cached.options import CacheOptions, CopyMode, Key, Partition, checked
+from agentperf.policies.cached.partition import partitioned
+from agentperf.policies.cached.state import CacheState
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, eq=False)
+class Cached(Policy):
+    """Answers calls from a cache; made by `cached`."""
+
+    options: CacheOptions
+
+    def check(self, target: Target) -> None:
+        """Refuse options that don't fit the function's parameters."""
+        self._key_maker(target, InstanceTokens())
+
+    def bind(self, site: Site, inner: Step) -> Step:
+        """Put the cache in front of `inner`."""
+        state = self.state(site.host, site.target)
+        return CacheLayer(site, state, self.key_of(site.host, site.target)).bound(inner)
+
+    def state(self, host: Host, target: Target) -> CacheState:
+        """Return what the cache remembers on `host`."""
+        airspace = host.state(Airspace, Airspace, owners=(), name="flights")
+        return host.state(
+            CacheState,
+            lambda: CacheState(self.options, airspace),
+            owners=(self, target),
+            name=self.name,
+            options=self.options,
+        )
+
+    def key_of(self, host: Host, target: Target) -> KeyOf:
+        """Return what makes the keys of calls on `host`."""
+        key_of = self._key_maker(target, self.state(host, target).instances)
+        if host.bindings.minds_scopes:
+            return partitioned(key_of, self.options.scope)
+        return key_of
+
+    def _key_maker(self, target: Target, instances: InstanceTokens) -> KeyOf:
+        is_method = method_self(target.function, target.signature)
+        return key_maker(
+            target.operation,
+            target.signature,
+            ignore=self.options.ignore,
+            key=self.options.key,
+            instance=instances if is_method else None,
+        )
+
+
+@overload
+def cached(function: F, /) -> F: ...
+@overload
+def cached(
+    ttl: Duration | None = None,
+    *,
+    key: Key | None = None,
+    ignore: str | Sequence[str] = (),
+    max_entries: int = 1024,
+    copy: CopyMode = "auto",
+    scope: Partition = "auto",
+    name: str | None = None,
+    enabled: bool | Callable[[], bool] = True,
+) -> Cached: ...
+def cached(
+    ttl: Any = None,
+    *,
+    key: Key | None = None,
+    ignore: str | Sequence[str] = (),
+    max_entries: int = 1024,
+    copy: CopyMode = "auto",
+    scope: Partition = "auto",
+    name: str | None = None,
+    enabled: bool | Callable[[], bool] = True,
+) -> Any:
+    """Keep answers in memory and give them again for the same arguments.
+
+    While an answer is being computed, everybody who asks for it waits for that one computation: threads,
+    tasks and event loops together. Whoever is cancelled leaves alone; the computation goes on and fills
+    the cache. `None` is an answer like any other; errors are not kept. A stream is kept when it was read
+    to its end, and replayed item for item.
+
+    Args:
+        ttl: How long an answer is good: seconds, a `timedelta`, or text such as `"10m"`; None: as long
+            as there is room for it.
+        key: What makes two calls the same: names of parameters, a template such as
+            `"{user.id}:{question}"`, or a callable over the call's arguments. All arguments by default, by
+            value and type; `self` counts by identity.
+        ignore: Names of parameters that don't count.
+        max_entries: How many answers to keep at most; 1024 by default.
+        copy: `"auto"` hands out values that nobody can change as they are, and copies of all others;
+            `"share"` hands out the stored object itself, `"copy"` always a copy.
+        scope: Whose answers are kept apart while an `agentperf.scope` is open: `"auto"` and `"tenant"` by
+            tenant, `"user"` and `"session"` by these too, `"none"` shares them all.
+        name: Share one cache, with one set of entries, among all functions that name it.
+        enabled: False, or a callable that says False at a call, goes past the cache.
+
+    Example:
+        @agentperf.cached(ttl="10m", ignore=("client",))
+        async def embed(client, text: str) -> list[float]: ...
+
+        agentperf.handle(embed).cache.stats().hit_rate
+
+    Raises:
+        ConfigurationError: An option is malformed, contradicts another, or names no parameter.
+        UncacheableArgumentError: At a call, an argument has no key by value.
+    """
+    if callable(ttl):
+        return cached()(ttl)
+    options = checked(
+        ttl=ttl, key=key, ignore=ignore, max_entries=max_entries, copy=copy, scope=scope
+    )
+    return Cached(options, name=name, enabled=enabled)

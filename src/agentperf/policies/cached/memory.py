@@ -1,0 +1,129 @@
+"""The memory of a cache: bounded, with an eviction that keeps what is asked for again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+_NEVER = -float("inf")
+
+
+class Entry:
+    """One stored answer.
+
+    Attributes:
+        value: What was stored.
+        quick_until: Until when the value may be handed out just as it is; never, for a value that has to
+            be copied or replayed first. The hot path looks at nothing else.
+        fresh_until: Until when the value is good.
+        visited: Whether anybody asked for it since the eviction hand came by.
+    """
+
+    __slots__ = (
+        "fresh_until",
+        "key",
+        "newer",
+        "older",
+        "quick_until",
+        "value",
+        "visited",
+    )
+
+    def __init__(self, key: Hashable, value: Any, fresh_until: float, *, quick: bool) -> None:
+        self.key = key
+        self.value = value
+        self.fresh_until = fresh_until
+        self.quick_until = fresh_until if quick else _NEVER
+        self.visited = False
+        self.newer: Entry | None = None
+        self.older: Entry | None = None
+
+
+NO_ENTRY = Entry(None, None, _NEVER, quick=False)
+"""What a lookup finds where there is nothing: never fresh."""
+
+
+class MemoryStore:
+    """A bounded table of entries with SIEVE eviction.
+
+    Readers take no lock: they look into `entries`, a plain dict, and set the entry's `visited` mark.
+    Writers share one lock. A hand moves from the oldest entry to the newest, takes marks away and
+    evicts the first entry that has none; new entries join at the newest end, so that one pass over many
+    keys doesn't push out what is in use. (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024.)
+    """
+
+    def __init__(self, max_entries: int, evicted: Callable[[], object]) -> None:
+        self.entries: dict[Hashable, Entry] = {}
+        self._max_entries = max_entries
+        self.evicted = evicted
+        self._lock = threading.Lock()
+        self._newest: Entry | None = None
+        self._oldest: Entry | None = None
+        self._hand: Entry | None = None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self.entries.values()))
+
+    def put(self, entry: Entry) -> None:
+        """Store an entry, in place of the one with its key or of one that nobody asks for."""
+        with self._lock:
+            if (old := self.entries.pop(entry.key, None)) is not None:
+                self._unlink(old)
+            while len(self.entries) >= self._max_entries:
+                self._evict()
+            self.entries[entry.key] = entry
+            self._link(entry)
+
+    def remove(self, key: Hashable, entry: Entry | None = None) -> bool:
+        """Remove what is stored under `key`, or only `entry` itself; True if it was there."""
+        with self._lock:
+            found = self.entries.get(key)
+            if found is None or (entry is not None and found is not entry):
+                return False
+            del self.entries[key]
+            self._unlink(found)
+            return True
+
+    def clear(self) -> int:
+        """Remove everything; return how much there was."""
+        with self._lock:
+            count = len(self.entries)
+            self.entries.clear()  # in place: bound steps hold on to this very dict
+            self._newest = self._oldest = self._hand = None
+            return count
+
+    def _evict(self) -> None:
+        hand = self._hand or self._oldest
+        while hand is not None and hand.visited:
+            hand.visited = False
+            hand = hand.newer or self._oldest
+        if hand is not None:
+            self._hand = hand
+            del self.entries[hand.key]
+            self._unlink(hand)
+            self.evicted()
+
+    def _link(self, entry: Entry) -> None:
+        entry.older = self._newest
+        if self._newest is None:
+            self._oldest = entry
+        else:
+            self._newest.newer = entry
+        self._newest = entry
+
+    def _unlink(self, entry: Entry) -> None:
+        if self._hand is entry:
+            self._hand = entry.newer
+        if entry.older is None:
+            self._oldest = entry.newer
+        else:
+            entry.older.newer = entry.newer
+        if entry.newer is None:
+            self._newest = entry.older
+        else:
+            entry.newer.older = entry.older
+        entry.newer = entry.older = None

@@ -1,0 +1,69 @@
+"""What can be said of a cache, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar, get_args
+
+from agentperf._base.durations import Duration, seconds
+from agentperf.errors import ConfigurationError
+
+T = TypeVar("T")
+CopyMode = Literal["auto", "share", "copy"]
+Partition = Literal["auto", "tenant", "user", "session", "none"]
+Key = str | Sequence[str] | Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """The options of one `cached`, in their final form; see `cached` for their meaning."""
+
+    ttl: float | None
+    key: str | tuple[str, ...] | Callable[..., object] | None
+    ignore: tuple[str, ...]
+    max_entries: int
+    copy: CopyMode
+    scope: Partition
+
+
+def checked(
+    *,
+    ttl: Duration | None,
+    key: Key | None,
+    ignore: str | Sequence[str],
+    max_entries: int,
+    copy: str,
+    scope: str,
+) -> CacheOptions:
+    """Turn what the user wrote into options.
+
+    Raises:
+        ConfigurationError: Something is malformed or contradicts something else.
+    """
+    ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    if key is not None and ignore:
+        raise ConfigurationError(
+            'key= and ignore= contradict each other: key=("user_id", "question") names what counts, '
+            'ignore=("client",) what does not; use one of them'
+        )
+    if isinstance(max_entries, bool) or not isinstance(max_entries, int) or max_entries < 1:
+        raise ConfigurationError(
+            f"max_entries={max_entries!r}: a whole number from 1 up, such as max_entries=10_000"
+        )
+    return CacheOptions(
+        ttl=None if ttl is None else seconds(ttl, "ttl"),
+        key=key if key is None or callable(key) or isinstance(key, str) else tuple(key),
+        ignore=ignore,
+        max_entries=max_entries,
+        copy=_one_of("copy", copy, get_args(CopyMode)),
+        scope=_one_of("scope", scope, get_args(Partition)),
+    )
+
+
+def _one_of(parameter: str, value: object, choices: tuple[T, ...]) -> T:
+    for choice in choices:
+        if value == choice:
+            return choice
+    shown = ", ".join(f'"{choice}"' for choice in choices)
+    raise ConfigurationError(f"{parameter}={value!r}: one of {shown}")

@@ -1,0 +1,55 @@
+"""Streams in a cache: recorded as they are read, replayed item for item."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from agentperf._engine.streams import AnyLiveStream, AsyncLiveStream, LiveStream
+from agentperf.policies.cached.state import Recording
+
+
+class Recorder:
+    """Takes down the items of a stream while somebody reads it."""
+
+    def __init__(self, own: Callable[[Any], Any]) -> None:
+        self._own = own
+        self._items: list[Any] = []
+        self._failed = False
+
+    def item(self, item: Any, _: float) -> None:
+        """Keep an item, as a copy where its reader could change it."""
+        if self._failed:
+            return
+        try:
+            self._items.append(self._own(item))
+        except Exception:  # noqa: BLE001 - copying runs the item's own code
+            self._failed = True
+            self._items.clear()
+
+    def recording(self, stream: AnyLiveStream) -> Recording | None:
+        """Return the whole stream, None where an item could not be copied."""
+        if self._failed:
+            return None
+        is_async = type(stream) is AsyncLiveStream
+        return Recording(tuple(self._items), stream.returned, is_async)
+
+
+def replayed(
+    recording: Recording, own: Callable[[Any], Any], now: Callable[[], float]
+) -> AnyLiveStream:
+    """Make a stream that gives a recording's items again, each reader its own."""
+    if recording.is_async:
+        return AsyncLiveStream(_replay_async(recording, own), now)
+    return LiveStream(_replay(recording, own), now)
+
+
+def _replay(recording: Recording, own: Callable[[Any], Any]) -> Iterator[Any]:
+    for item in recording.items:
+        yield own(item)
+    return recording.returned
+
+
+async def _replay_async(recording: Recording, own: Callable[[Any], Any]) -> AsyncIterator[Any]:
+    for item in recording.items:
+        yield own(item)

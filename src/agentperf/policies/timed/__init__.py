@@ -1,0 +1,6 @@
+"""`timed`: counts and measures calls."""
+
+from agentperf.policies.timed.decorator import Timed, timed
+from agentperf.policies.timed.measure import measure, record
+
+__all__ = ["Timed", "measure", "record", "timed"]

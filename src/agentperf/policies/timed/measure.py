@@ -1,0 +1,92 @@
+"""Measuring a region instead of a function, and noting what a call used."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from agentperf._base.endings import Ending
+from agentperf._engine.current import current_host
+from agentperf._engine.frames import Frame, current_frame
+from agentperf.errors import ConfigurationError
+from agentperf.policies.timed.core import CallMeter
+from agentperf.usage import Usage
+
+
+@contextlib.contextmanager
+def measure(name: str) -> Iterator[None]:
+    """Count and measure a region of code as one call of the operation `name`.
+
+    Works in synchronous and asynchronous code alike; operations inside count as nested in it.
+
+    Example:
+        with agentperf.measure("plan"):
+            steps = plan(goal)
+
+    Raises:
+        ConfigurationError: The name is not text.
+    """
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f'measure({name!r}): a name is needed, measure("plan")')
+    host = current_host()
+    if not host.settings.enabled:
+        yield
+        return
+    meter = CallMeter(host, name, None)
+    token = current_frame.set(Frame(meter.frame.recorder, current_frame.get()))
+    note = meter.started((), {}) if meter.attentive else None
+    start = host.clock.now()
+    try:
+        yield
+    except Exception as error:
+        meter.ended(start, Ending.FAILED, error, note)
+        raise
+    except BaseException as error:
+        meter.ended(start, Ending.CANCELLED, error, note)
+        raise
+    else:
+        meter.ended(start, Ending.COMPLETED, None, note)
+    finally:
+        current_frame.reset(token)
+
+
+def record(
+    usage: Usage | None = None,
+    /,
+    *,
+    input_tokens: int = 0,
+    output_tokens: int = 0,
+    cached_tokens: int = 0,
+    cost_usd: float | None = None,
+) -> None:
+    """Note what the running operation used, such as the tokens of a model's answer.
+
+    It belongs to the innermost timed call or measured region; those around it show it as inclusive.
+    Outside of any it is ignored.
+
+    Args:
+        usage: All at once; or name the parts:
+        input_tokens: Tokens of the prompt.
+        output_tokens: Tokens of the answer.
+        cached_tokens: The part of the input read from the provider's prompt cache.
+        cost_usd: Money in US dollars, where known.
+
+    Example:
+        agentperf.record(input_tokens=reply.usage.prompt_tokens, output_tokens=42)
+
+    Raises:
+        ConfigurationError: A figure is negative, or `usage` is not a `Usage`.
+    """
+    if usage is not None and not isinstance(usage, Usage):
+        raise ConfigurationError(
+            f"record({usage!r}): a Usage, or figures by name: record(input_tokens=120)"
+        )
+    spent = Usage(input_tokens, output_tokens, cached_tokens, cost_usd)
+    for name in ("input_tokens", "output_tokens", "cached_tokens", "cost_usd"):
+        if (getattr(spent, name) or 0) < 0:
+            raise ConfigurationError(f"{name}={getattr(spent, name)}: zero or more, {name}=120")
+    spent = spent if usage is None else usage + spent
+    frame, own = current_frame.get(), True
+    while frame is not None:
+        frame.recorder.used(spent, own=own)
+        frame, own = frame.parent, False

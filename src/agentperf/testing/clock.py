@@ -1,0 +1,151 @@
+"""A clock that a test moves by hand."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from agentperf._base.clock import Clock
+from agentperf._engine.waiting import on_event_loop
+from agentperf.errors import ConfigurationError
+
+_IDLE_ROUNDS = 25
+"""How often the loop turns before everybody who can run is taken to have run."""
+
+
+class FakeClock(Clock):
+    """Time that passes only when told to; give it to a host: `Host(clock=FakeClock())`.
+
+    A synchronous call that sleeps in the thread that made the clock moves time itself, since nobody else
+    could. Other threads, and tasks, sleep until somebody calls `advance` or `aadvance`; with
+    `autojump`, tasks move time to the next alarm whenever all of them wait.
+
+    Args:
+        start: Monotonic seconds at the beginning.
+        autojump: Whether time jumps by itself when the event loop has nothing else to do.
+
+    Example:
+        clock = FakeClock()
+        with agentperf.use(agentperf.Host(clock=clock)):
+            quote("ACME")
+            clock.advance("10m")
+            quote("ACME")  # its entry has expired
+    """
+
+    def __init__(self, start: float = 1_000_000.0, *, autojump: bool = False) -> None:
+        self._now = start
+        self._autojump = autojump
+        self._owner = threading.get_ident()
+        self._lock = threading.RLock()
+        self._order = itertools.count()
+        self._alarms: list[tuple[float, int, Callable[[], object]]] = []
+        self.now = self._read
+        self.wall = lambda: 1_700_000_000.0 + self._now - start
+
+    def _read(self) -> float:
+        return self._now
+
+    @property
+    def sleepers(self) -> int:
+        """How many alarms are set."""
+        return len(self._alarms)
+
+    def alarm(self, seconds: float, wake: Callable[[], object]) -> Callable[[], None]:
+        """Call `wake` when `seconds` have passed; returns what takes that back."""
+        entry = (self._now + max(0.0, seconds), next(self._order), wake)
+        with self._lock:
+            heapq.heappush(self._alarms, entry)
+        if not on_event_loop():
+            if threading.get_ident() == self._owner:
+                self.advance(seconds)
+        elif self._autojump:
+            _when_idle(self._jump)
+
+        def take_back() -> None:
+            with self._lock:
+                if entry in self._alarms:
+                    self._alarms.remove(entry)
+                    heapq.heapify(self._alarms)
+
+        return take_back
+
+    def advance(self, duration: Any) -> None:
+        """Let time pass and ring every alarm on the way, in order.
+
+        Args:
+            duration: Seconds, a `timedelta`, or text such as `"5m"`.
+        """
+        until = self._now + _seconds(duration)
+        while self._ring_next(until):
+            pass
+        self._now = max(self._now, until)
+
+    async def aadvance(self, duration: Any) -> None:
+        """The same on an event loop: after each alarm, everybody who can run does so."""
+        until = self._now + _seconds(duration)
+        await _turn()
+        while self._ring_next(until):
+            await _turn()
+        self._now = max(self._now, until)
+        await _turn()
+
+    def _ring_next(self, until: float) -> bool:
+        with self._lock:
+            if not self._alarms or self._alarms[0][0] > until:
+                return False
+            when, _, wake = heapq.heappop(self._alarms)
+            self._now = max(self._now, when)
+        wake()
+        return True
+
+    def _jump(self) -> None:
+        if self._alarms:
+            self._ring_next(self._alarms[0][0])
+            if self._alarms:
+                _when_idle(self._jump)
+
+
+def _seconds(duration: Any) -> float:
+    from agentperf._base.durations import seconds
+
+    result = seconds(duration, "duration", zero=True)
+    if result < 0:
+        raise ConfigurationError("time does not run backwards")
+    return result
+
+
+async def _turn() -> None:
+    """Let everybody who can run do so."""
+    from anyio.lowlevel import checkpoint
+
+    for _ in range(_IDLE_ROUNDS):
+        await checkpoint()
+
+
+def _when_idle(act: Callable[[], None]) -> None:
+    """Call `act` once the running loop has turned often enough to have nothing left to do."""
+    from agentperf._engine.waiting import in_trio
+
+    async def wait_and_act() -> None:
+        await _turn()
+        act()
+
+    if in_trio():
+        import trio
+
+        trio.lowlevel.spawn_system_task(wait_and_act)
+        return
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+
+    def turn(left: int) -> None:
+        if left:
+            loop.call_soon(turn, left - 1)
+        else:
+            act()
+
+    loop.call_soon(turn, _IDLE_ROUNDS)

@@ -1,0 +1,192 @@
+"""The web application behind the fake model: reads a request, lets time pass, answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from agentperf._base.durations import seconds
+from agentperf.testing.fake_llm import wire
+from agentperf.testing.fake_llm.chance import fingerprint, luck
+from agentperf.testing.fake_llm.counts import Counts
+from agentperf.testing.fake_llm.embedding import DIMENSIONS, embed
+from agentperf.testing.fake_llm.options import Behaviour, Fault
+from agentperf.testing.fake_llm.words import count, tokens
+
+MODELS = ("fake-chat", "fake-embedding")
+
+
+class _CutError(Exception):
+    """Ends a connection in the middle of an answer."""
+
+
+@dataclass(slots=True)
+class Api:
+    """The endpoints.
+
+    Attributes:
+        behaviour: How to answer.
+        counts: Where to count.
+        received: Path and body of the requests that came in last.
+    """
+
+    behaviour: Behaviour
+    counts: Counts
+    received: deque[tuple[str, wire.Json]]
+
+    def app(self) -> ASGIApp:
+        """Return the application."""
+        chat, responses = wire.Chat(), wire.Responses()
+        routes = [
+            Route(chat.path, self._generation(chat), methods=["POST"]),
+            Route(responses.path, self._generation(responses), methods=["POST"]),
+            Route(wire.Embeddings.path, self._embeddings, methods=["POST"]),
+            Route("/v1/models", self._models, methods=["GET"]),
+            Route("/v1/models/{name}", self._model, methods=["GET"]),
+        ]
+        inner = Starlette(
+            routes=routes,
+            exception_handlers={wire.RefusedError: self._refused, HTTPException: self._unknown},
+        )
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            self.counts.started(scope["path"])
+            try:
+                await inner(scope, receive, send)
+            finally:
+                self.counts.ended()
+
+        return counted
+
+    def _generation(self, kind: wire.Generation) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            start = time.perf_counter()
+            body = await self._body(request)
+            messages = kind.read(body)
+            fault = self._fault(kind.path, body)
+            made = wire.Generated(
+                id=self._name(kind.path, body),
+                body=body,
+                pieces=tokens(self.behaviour.answer(messages)),
+                input_tokens=wire.input_tokens(messages),
+            )
+            self.counts.read(made.input_tokens)
+            if body.get("stream"):
+                frames = self._stream(kind, made, start, cut=fault is Fault.CUT)
+                return StreamingResponse(frames, media_type="text/event-stream")
+            await self._until(made, len(made.pieces), start)
+            self.counts.wrote(len(made.pieces))
+            return self._whole(kind.whole(made), cut=fault is Fault.CUT)
+
+        return endpoint
+
+    async def _stream(
+        self, kind: wire.Generation, made: wire.Generated, start: float, *, cut: bool
+    ) -> AsyncIterator[str]:
+        sent = 0
+        for frame in kind.frames(made):
+            await self._until(made, sent, start)
+            if cut and sent >= len(made.pieces) // 2:
+                self.counts.failed()
+                raise _CutError
+            sent += frame.tokens
+            self.counts.wrote(frame.tokens)
+            yield frame.text
+
+    async def _embeddings(self, request: Request) -> Response:
+        start = time.perf_counter()
+        kind = wire.Embeddings()
+        body = await self._body(request)
+        texts = kind.read(body)
+        fault = self._fault(kind.path, body)
+        read = sum(map(count, texts))
+        self.counts.embedded(read)
+        size = int(body.get("dimensions") or DIMENSIONS)
+        vectors = [embed(text, dimensions=size, seed=self.behaviour.seed) for text in texts]
+        chance = luck(self.behaviour.seed, self._name(kind.path, body))
+        await _sleep_until(start + self.behaviour.pace.whole_embedding(chance))
+        return self._whole(kind.whole(body, vectors, read), cut=fault is Fault.CUT)
+
+    async def _models(self, request: Request) -> Response:
+        return JSONResponse(wire.models(MODELS))
+
+    async def _model(self, request: Request) -> Response:
+        return JSONResponse(wire.model(request.path_params["name"]))
+
+    async def _refused(self, request: Request, error: Any) -> Response:
+        return self._error(error)
+
+    async def _unknown(self, request: Request, error: Any) -> Response:
+        message = f"Unknown request URL: {request.method} {request.url.path}"
+        return self._error(wire.RefusedError(error.status_code, message))
+
+    def _error(self, refused: wire.RefusedError) -> Response:
+        self.counts.failed()
+        body = wire.error(str(refused), refused.kind)
+        return JSONResponse(body, status_code=refused.status, headers=refused.headers)
+
+    async def _body(self, request: Request) -> wire.Json:
+        try:
+            body = json.loads(await request.body())
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise wire.RefusedError(400, "The body of the request must be a JSON object")
+        if not isinstance(body.get("model"), str):
+            raise wire.RefusedError(400, "you must provide a model parameter")
+        self.received.append((request.url.path, body))
+        return body
+
+    def _name(self, path: str, body: wire.Json) -> str:
+        return fingerprint(self.behaviour.seed, path, json.dumps(body, sort_keys=True))
+
+    def _fault(self, path: str, body: wire.Json) -> Fault | None:
+        """Draw what goes wrong; asked again, the same request draws again."""
+        if not self.behaviour.faults.rate:
+            return None
+        name = self._name(path, body)
+        faults = self.behaviour.faults
+        fault = faults.pick(luck("fault", name, self.counts.asked(name)))
+        if fault is Fault.RATE_LIMIT:
+            wait = seconds(faults.retry_after, "retry_after", zero=True) * self.behaviour.pace.scale
+            headers = {"retry-after": f"{wait:.3f}", "retry-after-ms": f"{wait * 1000:.0f}"}
+            message = f"Rate limit reached. Please try again in {wait:.3f}s."
+            raise wire.RefusedError(429, message, kind="rate_limit_error", headers=headers)
+        if fault is Fault.SERVER_ERROR:
+            raise wire.RefusedError(500, "The server had an error.", kind="server_error")
+        return fault
+
+    async def _until(self, made: wire.Generated, sent: int, start: float) -> None:
+        """Wait until so many tokens of the answer are due."""
+        pace, chance = self.behaviour.pace, luck(self.behaviour.seed, made.id)
+        await _sleep_until(start + pace.first_token(chance) + sent * pace.per_token(chance))
+
+    def _whole(self, content: wire.Json, *, cut: bool) -> Response:
+        response = JSONResponse(content)
+        if not cut:
+            return response
+        self.counts.failed()
+        body = bytes(response.body)
+        return StreamingResponse(_half(body), headers=dict(response.headers))
+
+
+async def _half(body: bytes) -> AsyncIterator[bytes]:
+    yield body[: len(body) // 2]
+    raise _CutError
+
+
+async def _sleep_until(moment: float) -> None:
+    if (left := moment - time.perf_counter()) > 0:
+        await asyncio.sleep(left)

@@ -1,0 +1,141 @@
+"""How the fake model behaves: how fast, how dear and how faulty it is."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agentperf._base.durations import Duration, seconds
+from agentperf.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from agentperf.testing.fake_llm.wire import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long answers take; by default no time at all.
+
+    Attributes:
+        ttft: Time to the first token of an answer.
+        tokens_per_second: How fast the tokens follow; None sends all at once.
+        embedding: Time for an embedding request.
+        jitter: By which share at most a request's times differ from the above, up or down.
+        scale: All times are multiplied by it; 0.1 makes a server that is ten times faster.
+
+    Raises:
+        ConfigurationError: A time is malformed or negative, or a number is out of range.
+    """
+
+    ttft: Duration = 0.0
+    tokens_per_second: float | None = None
+    embedding: Duration = 0.0
+    jitter: float = 0.0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        seconds(self.ttft, "ttft", zero=True)
+        seconds(self.embedding, "embedding", zero=True)
+        if self.tokens_per_second is not None:
+            _check("tokens_per_second", self.tokens_per_second, "more than 0", example=40)
+        if not 0 <= self.jitter < 1:
+            raise ConfigurationError(f"jitter={self.jitter!r}: a share is needed, jitter=0.2")
+        if not (math.isfinite(self.scale) and self.scale >= 0):
+            raise ConfigurationError(f"scale={self.scale!r}: 0 or more is needed, scale=0.1")
+
+    def first_token(self, luck: float) -> float:
+        """Seconds until a request with this luck (0..1) gets its first token."""
+        return seconds(self.ttft, "ttft", zero=True) * self._factor(luck)
+
+    def per_token(self, luck: float) -> float:
+        """Seconds that each token of a request with this luck takes."""
+        return self._factor(luck) / self.tokens_per_second if self.tokens_per_second else 0.0
+
+    def whole_embedding(self, luck: float) -> float:
+        """Seconds that an embedding request with this luck takes."""
+        return seconds(self.embedding, "embedding", zero=True) * self._factor(luck)
+
+    def _factor(self, luck: float) -> float:
+        return self.scale * (1 + self.jitter * (2 * luck - 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a million tokens cost, in US dollars.
+
+    Attributes:
+        input: Tokens that the model reads.
+        output: Tokens that it writes.
+        embedding: Tokens that are embedded.
+    """
+
+    input: float = 0.40
+    output: float = 1.60
+    embedding: float = 0.02
+
+
+class Fault(enum.Enum):
+    """A way in which a request goes wrong."""
+
+    RATE_LIMIT = "rate_limit"
+    """429 with Retry-After."""
+    SERVER_ERROR = "server_error"
+    """500."""
+    CUT = "cut"
+    """The connection ends in the middle of the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Which share of the requests goes wrong, and how; by default none.
+
+    Attributes:
+        rate: The share of requests, 0..1.
+        kinds: What may happen to them, each equally likely.
+        retry_after: What a 429 asks the client to wait, multiplied by the pace's scale.
+
+    Raises:
+        ConfigurationError: The rate is no share, no kind is given, or the time is malformed.
+    """
+
+    rate: float = 0.0
+    kinds: tuple[Fault, ...] = (Fault.RATE_LIMIT, Fault.SERVER_ERROR, Fault.CUT)
+    retry_after: Duration = 1.0
+
+    def __post_init__(self) -> None:
+        seconds(self.retry_after, "retry_after", zero=True)
+        if not 0 <= self.rate <= 1:
+            raise ConfigurationError(f"rate={self.rate!r}: a share 0..1 is needed, rate=0.2")
+        if not self.kinds:
+            raise ConfigurationError("kinds=(): name one fault at least, kinds=(Fault.CUT,)")
+
+    def pick(self, luck: float) -> Fault | None:
+        """Return what happens to a request with this luck (0..1); None when all goes well."""
+        if luck >= self.rate:
+            return None
+        return self.kinds[int(luck / self.rate * len(self.kinds))]
+
+
+@dataclass(slots=True)
+class Behaviour:
+    """What decides how the server answers.
+
+    Attributes:
+        seed: Draws jitter, faults and vectors.
+        pace: How long answers take.
+        faults: What goes wrong; may be exchanged while the server runs.
+        answer: Makes the answer from the messages of a prompt.
+    """
+
+    seed: int
+    pace: Pace
+    faults: Faults
+    answer: Callable[[Sequence[Message]], str]
+
+
+def _check(name: str, value: float, wanted: str, *, example: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ConfigurationError(f"{name}={value!r}: {wanted} is needed, {name}={example}")

@@ -1,0 +1,142 @@
+"""The demo, as a whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import pytest
+
+from agentperf.demo import after, before
+from agentperf.demo.comparison import Comparison, compare
+from agentperf.demo.conversations import Message, load, repeated
+from agentperf.demo.isolation import examine
+from agentperf.demo.program import Program
+from agentperf.demo.runner import Run, play
+from agentperf.testing.fake_llm import FakeLLM, Fault, Faults
+
+QUICK = 0.002
+
+
+@pytest.fixture(scope="module")
+def sample() -> Comparison:
+    """Both versions on the shipped sample, as quick as it goes."""
+
+    async def run() -> Comparison:
+        return await compare(load(), scale=QUICK)
+
+    return anyio.run(run)
+
+
+def talk(program: Program, messages: Sequence[Message], llm: FakeLLM) -> Run:
+    async def run() -> Run:
+        return await play(program, messages, llm, scale=QUICK)
+
+    return anyio.run(run)
+
+
+def test_answers_agree_on_the_facts(sample: Comparison) -> None:
+    """Every planted fact is in both answers, and every message is answered."""
+    assert sample.problems() == []
+    assert sample.before.figures.failed == sample.after.figures.failed == 0
+
+
+def test_the_first_version_calls_the_model_five_times_or_more(sample: Comparison) -> None:
+    """Each message costs five model calls at least, besides embeddings; a sensitive one fewer."""
+    assert sample.before.figures.model_calls / len(sample.before.replies) > 6
+
+
+def test_repeated_messages_are_answered_from_the_cache(sample: Comparison) -> None:
+    """More than 60 of 100 look-ups for repeated messages are hits; the first version has none."""
+    assert sample.after.figures.cache_hit_rate > 0.6
+    assert sample.before.figures.cache_hit_rate == 0
+
+
+def test_calls_tokens_and_cost_go_down(sample: Comparison) -> None:
+    """By the server's own counts at least a quarter of each is saved."""
+    old, new = sample.before.figures, sample.after.figures
+    assert new.model_calls < 0.75 * old.model_calls
+    assert new.input_tokens < 0.75 * old.input_tokens
+    assert new.output_tokens < 0.75 * old.output_tokens
+    assert new.cost_usd < 0.75 * old.cost_usd
+
+
+def test_a_private_profile_shares_nothing(sample: Comparison) -> None:
+    """The second version keeps the profiles apart, and its own user still gains."""
+    seen = sample.isolation
+    assert seen.nothing_shared
+    assert seen.open_again < seen.open_alone
+
+
+def test_two_open_profiles_share_nothing_either() -> None:
+    """What one profile asked saves another one no call, at the same time or later."""
+    question = "Where does my sister live?"
+    messages = [Message("anna", "s", question), Message("bram", "s", question)]
+    with FakeLLM() as llm:
+        talk(after.agent, messages[:1], llm)
+        alone = llm.stats().calls
+        talk(after.agent, messages, llm)
+        assert llm.stats().calls == 2 * alone
+
+
+def test_a_changed_fact_changes_the_answer() -> None:
+    """The same question is answered from the cache only while the memory says the same."""
+    where = "In which city do I work?"
+    told = [Message("a", "s", t) for t in ("I work in Lisbon.", where, where, "I work in Porto.", where)]
+    with FakeLLM() as llm:
+        run = talk(after.agent, told, llm)
+    answers = [reply.text or "" for reply in run.replies]
+    assert answers[1] == answers[2]
+    assert "Lisbon" in answers[1]
+    assert "Porto" in answers[4]
+
+
+@pytest.mark.parametrize("program", [before.agent, after.agent])
+def test_private_mode_leaves_nothing_in_the_memory(program: Program) -> None:
+    """What is told in private mode, or is sensitive, is not remembered."""
+    told = [
+        Message("a", "s", "The cat is called Miso.", private=True),
+        Message("a", "s", "The PIN of the garage is 4417."),
+        Message("a", "s", "What is the cat called?"),
+        Message("a", "s", "What is the PIN of the garage?"),
+    ]
+    with FakeLLM() as llm:
+        run = talk(program, told, llm)
+    assert all("don't know" in (reply.text or "") for reply in run.replies[2:])
+
+
+def test_a_failed_answer_is_counted_and_the_next_message_goes_on() -> None:
+    """Errors of the model server are figures, not the end of the demo."""
+    with FakeLLM(faults=Faults(rate=1, kinds=(Fault.CUT,))) as llm:
+        run = talk(before.agent, [Message("a", "s", "Hello there, Miso.")] * 2, llm)
+    assert run.figures.failed == 2
+    assert run.figures.ttft_s == 0
+    assert all(reply.error for reply in run.replies)
+
+
+def test_isolation_sees_sharing() -> None:
+    """The examination itself is no formality: caching without a scope is found out."""
+
+    async def run() -> bool:
+        with FakeLLM() as llm:
+            return (await examine(before.agent, llm)).nothing_shared
+
+    assert anyio.run(run) is True
+
+
+@pytest.mark.load
+def test_the_second_version_is_three_times_faster() -> None:
+    """At the scale of the command the mean response time is a third at most."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "agentperf", "demo", "--json"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    result: dict[str, Any] = json.loads(ran.stdout)
+    assert result["before"]["mean_s"] / result["after"]["mean_s"] >= 3
+    assert sum(repeated(load())) > 10

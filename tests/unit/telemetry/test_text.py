@@ -1,0 +1,30 @@
+"""Durations for people."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from agentperf.telemetry.text import format_seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0us"),
+        (0.0000021, "2.1us"),
+        (0.0004567, "457us"),
+        (0.25, "250ms"),
+        (0.04561, "45.6ms"),
+        (1.0, "1s"),
+        (12.345, "12.3s"),
+        (1234.5, "1,234s"),
+        (-0.5, "-500ms"),
+        (math.nan, "-"),
+        (math.inf, "-"),
+    ],
+)
+def test_a_duration_is_written_with_its_unit(seconds, text):
+    """Three digits and the unit that makes them readable; a dash where there is no figure."""
+    assert format_seconds(seconds) == text
