@@ -1,14 +1,14 @@
 """agentperf makes Python agents fast, cheap and dependable, and proves it.
 
-    import agentperf
+import agentperf
 
-    @agentperf.timed                        # count and measure
-    @agentperf.cached(ttl="10m")            # answer the same question once
-    async def answer(question: str) -> str: ...
+@agentperf.timed                        # count and measure
+@agentperf.cached(ttl="10m")            # answer the same question once
+async def answer(question: str) -> str: ...
 
-    await answer("What is new?")
-    print(agentperf.handle(answer).stats())
-    print(agentperf.handle(answer).cache.stats())
+await answer("What is new?")
+print(agentperf.handle(answer).stats())
+print(agentperf.handle(answer).cache.stats())
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ if TYPE_CHECKING:
     from agentperf.usage import Usage as Usage
 
 _ERRORS = (
-    "AgentPerfError BackendError BudgetExceeded BulkheadFull CacheMissError CallRejected CallTimeout "
-    "CircuitOpen ConfigurationError ContextWindowExceeded MissingExtraError PluginError "
-    "RateLimitExceeded RequestTooLarge StoreUnavailable UncacheableArgumentError UncacheableValueError"
+    "AgentPerfError BackendError BudgetExceeded BulkheadFull CacheMissError CallRejected "
+    "CallTimeout CircuitOpen ConfigurationError ContextWindowExceeded MissingExtraError "
+    "PluginError RateLimitExceeded RequestTooLarge StoreUnavailable UncacheableArgumentError "
+    "UncacheableValueError"
 )
 _EXPORTS = {
     "Host": "agentperf._host",
@@ -69,7 +70,8 @@ _EXPORTS = {
     "use": "agentperf._engine.current",
 } | dict.fromkeys(_ERRORS.split(), "agentperf.errors")
 
-__all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
+# One table serves everything: a second list of the names could differ from it.
+__all__ = [*_EXPORTS]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,8 +23,9 @@ T = TypeVar("T")
 class Host:
     """A world of its own: its caches, counts, subscribers and settings are nobody else's.
 
-    There is one by default for the process, made at the first decorated call. Make others for tests, or
-    for parts of a program that must not share; `with agentperf.use(host):` makes one current.
+    There is one by default for the process, made at the first decorated call. Make others for
+    tests, or for parts of a program that must not share; `with agentperf.use(host):` makes one
+    current.
 
     Args:
         clock: Where time comes from; real time by default.
@@ -43,11 +44,11 @@ class Host:
         self.settings = settings or Settings.from_environment()
         self.bindings = bindings or Bindings()
         self.bindings.host = self
-        self._begin()
+        self.begin_anew()
         _hosts.add(self)
 
-    def _begin(self) -> None:
-        """Start with nothing; also in a forked child, whose locks may be held by threads that are gone."""
+    def begin_anew(self) -> None:
+        """Start with nothing; also in a forked child, where threads that are gone hold locks."""
         self.tap = Aggregates()
         self.bus = Bus(self.bindings.rebind)
         self._states = _States()
@@ -64,15 +65,15 @@ class Host:
     ) -> T:
         """Return the state that `owners` share, made by `make` when it is not there yet.
 
-        Without a name, state belongs to exactly these owners and goes with the first of them that goes.
-        With a name, everybody who names it shares it.
+        Without a name, state belongs to exactly these owners and goes with the first of them that
+        goes. With a name, everybody who names it shares it.
 
         Raises:
             ConfigurationError: The name is in use with other options.
         """
         if name is None:
-            return cast(T, self._states.owned(owners, make))
-        return cast(T, self._states.named(kind, name, options, owners, make))
+            return self._states.owned(owners, make)
+        return self._states.named(kind, name, options, owners, make)
 
     def subscribe(self, receiver: Receiver, *kinds: type[Event]) -> Callable[[], None]:
         """Call `receiver(event)` for every event of `kinds`, all of them where none is named.
@@ -145,8 +146,8 @@ class _States:
             if found is not None and found.options != options:
                 if found.holders:
                     raise ConfigurationError(
-                        f"name={name!r} is in use with other options: {found.options}; give this one "
-                        f'another name, such as name="{name}-2", or the same options'
+                        f"name={name!r} is in use with other options: {found.options}; give this "
+                        f'one another name, such as name="{name}-2", or the same options'
                     )
                 found = None  # Everybody who used it is gone: a notebook cell was run again.
             if found is None:
@@ -161,7 +162,7 @@ _hosts: weakref.WeakSet[Host] = weakref.WeakSet()
 
 def _begin_again_after_fork() -> None:
     for host in list(_hosts):
-        host._begin()
+        host.begin_anew()
 
 
 if hasattr(os, "register_at_fork"):

@@ -34,10 +34,12 @@ def fresh_host(fake_clock: FakeClock) -> Iterator[Host]:
 @pytest.fixture
 def agentperf_events(fresh_host: Host) -> Iterator[EventLog]:
     """The events of the test, on its fresh host."""
-    from agentperf.testing.recording import recorded
+    from agentperf.testing.recording import EventLog
 
-    with recorded() as log:
-        yield log
+    log = EventLog()
+    stop = fresh_host.subscribe(log.append)
+    yield log
+    stop()
 
 
 @pytest.fixture

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
+from openai import AsyncOpenAI
 
 from agentperf.demo import after, before
 from agentperf.demo.comparison import Comparison, compare
 from agentperf.demo.conversations import Message, load, repeated
-from agentperf.demo.isolation import examine
-from agentperf.demo.program import Program
+from agentperf.demo.deferred import Deferred
+from agentperf.demo.isolation import Isolation, examine
+from agentperf.demo.memory import Memory
+from agentperf.demo.program import Program, Respond, Show
 from agentperf.demo.runner import Run, play
 from agentperf.testing.fake_llm import FakeLLM, Fault, Faults
 
@@ -33,6 +38,8 @@ def sample() -> Comparison:
 
 
 def talk(program: Program, messages: Sequence[Message], llm: FakeLLM) -> Run:
+    """Play messages to an agent as quickly as it goes."""
+
     async def run() -> Run:
         return await play(program, messages, llm, scale=QUICK)
 
@@ -86,7 +93,9 @@ def test_two_open_profiles_share_nothing_either() -> None:
 def test_a_changed_fact_changes_the_answer() -> None:
     """The same question is answered from the cache only while the memory says the same."""
     where = "In which city do I work?"
-    told = [Message("a", "s", t) for t in ("I work in Lisbon.", where, where, "I work in Porto.", where)]
+    told = [
+        Message("a", "s", t) for t in ("I work in Lisbon.", where, where, "I work in Porto.", where)
+    ]
     with FakeLLM() as llm:
         run = talk(after.agent, told, llm)
     answers = [reply.text or "" for reply in run.replies]
@@ -119,13 +128,27 @@ def test_a_failed_answer_is_counted_and_the_next_message_goes_on() -> None:
 
 
 def test_isolation_sees_sharing() -> None:
-    """The examination itself is no formality: caching without a scope is found out."""
+    """The examination is no formality: an agent that minds neither scope nor privacy is caught."""
 
-    async def run() -> bool:
+    @contextlib.asynccontextmanager
+    async def careless(client: AsyncOpenAI, memory: Memory) -> AsyncIterator[Respond]:
+        async with anyio.create_task_group() as background:
+            later = Deferred(background)
+
+            async def respond(message: Message, show: Show) -> str:
+                open_message = replace(message, private=False)
+                return await after.respond(client, memory, later, open_message, show)
+
+            yield respond
+
+    async def run() -> Isolation:
         with FakeLLM() as llm:
-            return (await examine(before.agent, llm)).nothing_shared
+            return await examine(careless, llm)
 
-    assert anyio.run(run) is True
+    seen = anyio.run(run)
+    assert not seen.nothing_shared
+    assert seen.together < seen.open_alone + seen.private_alone
+    assert seen.private_again < seen.private_alone
 
 
 @pytest.mark.load

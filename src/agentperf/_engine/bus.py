@@ -15,8 +15,8 @@ Receiver = Callable[[Any], object]
 class Bus:
     """A synchronous bus: an event reaches its receivers before the call goes on.
 
-    Policies ask for an emitter when they are bound and get None while nobody listens, so an event that
-    nobody wants is never made. `changed` is called when the set of receivers changes.
+    Policies ask for an emitter when they are bound and get None while nobody listens, so an event
+    that nobody wants is never made. `changed` is called when the set of receivers changes.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -56,7 +56,7 @@ class Bus:
             for receiver in receivers:
                 try:
                     receiver(event)
-                except Exception as error:  # noqa: BLE001 - an observer must not change the observed
+                except Exception as error:  # noqa: BLE001 - a receiver's own fault
                     self._failed(receiver, error)
 
         return emit

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import CoroutineType, FunctionType
-from typing import Any, TypeVar
+from typing import Any, cast
 
 from agentperf._base.callables import Shape
 from agentperf._engine.current import current_bindings, current_host, current_steps
@@ -16,24 +16,24 @@ from agentperf._engine.site import Bindable, Target
 from agentperf._engine.streams import TurnedAsync
 from agentperf.errors import ConfigurationError
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def decorate(policies: tuple[Bindable, ...], function: F) -> F:
+def decorate(policies: tuple[Bindable, ...], function: Any) -> Any:
     """Put `policies`, outermost first, around `function`.
 
-    A function that is decorated already gets a new wrapper with a longer pipeline; the one beneath stays
-    as it is. Class and static methods, partial methods, partials and callable objects keep their kind.
+    A function that is decorated already gets a new wrapper with a longer pipeline; the one beneath
+    stays as it is. Class and static methods, partial methods, partials and callable objects keep
+    their kind.
 
     Raises:
         ConfigurationError: It is a class, a property, or nothing that can be called; or a policy
             can't serve it.
     """
     if isinstance(function, classmethod | staticmethod):
-        return type(function)(decorate(policies, function.__func__))  # type: ignore[return-value]
+        return type(function)(decorate(policies, function.__func__))
     if isinstance(function, functools.partialmethod):
         inside = decorate(policies, function.func)
-        return functools.partialmethod(inside, *function.args, **function.keywords)  # type: ignore[return-value]
+        return functools.partialmethod(inside, *function.args, **function.keywords)
     _refuse_what_cannot_be_decorated(function)
     beneath = pipeline_of(function)
     if beneath is None:
@@ -54,7 +54,8 @@ def _refuse_what_cannot_be_decorated(thing: object) -> None:
         raise ConfigurationError("a property can't be decorated; put the decorator below @property")
     if not callable(thing):
         raise ConfigurationError(
-            f"{thing!r} can't be called; decorate a function:\n\n    @cached(ttl=60)\n    def f(x): ..."
+            f"{thing!r} can't be called; decorate a function:\n\n"
+            "    @cached(ttl=60)\n    def f(x): ..."
         )
 
 
@@ -108,8 +109,7 @@ def _wrap_function(token: Token) -> Callable[..., Any]:
 
 
 def _go_on_async(token: Token, turned: TurnedAsync) -> Step:
-    pipeline = token.pipeline()
-    assert isinstance(pipeline, Pipeline)  # its wrapper is running
+    pipeline = cast(Pipeline, token.pipeline())  # it lives: its wrapper is running
     return pipeline.turned_async(current_host(), turned.awaitable)
 
 

@@ -7,8 +7,8 @@ from types import CoroutineType
 from typing import Any
 
 from agentperf._base.endings import Ending
-from agentperf._engine.hosting import Step
 from agentperf._engine.frames import Frame, current_frame
+from agentperf._engine.hosting import Step
 from agentperf._engine.layers import Gate, Meter
 from agentperf._engine.streams import LIVE, AnyLiveStream, Recogniser, TurnedAsync
 from agentperf.abc.telemetry import FOLD_AT
@@ -28,7 +28,12 @@ class SyncDriver:
 
     def gate(self, gate: Gate, inner: Step) -> Step:
         """Put a gate in front of `inner`."""
-        enter, done, plain, recognise = gate.enter, gate.done, self._recognise.plain, self._recognise
+        enter, done, plain, recognise = (
+            gate.enter,
+            gate.done,
+            self._recognise.plain,
+            self._recognise,
+        )
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             ticket = enter(args, kwargs)
@@ -111,7 +116,12 @@ class AsyncDriver:
 
     def gate(self, gate: Gate, inner: Step) -> Step:
         """Put a gate in front of `inner`."""
-        enter, done, plain, recognise = gate.enter, gate.done, self._recognise.plain, self._recognise
+        enter, done, plain, recognise = (
+            gate.enter,
+            gate.done,
+            self._recognise.plain,
+            self._recognise,
+        )
 
         async def step(args: Args, kwargs: Kwargs) -> Any:
             ticket = enter(args, kwargs)
@@ -197,7 +207,9 @@ def _run_in_one_go(coroutine: Coroutine[Any, Any, Any]) -> Any:
     except StopIteration as stop:
         return stop.value
     coroutine.close()
-    raise RuntimeError("a policy suspended a synchronous call: it awaited more than its waiting port")
+    raise RuntimeError(
+        "a policy suspended a synchronous call: it awaited more than its waiting port"
+    )
 
 
 def _settle_error(gate: Gate, ticket: Any, error: BaseException) -> None:

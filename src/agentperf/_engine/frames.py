@@ -14,14 +14,17 @@ class Frame:
     Attributes:
         recorder: Where the operation's figures go.
         parent: The call it runs in; None at the outside.
-        covers: Pipelines further in on the same function, behind a foreign decorator. They belong to
-            this very call and are not calls of their own.
+        covers: Pipelines further in on the same function, behind a foreign decorator. They belong
+            to this very call and are not calls of their own.
     """
 
     __slots__ = ("covers", "parent", "recorder")
 
     def __init__(
-        self, recorder: Recorder, parent: Frame | None = None, covers: frozenset[Token] = frozenset()
+        self,
+        recorder: Recorder,
+        parent: Frame | None = None,
+        covers: frozenset[Token] = frozenset(),
     ) -> None:
         self.recorder = recorder
         self.parent = parent

@@ -84,10 +84,14 @@ class Bindings:
 
         def gone(_: object) -> None:
             if (mine := bindings()) is not None:
-                mine.steps.pop(token, None)
-                mine._watched.pop(token, None)
+                mine.forget(token)
 
         self._watched[token] = weakref.ref(pipeline, gone)
+
+    def forget(self, token: Token) -> None:
+        """Let go of a pipeline's step; its next call binds it anew."""
+        self.steps.pop(token, None)
+        self._watched.pop(token, None)
 
     def rebind(self) -> None:
         """Bind every pipeline anew at its next call: something they were bound to has changed."""
@@ -106,22 +110,27 @@ class Host(Protocol):
     @property
     def clock(self) -> Clock:
         """Where time comes from."""
+        ...
 
     @property
     def bus(self) -> Bus:
         """Where events go."""
+        ...
 
     @property
     def tap(self) -> Tap:
         """Where counts and durations go."""
+        ...
 
     @property
     def settings(self) -> Settings:
         """What `configure` said."""
+        ...
 
     @property
     def bindings(self) -> Bindings:
         """The pipelines bound to this host."""
+        ...
 
     def state(
         self,
@@ -134,9 +143,10 @@ class Host(Protocol):
     ) -> T:
         """Return the state that `owners` share, made by `make` when it is not there yet.
 
-        Without a name, state belongs to exactly these owners and goes with the first of them that goes.
-        With a name, everybody who names it shares it.
+        Without a name, state belongs to exactly these owners and goes with the first of them that
+        goes. With a name, everybody who names it shares it.
 
         Raises:
             ConfigurationError: The name is in use with other options.
         """
+        ...

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from agentperf._base.endings import Ending
-from agentperf._engine.hosting import Step, Token
 from agentperf._engine.frames import Frame
+from agentperf._engine.hosting import Step, Token
 from agentperf._engine.streams import AnyLiveStream
 
 Proceed = Callable[[tuple[Any, ...], dict[str, Any]], Awaitable[Any]]
@@ -17,12 +17,13 @@ Proceed = Callable[[tuple[Any, ...], dict[str, Any]], Awaitable[Any]]
 class Gate(Protocol):
     """A quick decision before a call, and its settlement after; neither waits.
 
-    `enter` may refuse by raising. What it returns is handed to exactly one of the three endings; for a
-    stream, when the stream ends.
+    `enter` may refuse by raising. What it returns is handed to exactly one of the three endings;
+    for a stream, when the stream ends.
     """
 
     def enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Let the call in, or raise."""
+        ...
 
     def done(self, ticket: Any, value: Any) -> None:
         """The call returned `value`; for a stream, the stream itself."""
@@ -39,7 +40,8 @@ class Meter(Protocol):
 
     Attributes:
         frame: The frame of a call that runs in no other.
-        token: The pipeline that is measured. Inside a frame that covers it, it is a part of that call.
+        token: The pipeline that is measured. Inside a frame that covers it, it is a part of that
+            call.
         durations: Takes the seconds of completed plain calls.
         attentive: Whether each call must be reported through `ended`, not only its duration kept.
     """
@@ -54,6 +56,7 @@ class Meter(Protocol):
 
     def started(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Begin an attentive call; what it returns comes back in `ended` and `streams`."""
+        ...
 
     def ended(self, start: float, ending: Ending, error: BaseException | None, note: Any) -> None:
         """A call that began at `start` ended."""
@@ -69,9 +72,11 @@ class Driver(Protocol):
 
     def gate(self, gate: Gate, inner: Step) -> Step:
         """Put a gate in front of `inner`."""
+        ...
 
     def measured(self, meter: Meter, inner: Step, now: Callable[[], float]) -> Step:
         """Measure `inner`."""
+        ...
 
     def flow(self, run: Callable[..., Coroutine[Any, Any, Any]], inner: Step) -> Callable[..., Any]:
         """Make `run(proceed, *anything)` callable as `step(*anything)` in this colour.
@@ -79,3 +84,4 @@ class Driver(Protocol):
         `run` is `async` in shape and awaits nothing but `proceed` and the waiting port, so that the
         synchronous driver can run it in one go.
         """
+        ...

@@ -10,7 +10,7 @@ import wrapt
 from agentperf._engine.pipeline import Pipeline
 
 
-class CallableProxy(wrapt.ObjectProxy):  # type: ignore[misc]  # wrapt ships no types for it
+class CallableProxy(wrapt.ObjectProxy):  # type: ignore[type-arg]  # older ones are not generic
     """Is the object in every respect, except that calls go through the pipeline."""
 
     def __init__(
@@ -28,7 +28,7 @@ class CallableProxy(wrapt.ObjectProxy):  # type: ignore[misc]  # wrapt ships no 
     @property
     def __agentperf__(self) -> Pipeline:
         """The marker of our wrappers."""
-        return self._self_pipeline  # type: ignore[no-any-return]
+        return self._self_pipeline
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._self_call(*args, **kwargs)

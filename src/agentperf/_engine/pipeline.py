@@ -9,8 +9,8 @@ from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from agentperf._base.callables import Shape
-from agentperf._engine.hosting import Step, Token
 from agentperf._engine.drivers import AsyncDriver, SyncDriver
+from agentperf._engine.hosting import Step, Token
 from agentperf._engine.site import Bindable, Site, Target
 from agentperf._engine.streams import AsyncLiveStream, LiveStream, Recogniser
 from agentperf._engine.waiting import waiting_for
@@ -66,7 +66,7 @@ class Pipeline:
             A step for the call at hand, which has its awaitable already.
         """
         self._turned_async = True
-        host.bindings.steps.pop(self.token, None)
+        host.bindings.forget(self.token)
         return self.bind(host, awaitable)
 
     def __repr__(self) -> str:
@@ -127,7 +127,7 @@ def _leaf(
 
 
 def _is_native_coroutine(function: object) -> bool:
-    """Whether every call gives a coroutine; an object that is merely marked may give any awaitable."""
+    """Whether every call gives a coroutine; an object merely marked so may give any awaitable."""
     return isinstance(function, FunctionType) and bool(function.__code__.co_flags & CO_COROUTINE)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from agentperf._engine.hosting import Step
 from agentperf._engine.decorate import decorate
+from agentperf._engine.hosting import Step
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
 
@@ -38,7 +38,8 @@ class Policy:
 
     def __call__(self, function: F) -> F:
         """Decorate a function, method or callable; its signature stays as it was."""
-        return decorate((self,), function)
+        decorated: F = decorate((self,), function)
+        return decorated
 
     def check(self, target: Target) -> None:
         """Refuse a function that this policy can't serve, at decoration.

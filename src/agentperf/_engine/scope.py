@@ -20,7 +20,8 @@ class Scope:
     session: str | None = None
 
 
-active: ContextVar[Scope] = ContextVar("agentperf.scope", default=Scope())
+NOBODY = Scope()
+active: ContextVar[Scope] = ContextVar("agentperf.scope", default=NOBODY)
 
 
 @contextlib.contextmanager
@@ -29,8 +30,9 @@ def scope(
 ) -> Iterator[Scope]:
     """Say who the calls in a region are for.
 
-    Tasks started inside inherit it; so do threads that are given a copy of the context. Scopes nest:
-    what an inner one leaves out comes from the outer one. While a tenant is named, `cached` keeps the
+    Tasks started inside inherit it; so do threads that are given a copy of the context. Scopes
+    nest: what an inner one leaves out comes from the outer one. While a tenant is named, `cached`
+        keeps the
     entries of each tenant apart.
 
     Example:

@@ -60,9 +60,11 @@ class Bindable(Protocol):
     @property
     def enabled(self) -> bool | Callable[[], bool]:
         """Whether calls go through the policy; a callable is asked at each call."""
+        ...
 
     def check(self, target: Target) -> None:
         """Refuse a function that the policy can't serve, at decoration."""
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the policy in front of `inner`."""
+        ...

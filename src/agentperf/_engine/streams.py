@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import AsyncGeneratorType, GeneratorType
-from typing import Any
+from typing import Any, Self
 
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault
@@ -117,7 +117,7 @@ class _Life:
         return repr(self._source)
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The type of the source, so that `isinstance` sees through the stand-in."""
         return type(self._source)
 
@@ -187,7 +187,7 @@ class LiveStream(_Life):
         finally:
             self._end(Ending.CLOSED)
 
-    def __enter__(self) -> LiveStream:
+    def __enter__(self) -> Self:
         if (enter := getattr(self._source, "__enter__", None)) is not None:
             enter()
         return self
@@ -264,7 +264,7 @@ class AsyncLiveStream(_Life):
 
     close = aclose
 
-    async def __aenter__(self) -> AsyncLiveStream:
+    async def __aenter__(self) -> Self:
         if (enter := getattr(self._source, "__aenter__", None)) is not None:
             await enter()
         return self
@@ -276,7 +276,7 @@ class AsyncLiveStream(_Life):
 AnyLiveStream = LiveStream | AsyncLiveStream
 LIVE = frozenset({LiveStream, AsyncLiveStream})
 
-_SDK_STREAMS = {
+_SDK_STREAMS: dict[str, Callable[..., AnyLiveStream]] = {
     "openai.Stream": LiveStream,
     "openai._streaming.Stream": LiveStream,
     "openai.AsyncStream": AsyncLiveStream,

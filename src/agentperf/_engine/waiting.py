@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -19,7 +20,7 @@ def on_event_loop() -> bool:
 def _in_asyncio() -> bool:
     # A loop can only be running if somebody imported asyncio; we don't import it to find out.
     events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None
+    return events is not None and events._get_running_loop() is not None  # noqa: SLF001 - documented
 
 
 def in_trio() -> bool:
@@ -137,18 +138,16 @@ class _AsyncioParker:
             take_back()
 
     def unpark(self) -> None:
-        self._wake(True)
+        self._wake(woken=True)
 
     def _expire(self) -> None:
-        self._wake(False)
+        self._wake(woken=False)
 
-    def _wake(self, woken: bool) -> None:
-        try:
+    def _wake(self, *, woken: bool) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._settle, woken)
-        except RuntimeError:
-            pass  # The loop is closed: nobody waits any more.
 
-    def _settle(self, woken: bool) -> None:
+    def _settle(self, woken: bool) -> None:  # noqa: FBT001 - the loop calls it
         if not self._future.done():
             self._future.set_result(woken)
 
@@ -167,7 +166,7 @@ class _TrioParker:
         if timeout is None:
             await self._event.wait()
             return self._woken
-        take_back = self._clock.alarm(timeout, lambda: self._wake(False))
+        take_back = self._clock.alarm(timeout, lambda: self._wake(woken=False))
         try:
             with self._trio.move_on_after(timeout if take_back is None else float("inf")):
                 await self._event.wait()
@@ -177,15 +176,13 @@ class _TrioParker:
         return self._woken
 
     def unpark(self) -> None:
-        self._wake(True)
+        self._wake(woken=True)
 
-    def _wake(self, woken: bool) -> None:
-        try:
+    def _wake(self, *, woken: bool) -> None:
+        with contextlib.suppress(self._trio.RunFinishedError):  # nobody waits any more
             self._token.run_sync_soon(self._settle, woken)
-        except self._trio.RunFinishedError:
-            pass  # The run is over: nobody waits any more.
 
-    def _settle(self, woken: bool) -> None:
+    def _settle(self, woken: bool) -> None:  # noqa: FBT001 - the loop calls it
         if not self._event.is_set():
             self._woken = woken
             self._event.set()

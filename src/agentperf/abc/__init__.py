@@ -1,5 +1,7 @@
 """Contracts: what agentperf asks of the parts that can be exchanged."""
 
+from __future__ import annotations
+
 from agentperf.abc.telemetry import Recorder, Tap
 from agentperf.abc.waiting import Parker, Waiting
 

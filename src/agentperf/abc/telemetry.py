@@ -50,3 +50,4 @@ class Tap(Protocol):
 
     def recorder(self, operation: str) -> Recorder:
         """Return the one recorder of `operation`, made on first use."""
+        ...

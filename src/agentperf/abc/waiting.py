@@ -11,6 +11,7 @@ class Parker(Protocol):
 
     async def park(self, timeout: float | None = None) -> bool:
         """Wait until `unpark` was called; False when `timeout` seconds passed before."""
+        ...
 
     def unpark(self) -> None:
         """Wake the waiter, from any thread; before or after it parked."""
@@ -25,15 +26,18 @@ class Waiting(Protocol):
 
     def now(self) -> float:
         """Monotonic seconds of the host's clock."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
 
     def parker(self) -> Parker:
         """Make a place to wait in."""
+        ...
 
     def holds_a_loop(self) -> bool:
         """Whether waiting here would keep an event loop from turning."""
+        ...
 
     async def detached(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` so that the caller's cancellation can't reach it.

@@ -1,5 +1,7 @@
 """Facts: what happened, as frozen values without behaviour."""
 
+from __future__ import annotations
+
 from agentperf.events.base import Event
 from agentperf.events.cache import (
     CacheCleared,

@@ -20,7 +20,8 @@ class Stack:
 
     def __call__(self, function: F) -> F:
         """Decorate a function with all of them."""
-        return decorate(self.policies, function)
+        decorated: F = decorate(self.policies, function)
+        return decorated
 
     def __repr__(self) -> str:
         return f"stack({', '.join(type(policy).__name__ for policy in self.policies)})"
@@ -29,8 +30,9 @@ class Stack:
 def stack(*policies: Policy | Stack) -> Stack:
     """Make one decorator of several, outermost first.
 
-    `stack(timed(), cached(ttl=60))` decorates as `@timed()` above `@cached(ttl=60)` does. The policies
-    stay the same objects: what they share between functions, they share through the stack too.
+    `stack(timed(), cached(ttl=60))` decorates as `@timed()` above `@cached(ttl=60)` does. The
+    policies stay the same objects: what they share between functions, they share through the stack
+    too.
 
     Example:
         upstream = agentperf.stack(agentperf.timed(), agentperf.cached(ttl="5m"))
@@ -49,7 +51,8 @@ def stack(*policies: Policy | Stack) -> Stack:
             flat.append(policy)
         else:
             raise ConfigurationError(
-                f"stack({policy!r}) is not a policy; call the decorators: stack(timed(), cached(ttl=60))"
+                f"stack({policy!r}) is not a policy; call the decorators: "
+                "stack(timed(), cached(ttl=60))"
             )
     if not flat:
         raise ConfigurationError("stack() needs policies, such as stack(timed(), cached(ttl=60))")

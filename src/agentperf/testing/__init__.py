@@ -1,4 +1,4 @@
-"""For tests of programs that use agentperf: time by hand, fresh hosts, faults, a model to talk to."""
+"""For tests of programs that use agentperf: time by hand, fresh hosts, faults, a fake model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ _EXPORTS = {
     "succeed": "agentperf.testing.faults",
 }
 
-__all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
+# One table serves everything: a second list of the names could differ from it.
+__all__ = [*_EXPORTS]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,9 +19,9 @@ _IDLE_ROUNDS = 25
 class FakeClock(Clock):
     """Time that passes only when told to; give it to a host: `Host(clock=FakeClock())`.
 
-    A synchronous call that sleeps in the thread that made the clock moves time itself, since nobody else
-    could. Other threads, and tasks, sleep until somebody calls `advance` or `aadvance`; with
-    `autojump`, tasks move time to the next alarm whenever all of them wait.
+    A synchronous call that sleeps in the thread that made the clock moves time itself, since
+    nobody else could. Other threads, and tasks, sleep until somebody calls `advance` or
+    `aadvance`; with `autojump`, tasks move time to the next alarm whenever all of them wait.
 
     Args:
         start: Monotonic seconds at the beginning.

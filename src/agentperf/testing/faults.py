@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -76,10 +77,14 @@ def faulty(function: F, *script: Fault, repeat: bool = False) -> F:
     """
     shape = shape_of(function)
     if not script:
-        raise ConfigurationError("faulty() needs a script, such as faulty(search, fail(TimeoutError))")
+        raise ConfigurationError(
+            "faulty() needs a script, such as faulty(search, fail(TimeoutError))"
+        )
     if not shape.streams and any(fault.after is not None for fault in script):
         raise ConfigurationError("cut() is for generators; this function gives no stream")
-    endless = itertools.cycle(script) if repeat else itertools.chain(script, itertools.repeat(Fault()))
+    endless = (
+        itertools.cycle(script) if repeat else itertools.chain(script, itertools.repeat(Fault()))
+    )
     return _WRAPPERS[shape](function, endless)  # type: ignore[return-value]  # same signature
 
 
@@ -94,10 +99,8 @@ async def _meet(fault: Fault, *, is_async: bool) -> None:
 
 
 def _meet_now(fault: Fault) -> None:
-    try:
+    with contextlib.suppress(StopIteration):
         _meet(fault, is_async=False).send(None)
-    except StopIteration:
-        pass
 
 
 def _function(function: Callable[..., Any], script: Iterator[Fault]) -> Callable[..., Any]:

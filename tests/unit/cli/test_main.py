@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 
 
 @pytest.fixture
-def no_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold the command to refusing bad input before anything is called."""
 
     async def called(*args: object, **options: object) -> None:
         pytest.fail("the demo was run")
 
     monkeypatch.setattr(comparison, "play", called)
-    yield
 
 
 def test_help_names_the_commands(run: Callable[..., tuple[int, str, str]]) -> None:

@@ -20,15 +20,15 @@ APART = Isolation(6, 4, 10, 1, 4, own_answers=True)
 MESSAGE = Message("anna", "s", "Where does my sister live?", ("Ghent",))
 
 
-def comparison(
-    *, after_says: str = "In Ghent.", isolation: Isolation = APART
-) -> Comparison:
+def comparison(*, after_says: str = "In Ghent.", isolation: Isolation = APART) -> Comparison:
+    """Return a comparison of one message."""
     before = Reply(MESSAGE, "She lives in GHENT.", 9.1, 3.0)
     after = Reply(MESSAGE, after_says, 0.25, 1.1)
     return Comparison(Run([before], OLD), Run([after], NEW), isolation)
 
 
 def plain(text: str) -> str:
+    """Return a text without colours."""
     return re.sub(r"\x1b\[[\d;]*m", "", text)
 
 
@@ -48,7 +48,10 @@ def test_json_has_the_promised_keys() -> None:
         "mean_s p50_s p95_s max_s ttft_s model_calls input_tokens output_tokens cost_usd "
         "cache_hit_rate failed"
     )
-    assert all(isinstance(run := data[name], dict) and list(run) == keys.split() for name in ("before", "after"))
+    assert all(
+        isinstance(run := data[name], dict) and list(run) == keys.split()
+        for name in ("before", "after")
+    )
     assert data["faults"] == {"before": "not yet", "after": "not yet"}
 
 

@@ -6,17 +6,18 @@ import ast
 import difflib
 from pathlib import Path
 
-
 from agentperf.demo import before
 
 FOLDER = Path(before.__file__).parent
 
 
 def source(version: str) -> str:
+    """Return the source of a version."""
     return (FOLDER / f"{version}.py").read_text(encoding="utf-8")
 
 
 def functions(version: str) -> list[str]:
+    """Name the functions of a version in their order."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return [node.name for node in ast.parse(source(version)).body if isinstance(node, kinds)]
 

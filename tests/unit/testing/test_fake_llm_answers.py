@@ -14,10 +14,12 @@ FACTS = "Fact: My sister Clara lives in Ghent.\n- Fact: The van comes on Thursda
 
 
 def ask(text: str, system: str = FACTS) -> str:
+    """Ask the model something."""
     return answer([Message("system", system), Message("user", text)])
 
 
 def task(name: str, text: str) -> dict[str, Any]:
+    """Give the model a task and return its JSON."""
     said: dict[str, Any] = json.loads(ask(text, f"Task: {name}\nAnswer with a JSON object."))
     return said
 

@@ -12,6 +12,7 @@ from agentperf.testing.fake_llm.embedding import embed
 
 
 def cosine(one: str, other: str) -> float:
+    """Tell how close two texts lie."""
     return sum(a * b for a, b in zip(embed(one), embed(other), strict=True))
 
 

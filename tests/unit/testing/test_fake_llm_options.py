@@ -51,7 +51,11 @@ def test_a_bad_pace_is_refused(options: dict[str, Any], named: str) -> None:
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"rate": 1.5}, "rate"), ({"rate": 0.5, "kinds": ()}, "kinds"), ({"retry_after": "x"}, "retry")],
+    [
+        ({"rate": 1.5}, "rate"),
+        ({"rate": 0.5, "kinds": ()}, "kinds"),
+        ({"retry_after": "x"}, "retry"),
+    ],
 )
 def test_bad_faults_are_refused(options: dict[str, Any], named: str) -> None:
     """The error names the parameter."""
@@ -65,7 +69,9 @@ def test_by_default_nothing_goes_wrong() -> None:
 
 
 @given(st.floats(0, 1, exclude_max=True), st.floats(0, 1))
-def test_a_request_fails_exactly_when_its_luck_is_below_the_rate(chance: float, rate: float) -> None:
+def test_a_request_fails_exactly_when_its_luck_is_below_the_rate(
+    chance: float, rate: float
+) -> None:
     """Any luck and any rate give a fault or none, never an error."""
     assert (Faults(rate=rate).pick(chance) is not None) == (chance < rate)
 

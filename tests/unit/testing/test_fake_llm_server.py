@@ -54,11 +54,12 @@ def post(llm: FakeLLM, body: object, path: str = CHAT) -> http.client.HTTPRespon
 
 
 def body(**more: object) -> dict[str, object]:
+    """Return the body of a chat request."""
     return {"model": "fake-chat", "messages": PROMPT, **more}
 
 
 def test_chat_completion(llm: FakeLLM, client: openai.OpenAI) -> None:
-    """A chat completion answers from the prompt's facts, and its usage is what the server counts."""
+    """A chat completion answers from the prompt's facts, and its usage is the server's count."""
     made = client.chat.completions.create(model="fake-chat", messages=PROMPT)
     assert "Ghent" in (made.choices[0].message.content or "")
     assert made.choices[0].finish_reason == "stop"
@@ -75,7 +76,9 @@ def test_streamed_chat_completion(llm: FakeLLM, client: openai.OpenAI) -> None:
         model="fake-chat", messages=PROMPT, stream=True, stream_options={"include_usage": True}
     ) as stream:
         chunks = list(stream)
-    pieces = [c.choices[0].delta.content for c in chunks if c.choices and c.choices[0].delta.content]
+    pieces = [
+        c.choices[0].delta.content for c in chunks if c.choices and c.choices[0].delta.content
+    ]
     assert "".join(pieces) == whole.choices[0].message.content
     assert chunks[-1].usage == whole.usage
     assert chunks[-1].choices == []
@@ -101,7 +104,9 @@ def test_response(llm: FakeLLM, client: openai.OpenAI) -> None:
 
 def test_response_with_a_list_of_parts(client: openai.OpenAI) -> None:
     """Input may be messages, and their content may be parts."""
-    parts: Any = [{"role": "user", "content": [{"type": "input_text", "text": f"{FACT}\n{QUESTION}"}]}]
+    parts: Any = [
+        {"role": "user", "content": [{"type": "input_text", "text": f"{FACT}\n{QUESTION}"}]}
+    ]
     assert "Ghent" in client.responses.create(model="m", input=parts).output_text
 
 
@@ -162,6 +167,7 @@ def test_other_paths_are_not_found(llm: FakeLLM, client: openai.OpenAI) -> None:
         ("/v1/responses", {"model": "m"}, "input"),
         ("/v1/embeddings", {"model": "m", "input": []}, "input"),
         ("/v1/embeddings", {"model": "m", "input": 7}, "input"),
+        ("/v1/embeddings", {"model": "m", "input": "x", "dimensions": 0}, "dimensions"),
     ],
 )
 def test_malformed_requests_are_refused(llm: FakeLLM, path: str, sent: object, says: str) -> None:
@@ -177,7 +183,10 @@ def test_equal_requests_get_equal_bytes(llm: FakeLLM) -> None:
     """The answer depends on nothing but seed and request, down to its id and time stamp."""
     assert post(llm, body()).read() == post(llm, body()).read()
     assert post(llm, body(stream=True)).read() == post(llm, body(stream=True)).read()
-    assert json.loads(post(llm, body()).read())["id"] != json.loads(post(llm, body(top_p=1)).read())["id"]
+    assert (
+        json.loads(post(llm, body()).read())["id"]
+        != json.loads(post(llm, body(top_p=1)).read())["id"]
+    )
 
 
 def test_the_server_counts_itself(llm: FakeLLM, client: openai.OpenAI) -> None:
@@ -201,10 +210,10 @@ def test_the_server_counts_itself(llm: FakeLLM, client: openai.OpenAI) -> None:
 
 def test_calls_in_flight_are_counted(llm: FakeLLM, monkeypatch: pytest.MonkeyPatch) -> None:
     """The highest number of requests at work at the same time is kept."""
+    three = asyncio.Barrier(3)
 
     async def until_three_are_in(moment: float) -> None:
-        while llm.stats().in_flight_max < 3:
-            await asyncio.sleep(0)
+        await three.wait()
 
     monkeypatch.setattr(app, "_sleep_until", until_three_are_in)
     with ThreadPoolExecutor(3) as pool:
@@ -214,7 +223,7 @@ def test_calls_in_flight_are_counted(llm: FakeLLM, monkeypatch: pytest.MonkeyPat
 
 
 def test_tokens_are_sent_when_they_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first token is due after TTFT, each further one a token's time later, also in one piece."""
+    """The first token is due after TTFT, each further one a token's time later."""
     due: list[float] = []
 
     async def note(moment: float) -> None:
@@ -229,7 +238,7 @@ def test_tokens_are_sent_when_they_are_due(monkeypatch: pytest.MonkeyPatch) -> N
         post(llm, body()).read()
         post(llm, {"model": "m", "input": "x"}, "/v1/embeddings").read()
         whole, embedding = (moment - start for moment in due)
-    assert sorted(set(round(moment * 2) / 2 for moment in streamed)) == [3, 3.5, 4, 4.5]
+    assert sorted({round(moment * 2) / 2 for moment in streamed}) == [3, 3.5, 4, 4.5]
     assert round(whole * 2) / 2 == 4.5
     assert round(embedding * 2) / 2 == 7
 
@@ -328,9 +337,7 @@ def test_a_stopped_server_starts_again_on_its_port() -> None:
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])
-def test_a_missing_package_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch, package: str
-) -> None:
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     """Without the packages of the extra the error says what to install."""
     monkeypatch.setattr(
         server.importlib.util, "find_spec", lambda name: None if name == package else object()
@@ -340,6 +347,6 @@ def test_a_missing_package_names_the_extra(
 
 
 def test_the_listening_socket_is_named_as_tcp() -> None:
-    """asyncio sets TCP_NODELAY only then; without it every small answer is held back for 40 ms."""
+    """Only then does asyncio set TCP_NODELAY; without it small answers take 40 ms longer."""
     with server._listen(0) as listener:
         assert listener.proto == socket.IPPROTO_TCP

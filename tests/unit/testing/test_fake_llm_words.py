@@ -16,7 +16,17 @@ def test_tokens_joined_again_are_the_text(text: str) -> None:
 
 def test_words_and_runs_of_punctuation_are_one_token_each() -> None:
     """A token is a word or a run of punctuation, with the space before it."""
-    assert words.tokens('{"a":1} is, well ') == ['{"', "a", '":', "1", "}", " is", ",", " well", " "]
+    assert words.tokens('{"a":1} is, well ') == [
+        '{"',
+        "a",
+        '":',
+        "1",
+        "}",
+        " is",
+        ",",
+        " well",
+        " ",
+    ]
     assert words.count("Hello, world!") == 4
 
 

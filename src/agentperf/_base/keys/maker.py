@@ -6,13 +6,12 @@ it calls a function of the same signature, and says itself what is wrong with a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agentperf._base.keys.template import Field, parse_fields
-from agentperf._base.keys.unkeyable import Unkeyable
-from agentperf._base.keys.values import HOOK, freeze
-from agentperf.errors import ConfigurationError, UncacheableArgumentError
+from agentperf._base.keys.template import parse_fields
+from agentperf._base.keys.values import freeze
+from agentperf.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import inspect

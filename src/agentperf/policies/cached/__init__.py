@@ -1,5 +1,7 @@
 """`cached`: gives answers again instead of computing them again."""
 
+from __future__ import annotations
+
 from agentperf.policies.cached.decorator import Cached, cached
 from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.cached.state import CacheStats

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 from agentperf._base.endings import Ending
@@ -94,7 +95,7 @@ class CacheLayer:
             flight = boarding.flight
             try:
                 if boarding.leads:
-                    await waiting.detached(lambda: self._fly(flight, proceed, args, kwargs))  # noqa: B023
+                    await waiting.detached(partial(self._fly, flight, proceed, args, kwargs))
                 await boarding.parker.park()
             finally:
                 flights.leave(boarding)
@@ -181,8 +182,8 @@ class CacheLayer:
     def _put(self, entry: Entry, *flights: Flight) -> None:
         store = self._state.store
         store.put(entry)
-        # An invalidation marks the flight before it removes the entry: whichever came first, the old
-        # result doesn't stay.
+        # An invalidation marks the flight before it removes the entry: whichever came first, the
+        # old result doesn't stay.
         if all(flight.valid for flight in flights):
             self._stored()
         else:
@@ -209,9 +210,7 @@ class CacheLayer:
     def _refuse(self, reason: str) -> None:
         self._state.refused.tick()
         if self._tell_refused is not None:
-            self._tell_refused(
-                CacheRefused(operation=self._site.target.operation, reason=reason)
-            )
+            self._tell_refused(CacheRefused(operation=self._site.target.operation, reason=reason))
 
 
 def _has_one_reader(value: Any) -> bool:

@@ -8,8 +8,7 @@ from typing import Any, TypeVar, overload
 
 from agentperf._base.durations import Duration
 from agentperf._base.keys import InstanceTokens, key_maker, method_self
-from agentperf._engine.hosting import Step
-from agentperf._engine.hosting import Host
+from agentperf._engine.hosting import Host, Step
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf.policies.cached.core import CacheLayer, KeyOf
@@ -92,23 +91,23 @@ def cached(
 ) -> Any:
     """Keep answers in memory and give them again for the same arguments.
 
-    While an answer is being computed, everybody who asks for it waits for that one computation: threads,
-    tasks and event loops together. Whoever is cancelled leaves alone; the computation goes on and fills
-    the cache. `None` is an answer like any other; errors are not kept. A stream is kept when it was read
-    to its end, and replayed item for item.
+    While an answer is being computed, everybody who asks for it waits for that one computation:
+    threads, tasks and event loops together. Whoever is cancelled leaves alone; the computation
+    goes on and fills the cache. `None` is an answer like any other; errors are not kept. A stream
+    is kept when it was read to its end, and replayed item for item.
 
     Args:
-        ttl: How long an answer is good: seconds, a `timedelta`, or text such as `"10m"`; None: as long
-            as there is room for it.
+        ttl: How long an answer is good: seconds, a `timedelta`, or text such as `"10m"`; None: as
+            long as there is room for it.
         key: What makes two calls the same: names of parameters, a template such as
-            `"{user.id}:{question}"`, or a callable over the call's arguments. All arguments by default, by
-            value and type; `self` counts by identity.
+            `"{user.id}:{question}"`, or a callable over the call's arguments. All arguments by
+            default, by value and type; `self` counts by identity.
         ignore: Names of parameters that don't count.
         max_entries: How many answers to keep at most; 1024 by default.
-        copy: `"auto"` hands out values that nobody can change as they are, and copies of all others;
-            `"share"` hands out the stored object itself, `"copy"` always a copy.
-        scope: Whose answers are kept apart while an `agentperf.scope` is open: `"auto"` and `"tenant"` by
-            tenant, `"user"` and `"session"` by these too, `"none"` shares them all.
+        copy: `"auto"` hands out values that nobody can change as they are, and copies of all
+            others; `"share"` hands out the stored object itself, `"copy"` always a copy.
+        scope: Whose answers are kept apart while an `agentperf.scope` is open: `"auto"` and
+            `"tenant"` by tenant, `"user"` and `"session"` by these too, `"none"` shares them all.
         name: Share one cache, with one set of entries, among all functions that name it.
         enabled: False, or a callable that says False at a call, goes past the cache.
 

@@ -18,8 +18,8 @@ class Flight:
 
     Attributes:
         key: What is computed.
-        valid: False once the key was invalidated: the result still serves those who wait, but is not
-            stored.
+        valid: False once the key was invalidated: the result still serves those who wait, but is
+            not stored.
         value: The result, where there is one.
         error: The error, where it failed.
         landed: Whether it came to a result or an error; a flight that was cancelled never does.
@@ -50,7 +50,7 @@ class Flight:
     def depends_on(self, other: Flight | None) -> bool:
         """Whether this flight can't land before `other` does."""
         seen: set[Flight] = set()
-        ahead = [self]
+        ahead: list[Flight] = [self]
         while ahead:
             flight = ahead.pop()
             if flight is other:
@@ -81,8 +81,8 @@ class Flights:
     ) -> Boarding | None:
         """Join the flight of `key`, or begin one; None when this call has to fly alone.
 
-        That is so for a call that the flight itself waits for, directly or through others (to join would
-        be to wait for oneself), and for one that may not wait for anybody.
+        That is so for a call that the flight itself waits for, directly or through others (to join
+        would be to wait for oneself), and for one that may not wait for anybody.
         """
         parker = make_parker()
         mine = _computing.get()

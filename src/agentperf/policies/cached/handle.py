@@ -82,8 +82,8 @@ class CacheHandle:
         """Compute the answers to `calls` ahead of need, one after the other.
 
         Args:
-            calls: One entry a call: a tuple of positional arguments, a dict of keyword arguments, or a
-                single argument.
+            calls: One entry a call: a tuple of positional arguments, a dict of keyword arguments,
+                or a single argument.
 
         Returns:
             How many were computed or found fresh.

@@ -14,8 +14,8 @@ class Entry:
 
     Attributes:
         value: What was stored.
-        quick_until: Until when the value may be handed out just as it is; never, for a value that has to
-            be copied or replayed first. The hot path looks at nothing else.
+        quick_until: Until when the value may be handed out just as it is; never, for a value that
+            has to be copied or replayed first. The hot path looks at nothing else.
         fresh_until: Until when the value is good.
         visited: Whether anybody asked for it since the eviction hand came by.
     """
@@ -47,10 +47,11 @@ NO_ENTRY = Entry(None, None, _NEVER, quick=False)
 class MemoryStore:
     """A bounded table of entries with SIEVE eviction.
 
-    Readers take no lock: they look into `entries`, a plain dict, and set the entry's `visited` mark.
-    Writers share one lock. A hand moves from the oldest entry to the newest, takes marks away and
-    evicts the first entry that has none; new entries join at the newest end, so that one pass over many
-    keys doesn't push out what is in use. (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024.)
+    Readers take no lock: they look into `entries`, a plain dict, and set the entry's `visited`
+    mark. Writers share one lock. A hand moves from the oldest entry to the newest, takes marks
+    away and evicts the first entry that has none; new entries join at the newest end, so that one
+    pass over many keys doesn't push out what is in use. (Zhang et al., "SIEVE is Simpler than
+    LRU", NSDI 2024.)
     """
 
     def __init__(self, max_entries: int, evicted: Callable[[], object]) -> None:

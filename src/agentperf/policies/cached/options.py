@@ -44,8 +44,8 @@ def checked(
     ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     if key is not None and ignore:
         raise ConfigurationError(
-            'key= and ignore= contradict each other: key=("user_id", "question") names what counts, '
-            'ignore=("client",) what does not; use one of them'
+            'key= and ignore= contradict each other: key=("user_id", "question") names what '
+            'counts, ignore=("client",) what does not; use one of them'
         )
     if isinstance(max_entries, bool) or not isinstance(max_entries, int) or max_entries < 1:
         raise ConfigurationError(

@@ -16,8 +16,8 @@ _DEPTH: dict[Partition, int] = {"none": 0, "auto": 1, "tenant": 1, "user": 2, "s
 def partitioned(key_of: KeyOf, by: Partition) -> KeyOf:
     """Keep the keys of different scopes apart.
 
-    `"auto"` and `"tenant"` keep a tenant's entries from other tenants; `"user"` and `"session"` keep
-    them from the tenant's other users and sessions too.
+    `"auto"` and `"tenant"` keep a tenant's entries from other tenants; `"user"` and `"session"`
+    keep them from the tenant's other users and sessions too.
     """
     depth = _DEPTH[by]
     if depth == 0:

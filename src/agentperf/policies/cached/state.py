@@ -73,8 +73,9 @@ class CacheStats:
 
     def __str__(self) -> str:
         return (
-            f"{self.hit_rate:.1%} hits ({self.hits} hits, {self.shared} shared, {self.misses} misses), "
-            f"{self.size} of {self.max_entries} entries, {self.evictions} evicted"
+            f"{self.hit_rate:.1%} hits ({self.hits} hits, {self.shared} shared, "
+            f"{self.misses} misses), {self.size} of {self.max_entries} entries, "
+            f"{self.evictions} evicted"
         )
 
 

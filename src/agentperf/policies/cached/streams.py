@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 from agentperf._engine.streams import AnyLiveStream, AsyncLiveStream, LiveStream
@@ -44,7 +44,7 @@ def replayed(
     return LiveStream(_replay(recording, own), now)
 
 
-def _replay(recording: Recording, own: Callable[[Any], Any]) -> Iterator[Any]:
+def _replay(recording: Recording, own: Callable[[Any], Any]) -> Generator[Any, None, Any]:
     for item in recording.items:
         yield own(item)
     return recording.returned

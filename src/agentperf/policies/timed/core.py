@@ -7,9 +7,8 @@ from typing import Any
 
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault, warn
-from agentperf._engine.hosting import Token
 from agentperf._engine.frames import Frame
-from agentperf._engine.hosting import Host
+from agentperf._engine.hosting import Host, Token
 from agentperf._engine.streams import AnyLiveStream
 from agentperf.abc.telemetry import FOLD_AT, Recorder
 from agentperf.events import CallEnded, Event, SlowCall
@@ -21,8 +20,8 @@ Describe = Callable[..., Mapping[str, object]]
 class CallMeter:
     """The engine's meter for a timed operation.
 
-    A plain call that completes costs two clock readings and one append. Only when somebody wants to know
-    of each call (subscribers, `slow`, `memory`, `attributes`) is it reported one by one.
+    A plain call that completes costs two clock readings and one append. Only when somebody wants
+    to know of each call (subscribers, `slow`, `memory`, `attributes`) is it reported one by one.
     """
 
     def __init__(

@@ -59,15 +59,17 @@ def timed(
 ) -> Any:
     """Count and measure calls: how many, how long, how they ended; for streams also the first item.
 
-    Counts are exact. Latencies go into a histogram whose quantiles are at most 1.1 % off. A stream's
-    call ends with the stream, and the time that its consumer takes between items doesn't count.
+    Counts are exact. Latencies go into a histogram whose quantiles are at most 1.1 % off. A
+    stream's call ends with the stream, and the time that its consumer takes between items doesn't
+    count.
 
     Args:
         name: The operation to count under; the function's `module.qualname` by default.
         slow: Log a warning, and tell subscribers of `SlowCall`, when a call takes longer.
-        memory: Note by how much Python's memory grew. Slows the program down: it starts `tracemalloc`.
-        attributes: Facts about a call for its events: a mapping, or a callable over the call's arguments
-            that returns one. Keep the values few.
+        memory: Note by how much Python's memory grew. Slows the program down: it starts
+            `tracemalloc`.
+        attributes: Facts about a call for its events: a mapping, or a callable over the call's
+            arguments that returns one. Keep the values few.
         enabled: False, or a callable that says False at a call, leaves calls uncounted.
 
     Example:
@@ -85,8 +87,8 @@ def timed(
         raise ConfigurationError(f"memory={memory!r}: True or False, as in memory=True")
     if not (attributes is None or callable(attributes) or isinstance(attributes, Mapping)):
         raise ConfigurationError(
-            f'attributes={attributes!r}: a mapping such as {{"model": "small"}}, or a callable such as '
-            'lambda question, **_: {"kind": question.kind}'
+            f'attributes={attributes!r}: a mapping such as {{"model": "small"}}, or a callable '
+            'such as lambda question, **_: {"kind": question.kind}'
         )
     return Timed(
         slow=None if slow is None else seconds(slow, "slow"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from agentperf._base.durations import seconds
 from agentperf.testing.fake_llm import wire
 from agentperf.testing.fake_llm.chance import fingerprint, luck
 from agentperf.testing.fake_llm.counts import Counts
-from agentperf.testing.fake_llm.embedding import DIMENSIONS, embed
+from agentperf.testing.fake_llm.embedding import embed
 from agentperf.testing.fake_llm.options import Behaviour, Fault
 from agentperf.testing.fake_llm.words import count, tokens
 
@@ -39,12 +38,10 @@ class Api:
     Attributes:
         behaviour: How to answer.
         counts: Where to count.
-        received: Path and body of the requests that came in last.
     """
 
     behaviour: Behaviour
     counts: Counts
-    received: deque[tuple[str, wire.Json]]
 
     def app(self) -> ASGIApp:
         """Return the application."""
@@ -113,7 +110,7 @@ class Api:
         fault = self._fault(kind.path, body)
         read = sum(map(count, texts))
         self.counts.embedded(read)
-        size = int(body.get("dimensions") or DIMENSIONS)
+        size = kind.dimensions(body)
         vectors = [embed(text, dimensions=size, seed=self.behaviour.seed) for text in texts]
         chance = luck(self.behaviour.seed, self._name(kind.path, body))
         await _sleep_until(start + self.behaviour.pace.whole_embedding(chance))
@@ -146,7 +143,7 @@ class Api:
             raise wire.RefusedError(400, "The body of the request must be a JSON object")
         if not isinstance(body.get("model"), str):
             raise wire.RefusedError(400, "you must provide a model parameter")
-        self.received.append((request.url.path, body))
+        self.counts.received(request.url.path, body)
         return body
 
     def _name(self, path: str, body: wire.Json) -> str:

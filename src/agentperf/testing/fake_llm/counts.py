@@ -1,16 +1,18 @@
-"""What the server counts about itself."""
+"""What the server counts and keeps about itself."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from agentperf.testing.fake_llm.options import Price
 
 _MILLION = 1_000_000
+_KEPT_REQUESTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Counts:
     def _clear(self) -> None:
         self._by_endpoint: Counter[str] = Counter()
         self._asked: Counter[str] = Counter()
+        self._received: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_KEPT_REQUESTS)
         self._read = self._embedded = self._written = self._errors = 0
         self._in_flight_max = self._in_flight
 
@@ -57,6 +60,11 @@ class Counts:
             self._by_endpoint[endpoint] += 1
             self._in_flight += 1
             self._in_flight_max = max(self._in_flight_max, self._in_flight)
+
+    def received(self, endpoint: str, body: dict[str, Any]) -> None:
+        """Keep a request for tests to look at."""
+        with self._lock:
+            self._received.append((endpoint, body))
 
     def ended(self) -> None:
         """Note that a request is over, however it ended."""
@@ -93,6 +101,11 @@ class Counts:
         """Begin again at zero; requests in flight stay in flight."""
         with self._lock:
             self._clear()
+
+    def requests(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """Return the last thousand requests, oldest first."""
+        with self._lock:
+            return tuple(self._received)
 
     def stats(self) -> ServerStats:
         """Return all figures of one moment."""

@@ -6,7 +6,6 @@ import importlib.util
 import socket
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 _NEEDED = ("starlette", "uvicorn")
 _HOST = "127.0.0.1"
 _LARGEST_PORT = 65_535
-_KEPT_REQUESTS = 1_000
 _STOP_TIMEOUT = 5.0
 _BACKLOG = 2_048
 
@@ -71,7 +69,6 @@ class FakeLLM:
         self.port = port
         self._behaviour = Behaviour(seed, pace or Pace(), faults or Faults(), answer)
         self._counts = Counts(price or Price())
-        self._received: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_KEPT_REQUESTS)
         self._running: tuple[uvicorn.Server, threading.Thread] | None = None
 
     def __repr__(self) -> str:
@@ -95,7 +92,7 @@ class FakeLLM:
     @property
     def received(self) -> tuple[tuple[str, dict[str, Any]], ...]:
         """Path and body of the last thousand requests, oldest first."""
-        return tuple(self._received)
+        return self._counts.requests()
 
     def stats(self) -> ServerStats:
         """Return what the server counted since it started or was reset."""
@@ -104,7 +101,6 @@ class FakeLLM:
     def reset(self) -> None:
         """Begin counting again at zero, forget what was received and draw faults from the start."""
         self._counts.reset()
-        self._received.clear()
 
     def start(self) -> Self:
         """Start to serve; once stopped, it starts again on the same port.
@@ -124,7 +120,7 @@ class FakeLLM:
 
         listener = _listen(self.port)
         self.port = listener.getsockname()[1]
-        api = Api(self._behaviour, self._counts, self._received)
+        api = Api(self._behaviour, self._counts)
         server = uvicorn.Server(
             uvicorn.Config(
                 api.app(),

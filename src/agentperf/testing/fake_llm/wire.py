@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from agentperf.testing.fake_llm.embedding import DIMENSIONS
 from agentperf.testing.fake_llm.words import count
 
 CREATED = 1_700_000_000
@@ -257,6 +258,13 @@ class Embeddings:
         if all(isinstance(entry, int) for entry in given):
             return [" ".join(map(str, given))]
         return [e if isinstance(e, str) else " ".join(map(str, e)) for e in given]
+
+    def dimensions(self, body: Json) -> int:
+        """Return how long the vectors of a request shall be."""
+        size = body.get("dimensions", DIMENSIONS)
+        if not isinstance(size, int) or size < 1:
+            raise RefusedError(400, "'dimensions' must be a whole number from 1 up")
+        return size
 
     def whole(self, body: Json, vectors: Sequence[Sequence[float]], input_tokens: int) -> Json:
         """Build the answer, as base64 when the request asks for it."""
