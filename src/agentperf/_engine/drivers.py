@@ -16,6 +16,7 @@ from agentperf.abc.telemetry import FOLD_AT
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 Flow = Callable[..., Coroutine[Any, Any, Any]]
+Rescue = Callable[[Exception, Args, Kwargs], Any]
 
 
 class SyncDriver:
@@ -89,6 +90,20 @@ class SyncDriver:
                 left = FOLD_AT
                 meter.fold()
             return value
+
+        return step
+
+    def rescued(self, inner: Step, passed: Callable[[], object], rescue: Rescue) -> Step:
+        """Call `inner`, and where it fails let `rescue(error, args, kwargs)` answer."""
+        plain, recognise = self._recognise.plain, self._recognise
+
+        def step(args: Args, kwargs: Kwargs) -> Any:
+            try:
+                value = inner(args, kwargs)
+            except Exception as error:  # noqa: BLE001 - it is raised again unless there is an answer
+                return rescue(error, args, kwargs)
+            passed()
+            return value if type(value) in plain else recognise(value, kwargs)
 
         return step
 
@@ -182,6 +197,22 @@ class AsyncDriver:
                 left = FOLD_AT
                 meter.fold()
             return value
+
+        return step
+
+    def rescued(self, inner: Step, passed: Callable[[], object], rescue: Rescue) -> Step:
+        """Call `inner`, and where it fails let `rescue(error, args, kwargs)` answer."""
+        plain, recognise = self._recognise.plain, self._recognise
+
+        async def step(args: Args, kwargs: Kwargs) -> Any:
+            try:
+                value = inner(args, kwargs)
+                if type(value) is CoroutineType:
+                    value = await value
+            except Exception as error:  # noqa: BLE001 - it is raised again unless there is an answer
+                return await rescue(error, args, kwargs)
+            passed()
+            return value if type(value) in plain else recognise(value, kwargs)
 
         return step
 

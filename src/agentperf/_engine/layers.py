@@ -78,6 +78,18 @@ class Driver(Protocol):
         """Measure `inner`."""
         ...
 
+    def rescued(
+        self,
+        inner: Step,
+        passed: Callable[[], object],
+        rescue: Callable[[Exception, tuple[Any, ...], dict[str, Any]], Any],
+    ) -> Step:
+        """Call `inner`, and where it fails let `rescue(error, args, kwargs)` answer.
+
+        `rescue` is what `flow` made; `passed` is called after a call that did not fail.
+        """
+        ...
+
     def flow(self, run: Callable[..., Coroutine[Any, Any, Any]], inner: Step) -> Callable[..., Any]:
         """Make `run(proceed, *anything)` callable as `step(*anything)` in this colour.
 

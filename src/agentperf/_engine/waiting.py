@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from agentperf._base.clock import Clock
 from agentperf.abc.waiting import Parker, Waiting
+from agentperf.errors import CallTimeout
+
+T = TypeVar("T")
 
 
 def on_event_loop() -> bool:
@@ -40,6 +44,28 @@ class ThreadWaiting:
         """Block for `seconds`."""
         await self.parker().park(seconds)
 
+    async def bounded(self, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work in a thread of its own and wait for it no longer than `seconds`."""
+        parker = _ThreadParker(self._clock)
+        outcome: list[tuple[bool, Any]] = []
+
+        def run() -> None:
+            try:
+                outcome.append((True, _in_one_go(work())))
+            except BaseException as error:  # noqa: BLE001 - raised by who waits for it
+                outcome.append((False, error))
+            parker.unpark()
+
+        threading.Thread(
+            target=contextvars.copy_context().run, args=(run,), name="agentperf-bounded", daemon=True
+        ).start()
+        if not await parker.park(seconds, passive=True):
+            raise CallTimeout(f"the call took longer than {seconds:g} s")
+        worked, value = outcome[0]
+        if not worked:
+            raise value
+        return value  # type: ignore[no-any-return]
+
     def parker(self) -> Parker:
         """Make a place to wait in."""
         return _ThreadParker(self._clock)
@@ -59,11 +85,11 @@ class _ThreadParker:
         self._event = threading.Event()
         self._woken = False
 
-    async def park(self, timeout: float | None = None) -> bool:
+    async def park(self, timeout: float | None = None, *, passive: bool = False) -> bool:
         if timeout is None:
             self._event.wait()
         else:
-            take_back = self._clock.alarm(timeout, self._event.set)
+            take_back = self._clock.alarm(timeout, self._event.set, passive=passive)
             self._event.wait(timeout if take_back is None else None)
             if take_back is not None:
                 take_back()
@@ -86,6 +112,21 @@ class LoopWaiting:
         """Suspend for `seconds`."""
         await self.parker().park(seconds)
 
+    async def bounded(self, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work in a cancel scope that ends after `seconds`."""
+        import anyio
+
+        with anyio.CancelScope() as scope:
+            take_back = self._clock.alarm(seconds, scope.cancel)
+            if take_back is None:
+                scope.deadline = anyio.current_time() + seconds
+            try:
+                return await work()
+            finally:
+                if take_back is not None:
+                    take_back()
+        raise CallTimeout(f"the call took longer than {seconds:g} s")
+
     def parker(self) -> Parker:
         """Make a place to wait in, on the running loop."""
         return _TrioParker(self._clock) if in_trio() else _AsyncioParker(self._clock)
@@ -99,7 +140,7 @@ class LoopWaiting:
         if in_trio():
             import trio
 
-            trio.lowlevel.spawn_system_task(work, context=_copied_context())
+            trio.lowlevel.spawn_system_task(work, context=contextvars.copy_context())
             return
         import asyncio
 
@@ -112,10 +153,12 @@ class LoopWaiting:
         task.add_done_callback(self._tasks.discard)
 
 
-def _copied_context() -> Any:
-    import contextvars
-
-    return contextvars.copy_context()
+def _in_one_go(work: Any) -> Any:
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise RuntimeError("synchronous work suspended")
 
 
 class _AsyncioParker:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Parker(Protocol):
@@ -30,6 +32,17 @@ class Waiting(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
+
+    async def bounded(self, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
+        """Run `work` for `seconds` at most.
+
+        On an event loop it is cancelled when they have passed. A synchronous call has to be made in a
+        thread of its own, which goes on until the work ends by itself; nobody waits for it.
+
+        Raises:
+            CallTimeout: The time is up.
+        """
+        ...
 
     def parker(self) -> Parker:
         """Make a place to wait in."""

@@ -15,6 +15,7 @@ from agentperf.events.cache import (
     CacheWarmed,
 )
 from agentperf.events.calls import CallEnded, SlowCall
+from agentperf.events.retries import RetryGaveUp, RetryScheduled
 
 __all__ = [
     "CacheCleared",
@@ -28,5 +29,7 @@ __all__ = [
     "CacheWarmed",
     "CallEnded",
     "Event",
+    "RetryGaveUp",
+    "RetryScheduled",
     "SlowCall",
 ]

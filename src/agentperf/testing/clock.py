@@ -41,6 +41,7 @@ class FakeClock(Clock):
         self._owner = threading.get_ident()
         self._lock = threading.RLock()
         self._order = itertools.count()
+        self._waiting_for_work = 0
         self._alarms: list[tuple[float, int, Callable[[], object]]] = []
         self.now = self._read
         self.wall = lambda: 1_700_000_000.0 + self._now - start
@@ -53,19 +54,26 @@ class FakeClock(Clock):
         """How many alarms are set."""
         return len(self._alarms)
 
-    def alarm(self, seconds: float, wake: Callable[[], object]) -> Callable[[], None]:
+    def alarm(
+        self, seconds: float, wake: Callable[[], object], *, passive: bool = False
+    ) -> Callable[[], None]:
         """Call `wake` when `seconds` have passed; returns what takes that back."""
         entry = (self._now + max(0.0, seconds), next(self._order), wake)
         with self._lock:
             heapq.heappush(self._alarms, entry)
+            self._waiting_for_work += passive
         if not on_event_loop():
-            if threading.get_ident() == self._owner:
+            if threading.get_ident() == self._owner and not passive:
                 self.advance(seconds)
+            elif self._waiting_for_work and len(self._alarms) > 1:
+                # One waits for the other's work, which waits for time: nobody else will move it.
+                self._ring_next(float("inf"))
         elif self._autojump:
             _when_idle(self._jump)
 
         def take_back() -> None:
             with self._lock:
+                self._waiting_for_work -= passive
                 if entry in self._alarms:
                     self._alarms.remove(entry)
                     heapq.heapify(self._alarms)

@@ -1,0 +1,204 @@
+"""Makes attempts until one works or no further one makes sense."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from agentperf._base.log import warn
+from agentperf._engine.classify import Verdict
+from agentperf._engine.hosting import Step
+from agentperf._engine.layers import Proceed
+from agentperf._engine.site import Site
+from agentperf._engine.streams import LIVE, AnyLiveStream, AsyncLiveStream, LiveStream
+from agentperf.events import RetryGaveUp, RetryScheduled
+from agentperf.policies.retry.core import Budget, judge, pause, should_retry
+from agentperf.policies.retry.options import RetryOptions
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """An item of a stream that began anew (`retry(restart=True)`): what came before is void.
+
+    Attributes:
+        attempt: Which attempt the following items belong to, counted from 1.
+        error: What ended the attempt before.
+    """
+
+    attempt: int
+    error: Exception
+
+
+class RetryLayer:
+    """Retries on one function, on one host."""
+
+    def __init__(self, site: Site, options: RetryOptions, budget: Budget) -> None:
+        self._site = site
+        self._options = options
+        self._budget = budget
+        self._waiting = site.waiting
+        self._now = site.host.clock.now
+        self._tell_scheduled = site.host.bus.emitter(RetryScheduled)
+        self._tell_gave_up = site.host.bus.emitter(RetryGaveUp)
+        self._told_of_sdk = False
+
+    def bound(self, inner: Step) -> Step:
+        """Put the retries around `inner`."""
+        if self._options.bounded:
+            step: Step = self._site.driver.flow(self._attempts, inner)
+        else:
+            rescue = self._site.driver.flow(self._after_failure, inner)
+            step = self._site.driver.rescued(inner, self._budget.earn, rescue)
+        if not self._options.restart:
+            return step
+        self._again = self._site.driver.flow(self._once_more, inner)
+        return self._site.driver.flow(self._restartable, step)
+
+    async def _attempts(self, proceed: Proceed, args: Args, kwargs: Kwargs) -> Any:
+        """Make all attempts within their bounds of time."""
+        total = self._options.total
+        deadline = None if total is None else self._now() + total
+        try:
+            value = await self._attempt(proceed, deadline, args, kwargs)
+        except Exception as error:  # noqa: BLE001 - judged below
+            return await self._after(proceed, deadline, error, args, kwargs)
+        self._budget.earn()
+        return value
+
+    async def _after_failure(
+        self, proceed: Proceed, error: Exception, args: Args, kwargs: Kwargs
+    ) -> Any:
+        """Make the attempts after a first one that failed."""
+        return await self._after(proceed, None, error, args, kwargs)
+
+    async def _after(
+        self,
+        proceed: Proceed,
+        deadline: float | None,
+        error: Exception,
+        args: Args,
+        kwargs: Kwargs,
+    ) -> Any:
+        for attempt in range(1, self._options.attempts + 1):
+            await self._pause(attempt, error, deadline)
+            try:
+                return await self._attempt(proceed, deadline, args, kwargs)
+            except Exception as next_error:  # noqa: BLE001 - judged in the next round
+                error = next_error
+        raise error
+
+    async def _attempt(
+        self, proceed: Proceed, deadline: float | None, args: Args, kwargs: Kwargs
+    ) -> Any:
+        bound = self._options.per_attempt
+        if deadline is not None:
+            left = max(0.0, deadline - self._now())
+            bound = left if bound is None else min(bound, left)
+        if bound is None:
+            return await proceed(args, kwargs)
+        return await self._waiting.bounded(bound, partial(proceed, args, kwargs))
+
+    async def _pause(self, attempt: int, error: Exception, deadline: float | None) -> None:
+        """Wait before the next attempt, or raise the error where there is to be none."""
+        options = self._options
+        verdict = judge(error, self._site.host.clock.wall())
+        if not should_retry(error, verdict, options):
+            raise error
+        self._mind_the_sdk(error)
+        wait = pause(attempt, verdict, options)
+        if attempt >= options.attempts:
+            self._give_up(attempt, error, "attempts")
+        if verdict.wait is not None and wait > options.max_backoff:
+            self._give_up(attempt, error, "wait")
+        if deadline is not None and self._now() + wait >= deadline:
+            self._give_up(attempt, error, "total")
+        if not self._budget.spend():
+            self._give_up(attempt, error, "budget")
+        self._tell(attempt, error, wait, verdict)
+        if wait > 0:
+            await self._waiting.sleep(wait)
+
+    def _give_up(self, attempt: int, error: Exception, reason: str) -> None:
+        if self._tell_gave_up is not None:
+            self._tell_gave_up(
+                RetryGaveUp(
+                    operation=self._site.target.operation,
+                    attempt=attempt,
+                    error=type(error).__name__,
+                    reason=reason,
+                )
+            )
+        raise error
+
+    def _tell(self, attempt: int, error: Exception, wait: float, verdict: Verdict) -> None:
+        if self._tell_scheduled is not None:
+            self._tell_scheduled(
+                RetryScheduled(
+                    operation=self._site.target.operation,
+                    attempt=attempt,
+                    wait=wait,
+                    error=type(error).__name__,
+                    reason=verdict.reason,
+                    asked=verdict.wait is not None,
+                )
+            )
+
+    def _mind_the_sdk(self, error: Exception) -> None:
+        """Say once that the client has retried already: its retries and these multiply."""
+        if self._told_of_sdk:
+            return
+        headers = getattr(getattr(error, "request", None), "headers", None) or {}
+        if str(headers.get("x-stainless-retry-count", "0")) != "0":
+            self._told_of_sdk = True
+            warn(
+                "retry.client_retries_too",
+                operation=self._site.target.operation,
+                advice="make the client with max_retries=0: its retries and these multiply",
+            )
+
+    async def _restartable(self, proceed: Proceed, args: Args, kwargs: Kwargs) -> Any:
+        value = await proceed(args, kwargs)
+        if type(value) is LiveStream:
+            return LiveStream(self._restarting(value, args, kwargs), self._now)
+        if type(value) is AsyncLiveStream:
+            return AsyncLiveStream(self._restarting_async(value, args, kwargs), self._now)
+        return value
+
+    def _restarting(self, stream: AnyLiveStream, args: Args, kwargs: Kwargs) -> Iterator[Any]:
+        attempt = 1
+        while True:
+            try:
+                return (yield from stream)  # type: ignore[misc]
+            except Exception as error:  # noqa: BLE001 - judged by the next attempt
+                stream = self._again(attempt, error, args, kwargs)
+                attempt += 1
+                yield Restarted(attempt, error)
+
+    async def _restarting_async(
+        self, stream: AnyLiveStream, args: Args, kwargs: Kwargs
+    ) -> AsyncIterator[Any]:
+        attempt = 1
+        while True:
+            try:
+                async for item in stream:  # type: ignore[union-attr]
+                    yield item
+                return
+            except Exception as error:  # noqa: BLE001 - judged by the next attempt
+                stream = await self._again(attempt, error, args, kwargs)
+                attempt += 1
+                yield Restarted(attempt, error)
+
+    async def _once_more(
+        self, proceed: Proceed, attempt: int, error: Exception, args: Args, kwargs: Kwargs
+    ) -> Any:
+        """Begin a broken stream anew, after a pause; a failure to begin counts as an attempt too."""
+        await self._pause(attempt, error, None)
+        stream = await proceed(args, kwargs)
+        if type(stream) not in LIVE:
+            raise error
+        return stream

@@ -1,0 +1,88 @@
+"""What can be said of retrying, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agentperf._base.durations import Duration, seconds
+from agentperf.errors import ConfigurationError
+
+Predicate = Callable[[Exception], bool]
+On = type[Exception] | tuple[type[Exception], ...] | Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class RetryOptions:
+    """The options of one `retry`, in their final form; see `retry` for their meaning."""
+
+    on: On | None
+    attempts: int
+    total: float | None
+    per_attempt: float | None
+    backoff: float
+    max_backoff: float
+    budget: float | None
+    restart: bool
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a running attempt has to be watched."""
+        return self.total is not None or self.per_attempt is not None
+
+
+def checked(
+    *,
+    on: On | None,
+    attempts: int,
+    total: Duration | None,
+    per_attempt: Duration | None,
+    backoff: Duration,
+    max_backoff: Duration,
+    budget: float | None,
+    restart: bool,
+) -> RetryOptions:
+    """Turn what the user wrote into options.
+
+    Raises:
+        ConfigurationError: Something is malformed or contradicts something else.
+    """
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+        raise ConfigurationError(
+            f"attempts={attempts!r}: how often to try in all, a whole number, such as attempts=3"
+        )
+    if budget is not None and (isinstance(budget, bool) or not 0 <= budget <= 1):
+        raise ConfigurationError(
+            f"budget={budget!r}: the share of calls that may be retries, from 0 to 1, such as "
+            "budget=0.2; None for no bound"
+        )
+    if not isinstance(restart, bool):
+        raise ConfigurationError(f"restart={restart!r}: True or False, as in restart=True")
+    options = RetryOptions(
+        on=_what(on),
+        attempts=attempts,
+        total=None if total is None else seconds(total, "total"),
+        per_attempt=None if per_attempt is None else seconds(per_attempt, "per_attempt"),
+        backoff=seconds(backoff, "backoff", zero=True),
+        max_backoff=seconds(max_backoff, "max_backoff", zero=True),
+        budget=budget,
+        restart=restart,
+    )
+    if options.total and options.per_attempt and options.per_attempt > options.total:
+        raise ConfigurationError(
+            f"per_attempt={per_attempt!r} is longer than total={total!r}; "
+            'let several attempts fit, such as total="30s", per_attempt="10s"'
+        )
+    return options
+
+
+def _what(on: object) -> On | None:
+    kinds = on if isinstance(on, tuple) else (on,)
+    if on is None or all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        return on  # type: ignore[return-value]
+    if callable(on) and not isinstance(on, type):
+        return on
+    raise ConfigurationError(
+        f"on={on!r}: exception types such as on=(ConnectionError, TimeoutError), or a callable "
+        "such as on=lambda error: error.status_code == 503"
+    )
