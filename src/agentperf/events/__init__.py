@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentperf.events.base import Event
+from agentperf.events.breakers import CallRefused, CircuitChanged
 from agentperf.events.cache import (
     CacheCleared,
     CacheEviction,
@@ -15,6 +16,7 @@ from agentperf.events.cache import (
     CacheWarmed,
 )
 from agentperf.events.calls import CallEnded, SlowCall
+from agentperf.events.limits import CallDelayed, LeaseSettled
 from agentperf.events.retries import RetryGaveUp, RetryScheduled
 
 __all__ = [
@@ -27,8 +29,12 @@ __all__ = [
     "CacheRefused",
     "CacheStored",
     "CacheWarmed",
+    "CallDelayed",
     "CallEnded",
+    "CallRefused",
+    "CircuitChanged",
     "Event",
+    "LeaseSettled",
     "RetryGaveUp",
     "RetryScheduled",
     "SlowCall",

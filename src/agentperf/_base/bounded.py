@@ -1,0 +1,43 @@
+"""A table that makes what is asked for and forgets what nobody asked for longest."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class BoundedRegistry(Generic[V]):
+    """One value for each key, made on first use; at most `size` of them.
+
+    Args:
+        make: Makes a value.
+        size: How many to keep.
+    """
+
+    def __init__(self, make: Callable[[], V], size: int = 1024) -> None:
+        self._make = make
+        self._size = size
+        self._values: OrderedDict[Hashable, V] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __getitem__(self, key: Hashable) -> V:
+        with self._lock:
+            value = self._values.get(key)
+            if value is None:
+                value = self._values[key] = self._make()
+                if len(self._values) > self._size:
+                    self._values.popitem(last=False)
+            else:
+                self._values.move_to_end(key)
+            return value
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[V]:
+        with self._lock:
+            return iter(list(self._values.values()))

@@ -1,0 +1,78 @@
+"""Rates as people write them: so many per so long."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agentperf._base.durations import seconds
+from agentperf.errors import ConfigurationError
+
+_EXAMPLE = 'such as "500/min", "10/s", "1000/day" or "5/10s"'
+_RATE = re.compile(r"\s*([\d_,]+)\s*(?:/|\bper\b)\s*(.+?)\s*")
+_PERIODS = {
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "m": 60,
+    "min": 60,
+    "minute": 60,
+    "h": 3600,
+    "hour": 3600,
+    "d": 86400,
+    "day": 86400,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many in so many seconds.
+
+    Attributes:
+        limit: How many.
+        period: In how many seconds.
+    """
+
+    limit: int
+    period: float
+
+    def __str__(self) -> str:
+        return f"{self.limit}/{self.period:g}s"
+
+
+Rates = str | Rate | Sequence["str | Rate"]
+"""One rate or several that hold at once: `"500/min"` or `["60/min", "1000/day"]`."""
+
+
+def rates(value: Rates | None, parameter: str) -> tuple[Rate, ...]:
+    """Turn what the user wrote into rates; none for None.
+
+    Raises:
+        ConfigurationError: One is malformed, or there is none in a list.
+    """
+    if value is None:
+        return ()
+    many = [value] if isinstance(value, str | Rate) else value
+    if not isinstance(many, list | tuple) or not many:
+        raise ConfigurationError(f"{parameter}={value!r}: a rate {_EXAMPLE}, or a list of them")
+    return tuple(_rate(one, parameter) for one in many)
+
+
+def _rate(value: object, parameter: str) -> Rate:
+    if isinstance(value, Rate):
+        return value
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ConfigurationError(f"{parameter}={value!r} is not a rate; write one {_EXAMPLE}")
+    limit = int(match[1].replace("_", "").replace(",", "") or 0)
+    if limit < 1:
+        raise ConfigurationError(f"{parameter}={value!r}: at least one has to be allowed, {_EXAMPLE}")
+    word = match[2].lower()
+    period = _PERIODS.get(word)
+    try:
+        return Rate(limit, float(period) if period else seconds(match[2], parameter))
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{parameter}={value!r}: {match[2]!r} is no length of time; write a rate {_EXAMPLE}"
+        ) from None

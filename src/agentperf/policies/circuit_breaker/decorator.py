@@ -1,0 +1,172 @@
+"""The decorator `circuit_breaker`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from agentperf._base.durations import Duration, seconds
+from agentperf._base.keys import key_maker
+from agentperf._engine.bindings import Step
+from agentperf._engine.hosting import Host
+from agentperf._engine.policy import Policy
+from agentperf._engine.site import Site, Target
+from agentperf.errors import ConfigurationError
+from agentperf.policies.circuit_breaker.layer import BreakerLayer, Circuits, KeyOf
+from agentperf.policies.circuit_breaker.machine import Rules
+
+F = TypeVar("F", bound=Callable[..., Any])
+By = str | Sequence[str] | Callable[..., object]
+
+
+@dataclass(frozen=True, eq=False)
+class CircuitBreaker(Policy):
+    """Stops calling an upstream that fails; made by `circuit_breaker`."""
+
+    rules: Rules
+    by: By | None = None
+    fallback: Callable[..., Any] | None = None
+
+    def check(self, target: Target) -> None:
+        """Refuse options that don't fit the function's parameters."""
+        self.key_of(target)
+
+    def bind(self, site: Site, inner: Step) -> Step:
+        """Put the breaker in front of `inner`."""
+        name = self.name or site.target.operation
+        layer = BreakerLayer(
+            site, self.circuits(site.host), name, self.key_of(site.target), self.fallback
+        )
+        return layer.bound(inner)
+
+    def circuits(self, host: Host) -> Circuits:
+        """Return the circuits on `host`; functions that share the object share them."""
+        return host.state(
+            Circuits,
+            lambda: Circuits(self.rules),
+            owners=(self,),
+            name=self.name,
+            options=self.rules,
+        )
+
+    def key_of(self, target: Target) -> KeyOf | None:
+        """Return what tells the circuits of calls apart; None where all calls share one."""
+        if self.by is None:
+            return None
+        return key_maker(target.operation, target.signature, key=self.by)
+
+
+@overload
+def circuit_breaker(function: F, /) -> F: ...
+@overload
+def circuit_breaker(
+    *,
+    failure_rate: float = 0.5,
+    slow_rate: float | None = None,
+    slow_after: Duration | None = None,
+    window: int | Duration = 100,
+    minimum_calls: int = 20,
+    open_for: Duration = 30,
+    probes: int = 3,
+    by: By | None = None,
+    fallback: Callable[..., Any] | None = None,
+    name: str | None = None,
+    enabled: bool | Callable[[], bool] = True,
+) -> CircuitBreaker: ...
+def circuit_breaker(
+    function: Any = None,
+    /,
+    *,
+    failure_rate: float = 0.5,
+    slow_rate: float | None = None,
+    slow_after: Duration | None = None,
+    window: int | Duration = 100,
+    minimum_calls: int = 20,
+    open_for: Duration = 30,
+    probes: int = 3,
+    by: By | None = None,
+    fallback: Callable[..., Any] | None = None,
+    name: str | None = None,
+    enabled: bool | Callable[[], bool] = True,
+) -> Any:
+    """Stop calling an upstream that fails, and try again when it may have recovered.
+
+    Closed, it lets calls through and watches how they end. When the share of failures or slow calls in
+    its window is too large it opens: calls are refused with `CircuitOpen` at once. After `open_for` it is
+    half-open: a few probes go through, and their outcome closes it, or opens it for twice as long (ten
+    minutes at most). An upstream that says how long to leave it alone (`Retry-After`) is left alone for
+    that long.
+
+    Which errors speak against the upstream is decided by `agentperf.classify`: wrong requests, rate
+    limits and programming errors don't. Cancelled calls and streams that their reader left count neither
+    way. A stream counts when it ends.
+
+    Args:
+        failure_rate: The share of failures, 0 to 1, at which it opens.
+        slow_rate: The share of slow calls at which it opens; slow calls don't matter by default.
+        slow_after: How long a call takes at least to be slow.
+        window: What the shares are taken over: a whole number of calls, or a time such as `"1m"`.
+        minimum_calls: Calls in the window without which no share means anything.
+        open_for: How long it stays open the first time.
+        probes: How many calls decide in half-open; no more run at once.
+        by: Keep a circuit for each value: names of parameters, a template, or a callable over the call's
+            arguments. The 1,024 values used last are remembered.
+        fallback: Called with the call's arguments in place of a refused call.
+        name: Share one circuit among all policies that name it.
+        enabled: False, or a callable that says False at a call, lets calls pass unwatched.
+
+    Example:
+        @agentperf.circuit_breaker(failure_rate=0.3, window="1m", fallback=lambda q: "try later")
+        def ask(question: str) -> str: ...
+
+    Raises:
+        ConfigurationError: An option is malformed, contradicts another, or names no parameter.
+        CircuitOpen: At a call, the circuit is open and there is no fallback.
+    """
+    if callable(function):
+        return circuit_breaker()(function)
+    if (slow_rate is None) != (slow_after is None):
+        raise ConfigurationError(
+            'slow_rate= and slow_after= go together: slow_rate=0.5, slow_after="10s"'
+        )
+    if fallback is not None and not callable(fallback):
+        raise ConfigurationError(
+            f'fallback={fallback!r}: a callable, such as fallback=lambda question: "try later"'
+        )
+    rules = Rules(
+        failure_rate=_share("failure_rate", failure_rate),
+        slow_rate=None if slow_rate is None else _share("slow_rate", slow_rate),
+        slow_after=None if slow_after is None else seconds(slow_after, "slow_after"),
+        window=_window(window),
+        minimum_calls=_whole("minimum_calls", minimum_calls),
+        open_for=seconds(open_for, "open_for"),
+        probes=_whole("probes", probes),
+    )
+    return CircuitBreaker(
+        rules,
+        by=by if by is None or callable(by) or isinstance(by, str) else tuple(by),
+        fallback=fallback,
+        name=name,
+        enabled=enabled,
+    )
+
+
+def _share(parameter: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ConfigurationError(
+            f"{parameter}={value!r}: a share above 0 and up to 1, such as {parameter}=0.5"
+        )
+    return float(value)
+
+
+def _whole(parameter: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{parameter}={value!r}: a whole number from 1 up, {parameter}=20")
+    return value
+
+
+def _window(value: int | Duration) -> int | float:
+    if isinstance(value, int):
+        return _whole("window", value)
+    return seconds(value, "window")

@@ -1,0 +1,311 @@
+"""The state machine of a circuit breaker; plain code, with the time passed in.
+
+Follows the machine of resilience4j (`CircuitBreakerStateMachine`), with these differences: a result
+counts only in the generation its call was admitted in; probes are bounded in how many run at once too;
+a cancelled call leaves no trace; half-open can't last for ever; time is monotonic.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agentperf.policies.circuit_breaker.windows import (
+    CountWindow,
+    Tally,
+    TimeWindow,
+    Window,
+    tally_of,
+)
+
+
+class State(enum.Enum):
+    """What a breaker does with calls."""
+
+    CLOSED = "closed"
+    """Lets them through and watches."""
+    OPEN = "open"
+    """Refuses them."""
+    HALF_OPEN = "half-open"
+    """Lets a few through to see whether the upstream has recovered."""
+    FORCED_OPEN = "forced-open"
+    """Refuses them until told otherwise."""
+    DISABLED = "disabled"
+    """Lets them through and looks away."""
+    SHADOW = "shadow"
+    """Lets them through, watches, and only says when it would have opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When a breaker opens and closes.
+
+    Attributes:
+        failure_rate: The share of failures at which it opens.
+        slow_rate: The share of slow calls at which it opens; None: slow calls don't matter.
+        slow_after: Seconds after which a call is slow.
+        window: Calls to remember, as a whole number, or seconds, as a float.
+        minimum_calls: Calls without which no rate means anything.
+        open_for: Seconds it stays open the first time.
+        open_growth: By how much longer it stays open each further time.
+        open_at_most: Seconds it stays open at most.
+        probes: Calls that decide in half-open, and how many of them may run at once.
+        half_open_for: Seconds half-open lasts at most; then it opens again.
+    """
+
+    failure_rate: float = 0.5
+    slow_rate: float | None = None
+    slow_after: float | None = None
+    window: int | float = 100
+    minimum_calls: int = 20
+    open_for: float = 30.0
+    open_growth: float = 2.0
+    open_at_most: float = 600.0
+    probes: int = 3
+    half_open_for: float = 60.0
+
+    def make_window(self) -> Window:
+        """Make an empty window."""
+        if isinstance(self.window, int):
+            return CountWindow(self.window)
+        return TimeWindow(self.window)
+
+    @property
+    def calls_needed(self) -> int:
+        """How many calls the window must hold before a rate means anything."""
+        if isinstance(self.window, int):
+            return min(self.minimum_calls, self.window)
+        return self.minimum_calls
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A breaker went from one state to another.
+
+    Attributes:
+        old: The state before.
+        new: The state now.
+        reason: Why, in a few fixed words.
+        tally: The figures that led to it.
+        open_for: Seconds it will stay open, where it opened.
+    """
+
+    old: State
+    new: State
+    reason: str
+    tally: Tally
+    open_for: float | None = None
+
+
+class Refused(Exception):  # noqa: N818 - no error: the layer makes one of it
+    """The machine does not admit a call now."""
+
+    def __init__(self, state: State, retry_after: float | None) -> None:
+        super().__init__(state.value)
+        self.state = state
+        self.retry_after = retry_after
+
+
+class Machine:
+    """One circuit: admits calls, takes their outcomes, changes state.
+
+    Args:
+        rules: When to open and close.
+        changed: Told of every change, after the lock is released.
+        jitter: Gives a factor around 1 for the time to stay open, so that a fleet doesn't come back at
+            one moment.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        changed: Callable[[Change], None] = lambda _: None,
+        jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spread
+    ) -> None:
+        self.rules = rules
+        self.state = State.CLOSED
+        self.generation = 0
+        self.last_error: str | None = None
+        self.changed = changed
+        self._jitter = jitter
+        self._lock = threading.Lock()
+        self._window = rules.make_window()
+        self._until = 0.0
+        self._openings = 0
+        self._admitted = 0
+        self._running = 0
+        self._tripped = False
+
+    # -- admission
+
+    def admit(self, now: float) -> int:
+        """Let a call in and return its generation.
+
+        Raises:
+            Refused: Not now.
+        """
+        if self.state is State.CLOSED:
+            return self.generation  # nothing to count: most calls end here, without a lock
+        change = None
+        try:
+            with self._lock:
+                change = self._wake_up(now)
+                return self._admit(now)
+        finally:
+            self._announce(change)
+
+    def check(self, now: float) -> None:
+        """Refuse where `admit` would, without taking a probe's place.
+
+        Raises:
+            Refused: Not now.
+        """
+        if self.state in (State.FORCED_OPEN,) or (self.state is State.OPEN and now < self._until):
+            raise Refused(self.state, self._left(now))
+
+    def _wake_up(self, now: float) -> Change | None:
+        if self.state is State.OPEN and now >= self._until:
+            return self._go(State.HALF_OPEN, now, "its time is up")
+        if self.state is State.HALF_OPEN and now >= self._until:
+            return self._open(now, "the probes did not come back")
+        return None
+
+    def _admit(self, now: float) -> int:
+        if self.state in (State.OPEN, State.FORCED_OPEN):
+            raise Refused(self.state, self._left(now))
+        if self.state is State.HALF_OPEN:
+            if self._admitted >= self.rules.probes or self._running >= self.rules.probes:
+                raise Refused(self.state, None)
+            self._admitted += 1
+            self._running += 1
+        return self.generation
+
+    def _left(self, now: float) -> float | None:
+        return max(0.0, self._until - now) if self.state is State.OPEN else None
+
+    # -- outcomes
+
+    def settle(
+        self,
+        generation: int,
+        now: float,
+        failed: bool,  # noqa: FBT001 - on the path of every call
+        seconds: float,
+        wait: float | None = None,
+    ) -> None:
+        """Take the outcome of a call.
+
+        Args:
+            generation: What `admit` returned for it; an outcome of another time is dropped.
+            now: Monotonic seconds.
+            failed: Whether it speaks against the upstream.
+            seconds: How long it took.
+            wait: Seconds for which the upstream asked to be left alone.
+        """
+        slow_after = self.rules.slow_after
+        slow = slow_after is not None and seconds > slow_after
+        change = None
+        with self._lock:
+            if generation != self.generation or self.state is State.DISABLED:
+                return
+            self._window.record(now, failed=failed, slow=slow)
+            if self.state is State.HALF_OPEN:
+                self._running -= 1
+                change = self._judge_probes(now, wait)
+            elif failed or slow:
+                change = self._judge(now, wait)
+        self._announce(change)
+
+    def drop(self, generation: int) -> None:
+        """Forget a call that was cancelled; a probe gives its place back."""
+        with self._lock:
+            if generation == self.generation and self.state is State.HALF_OPEN:
+                self._admitted -= 1
+                self._running -= 1
+
+    def _judge(self, now: float, wait: float | None) -> Change | None:
+        reason = self._verdict(now)
+        if reason is None:
+            return None
+        if self.state is State.SHADOW:
+            if self._tripped:
+                return None
+            self._tripped = True
+            return Change(State.SHADOW, State.SHADOW, f"would open: {reason}", tally_of(self._window))
+        if self.state is State.CLOSED:
+            return self._open(now, reason, wait)
+        return None
+
+    def _judge_probes(self, now: float, wait: float | None) -> Change | None:
+        window = self._window
+        needed = min(self.rules.probes, max(1, self.rules.minimum_calls))
+        if window.calls < needed:
+            return None
+        tally = tally_of(window)
+        if tally.failure_rate >= self.rules.failure_rate or self._too_slow(tally):
+            return self._open(now, "the probes failed", wait)
+        return self._go(State.CLOSED, now, "the probes went well")
+
+    def _verdict(self, now: float) -> str | None:
+        self._window.expire(now)
+        if self._window.calls < self.rules.calls_needed:
+            return None
+        tally = tally_of(self._window)
+        if tally.failure_rate >= self.rules.failure_rate:
+            return "too many failures"
+        return "too many slow calls" if self._too_slow(tally) else None
+
+    def _too_slow(self, tally: Tally) -> bool:
+        return self.rules.slow_rate is not None and tally.slow_rate >= self.rules.slow_rate
+
+    # -- changes
+
+    def force(self, state: State, now: float) -> None:
+        """Go to a state by request: `FORCED_OPEN`, `DISABLED`, `SHADOW`, `OPEN` or `CLOSED`."""
+        with self._lock:
+            if state is State.OPEN:
+                change = self._open(now, "by request")
+            else:
+                change = self._go(state, now, "by request")
+        self._announce(change)
+
+    def _open(self, now: float, reason: str, wait: float | None = None) -> Change:
+        rules = self.rules
+        grown = rules.open_for * rules.open_growth**self._openings
+        open_for = min(rules.open_at_most, grown) * self._jitter()
+        if wait is not None:
+            open_for = min(max(wait, 0.0), rules.open_at_most)
+        else:
+            self._openings += 1
+        return self._go(State.OPEN, now, reason, open_for)
+
+    def _go(self, state: State, now: float, reason: str, open_for: float | None = None) -> Change:
+        change = Change(self.state, state, reason, tally_of(self._window), open_for)
+        self.state = state
+        self.generation += 1
+        self._admitted = self._running = 0
+        self._tripped = False
+        if state is State.OPEN:
+            self._until = now + (open_for or 0.0)
+            return change
+        self._window = (
+            CountWindow(self.rules.probes) if state is State.HALF_OPEN else self.rules.make_window()
+        )
+        if state is State.HALF_OPEN:
+            self._until = now + self.rules.half_open_for
+        else:
+            self._openings = 0
+        return change
+
+    def _announce(self, change: Change | None) -> None:
+        if change is not None:
+            self.changed(change)
+
+    @property
+    def tally(self) -> Tally:
+        """The figures of the window now."""
+        with self._lock:
+            return tally_of(self._window)

@@ -1,0 +1,113 @@
+"""What a breaker remembers of recent calls: the last so many, or those of the last so many seconds."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Figures over a window.
+
+    Attributes:
+        calls: Calls that ended.
+        failures: Those that failed.
+        slow: Those that took too long.
+    """
+
+    calls: int = 0
+    failures: int = 0
+    slow: int = 0
+
+    @property
+    def failure_rate(self) -> float:
+        """The share of failures, 0 to 1."""
+        return self.failures / self.calls if self.calls else 0.0
+
+    @property
+    def slow_rate(self) -> float:
+        """The share of slow calls, 0 to 1."""
+        return self.slow / self.calls if self.calls else 0.0
+
+
+class Window(Protocol):
+    """Remembers how recent calls ended; everything in constant time."""
+
+    calls: int
+    failures: int
+    slow: int
+
+    def record(self, now: float, *, failed: bool, slow: bool) -> None:
+        """Add a call that ended now."""
+
+    def expire(self, now: float) -> None:
+        """Forget what is too old."""
+
+
+class CountWindow:
+    """The last `size` calls."""
+
+    __slots__ = ("_ring", "_size", "calls", "failures", "slow")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._ring: deque[tuple[bool, bool]] = deque()
+        self.calls = self.failures = self.slow = 0
+
+    def record(self, now: float, *, failed: bool, slow: bool) -> None:  # noqa: ARG002 - one contract
+        """Add a call, and forget the oldest where there are too many."""
+        self._ring.append((failed, slow))
+        self.failures += failed
+        self.slow += slow
+        if self.calls < self._size:
+            self.calls += 1
+            return
+        old_failed, old_slow = self._ring.popleft()
+        self.failures -= old_failed
+        self.slow -= old_slow
+
+    def expire(self, now: float) -> None:
+        """Calls don't grow old here."""
+
+
+class TimeWindow:
+    """The calls of the last `seconds`, in buckets of a tenth of that."""
+
+    __slots__ = ("_buckets", "_width", "calls", "failures", "slow")
+
+    BUCKETS = 10
+
+    def __init__(self, seconds: float) -> None:
+        self._width = seconds / self.BUCKETS
+        self._buckets: deque[list[int]] = deque()
+        self.calls = self.failures = self.slow = 0
+
+    def record(self, now: float, *, failed: bool, slow: bool) -> None:
+        """Add a call to the bucket of now."""
+        self.expire(now)
+        tick = int(now / self._width)
+        if not self._buckets or self._buckets[-1][0] != tick:
+            self._buckets.append([tick, 0, 0, 0])
+        bucket = self._buckets[-1]
+        bucket[1] += 1
+        bucket[2] += failed
+        bucket[3] += slow
+        self.calls += 1
+        self.failures += failed
+        self.slow += slow
+
+    def expire(self, now: float) -> None:
+        """Forget the buckets that are too old."""
+        oldest = int(now / self._width) - self.BUCKETS
+        while self._buckets and self._buckets[0][0] <= oldest:
+            _, calls, failures, slow = self._buckets.popleft()
+            self.calls -= calls
+            self.failures -= failures
+            self.slow -= slow
+
+
+def tally_of(window: Window) -> Tally:
+    """Return the figures of a window."""
+    return Tally(window.calls, window.failures, window.slow)

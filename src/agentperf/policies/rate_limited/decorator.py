@@ -1,0 +1,163 @@
+"""The decorator `rate_limited`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agentperf._base.durations import Duration, seconds
+from agentperf._base.keys import key_maker
+from agentperf._base.rates import Rates, rates
+from agentperf._engine.bindings import Step
+from agentperf._engine.hosting import Host
+from agentperf._engine.policy import Policy
+from agentperf._engine.site import Site, Target
+from agentperf.errors import ConfigurationError
+from agentperf.policies.rate_limited.bucket import Limits
+from agentperf.policies.rate_limited.estimate import Estimate, estimator, quick_count
+from agentperf.policies.rate_limited.layer import Buckets, KeyOf, LimiterLayer
+
+By = str | Sequence[str] | Callable[..., object]
+OnLimit = Literal["wait", "raise"]
+
+
+@dataclass(frozen=True, eq=False)
+class RateLimited(Policy):
+    """Keeps calls within rates; made by `rate_limited`."""
+
+    limits: Limits
+    by: By | None = None
+    cost: Callable[..., Any] | str | None = None
+    max_wait: float = 60.0
+
+    def check(self, target: Target) -> None:
+        """Refuse options that don't fit the function's parameters."""
+        self._key_of(target)
+        self._estimate(target)
+
+    def bind(self, site: Site, inner: Step) -> Step:
+        """Put the limiter in front of `inner`."""
+        layer = LimiterLayer(
+            site,
+            self.buckets(site.host),
+            self.name or site.target.operation,
+            key_of=self._key_of(site.target),
+            estimate=self._estimate(site.target),
+            max_wait=self.max_wait,
+        )
+        return layer.bound(inner)
+
+    def buckets(self, host: Host) -> Buckets:
+        """Return what is left of the limit on `host`; functions that share the object share it."""
+        return host.state(
+            Buckets,
+            lambda: Buckets(self.limits),
+            owners=(self,),
+            name=self.name,
+            options=self.limits,
+        )
+
+    def key_of(self, target: Target) -> KeyOf | None:
+        """Return what tells the keys of calls apart; None where all calls share one limit."""
+        return self._key_of(target)
+
+    def _key_of(self, target: Target) -> KeyOf | None:
+        if self.by is None:
+            return None
+        return key_maker(target.operation, target.signature, key=self.by)
+
+    def _estimate(self, target: Target) -> Estimate | None:
+        return estimator(self.limits, self.cost, target.signature, quick_count)
+
+
+def rate_limited(
+    requests: Rates | None = None,
+    *,
+    tokens: Rates | None = None,
+    input_tokens: Rates | None = None,
+    output_tokens: Rates | None = None,
+    concurrency: int | None = None,
+    burst: int | None = None,
+    cost: Callable[..., Any] | str | None = None,
+    by: By | None = None,
+    on_limit: OnLimit = "wait",
+    max_wait: Duration = 60,
+    name: str | None = None,
+    enabled: bool | Callable[[], bool] = True,
+) -> RateLimited:
+    """Keep calls within rates, of requests, tokens and calls at once; make them wait, or refuse them.
+
+    Everything a call needs is taken at once or not at all. Over any stretch of time no more is let in
+    than `rate * time + burst`. Calls wait in the order they came; a large one is not overtaken for ever
+    by small ones; a call that is cancelled while it waits leaves nothing behind. Tokens are estimated
+    before the call and put right by the usage that the answer reports. A call that fails or is cancelled
+    gives back what it took.
+
+    Args:
+        requests: Calls: `"500/min"`, or several rates that hold together: `["60/min", "1000/day"]`.
+        tokens: Input and output tokens together, such as `"90_000/min"`.
+        input_tokens: Tokens of prompts.
+        output_tokens: Tokens of answers.
+        concurrency: Calls at once.
+        burst: Requests at once after a rest; the whole allowance of a rate by default.
+        cost: What one call counts as, instead of one request or an estimate of its tokens: a callable
+            over the call's arguments, or the name of a parameter. A number, or a `Usage`.
+        by: Keep a limit for each value: names of parameters, a template, or a callable over the call's
+            arguments. The 1,024 values used last are remembered.
+        on_limit: `"wait"` for one's turn, or `"raise"` at once.
+        max_wait: How long to wait at most. Who would have to wait longer is refused at once.
+        name: Share one limit among all policies that name it.
+        enabled: False, or a callable that says False at a call, lets calls pass.
+
+    Example:
+        limit = agentperf.rate_limited("500/min", tokens="90_000/min")
+
+        @limit
+        async def complete(messages: list[dict[str, str]]) -> str: ...
+
+    Raises:
+        ConfigurationError: An option is malformed, contradicts another, or names no parameter.
+        RateLimitExceeded: At a call, its turn does not come in time.
+        RequestTooLarge: At a call, it could never fit.
+    """
+    if callable(requests):
+        raise ConfigurationError('rate_limited needs a limit: @rate_limited("500/min")')
+    limits = Limits(
+        (
+            rates(requests, "requests"),
+            rates(tokens, "tokens"),
+            rates(input_tokens, "input_tokens"),
+            rates(output_tokens, "output_tokens"),
+        ),
+        _whole("concurrency", concurrency),
+        _whole("burst", burst),
+    )
+    if not any(limits.rates) and concurrency is None:
+        raise ConfigurationError(
+            'rate_limited needs a limit: rate_limited("500/min"), rate_limited(tokens="90_000/min") or '
+            "rate_limited(concurrency=8)"
+        )
+    if burst is not None and not limits.rates[0]:
+        raise ConfigurationError('burst= goes with requests: rate_limited("500/min", burst=20)')
+    if on_limit not in ("wait", "raise"):
+        raise ConfigurationError(f'on_limit={on_limit!r}: "wait" or "raise"')
+    if cost is not None and not callable(cost) and not isinstance(cost, str):
+        raise ConfigurationError(
+            f"cost={cost!r}: the name of a parameter, or a callable such as "
+            "cost=lambda prompt, **_: len(prompt) // 4"
+        )
+    return RateLimited(
+        limits,
+        by=by if by is None or callable(by) or isinstance(by, str) else tuple(by),
+        cost=cost,
+        max_wait=seconds(max_wait, "max_wait", zero=True) if on_limit == "wait" else 0.0,
+        name=name,
+        enabled=enabled,
+    )
+
+
+def _whole(parameter: str, value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ConfigurationError(f"{parameter}={value!r}: a whole number from 1 up, {parameter}=8")
+    return value

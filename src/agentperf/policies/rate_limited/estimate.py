@@ -1,0 +1,99 @@
+"""What a call will probably use, told before it is made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agentperf.errors import ConfigurationError
+from agentperf.policies.rate_limited.bucket import Limits, Need
+from agentperf.usage import Usage
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+Estimate = Callable[[Args, Kwargs], Need]
+
+PROMPTS = ("messages", "prompt", "input", "text", "texts", "question", "content")
+"""Parameters that hold what a model is given."""
+CAPS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+"""Parameters that bound what a model may answer."""
+OUTPUT_WITHOUT_CAP = 512
+"""Tokens of an answer that nothing bounds; the real figure puts it right afterwards."""
+
+
+def estimator(
+    limits: Limits,
+    cost: Callable[..., Any] | str | None,
+    signature: inspect.Signature,
+    count: Callable[[Any], int],
+) -> Callable[[Args, Kwargs], Need] | None:
+    """Make what estimates a call; None where each call is simply one request.
+
+    Args:
+        limits: What is limited.
+        cost: A callable over the call's arguments, or the parameter that holds the cost: a number (of
+            tokens where tokens are limited, else of requests) or a `Usage`.
+        signature: The function's parameters.
+        count: Counts the tokens of a text or of messages, quickly.
+
+    Raises:
+        ConfigurationError: `cost` names no parameter.
+    """
+    if isinstance(cost, str) and cost not in signature.parameters:
+        raise ConfigurationError(
+            f"cost={cost!r} is no parameter; use one of {', '.join(signature.parameters)}, or a "
+            "callable such as cost=lambda prompt, **_: len(prompt) // 4"
+        )
+    if cost is None and not limits.counts_tokens:
+        return None
+    if callable(cost):
+        ask = cost
+        return lambda args, kwargs: _need(ask(*args, **kwargs), limits)
+    if isinstance(cost, str):
+        name = cost
+        return lambda args, kwargs: _need(_bound(signature, args, kwargs).get(name), limits)
+    return lambda args, kwargs: _by_arguments(_bound(signature, args, kwargs), limits, count)
+
+
+def _bound(signature: inspect.Signature, args: Args, kwargs: Kwargs) -> Mapping[str, Any]:
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    found = dict(bound.arguments)
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found.update(found.pop(parameter.name, {}))
+    return found
+
+
+def _need(cost: Any, limits: Limits) -> Need:
+    if isinstance(cost, Usage):
+        return 1, cost.total_tokens, cost.input_tokens, cost.output_tokens
+    if isinstance(cost, bool) or not isinstance(cost, int | float) or cost < 0:
+        raise ConfigurationError(
+            f"cost= gave {cost!r}; a number from 0 up, or a Usage(input_tokens=..., output_tokens=...)"
+        )
+    whole = -int(-cost // 1)
+    if limits.counts_tokens:
+        return 1, whole, whole, 0
+    return whole, 0, 0, 0
+
+
+def _by_arguments(found: Mapping[str, Any], limits: Limits, count: Callable[[Any], int]) -> Need:
+    given = sum(count(found[name]) for name in PROMPTS if found.get(name) is not None)
+    cap = next((found[name] for name in CAPS if isinstance(found.get(name), int)), None)
+    output = cap if cap is not None else _modest(OUTPUT_WITHOUT_CAP, limits)
+    return 1, given + output, given, output
+
+
+def _modest(tokens: int, limits: Limits) -> int:
+    """One call whose answer is not bounded must not take more than a tenth of a limit."""
+    allowed = [rate.limit // 10 for rates in (limits.rates[1], limits.rates[3]) for rate in rates]
+    return max(1, min([tokens, *allowed]))
+
+
+def quick_count(given: Any) -> int:
+    """Count tokens without ever loading a vocabulary: exact where one is at hand, else estimated."""
+    from agentperf.tokens import count_tokens
+
+    return int(count_tokens(given, wait=False))
