@@ -43,8 +43,8 @@ class Host:
         self.clock = clock or Clock()
         self.settings = settings or Settings.from_environment()
         self.bindings = bindings or Bindings()
-        self.bindings.host = self
         self.begin_anew()
+        self.bindings.host = self
         _hosts.add(self)
 
     def begin_anew(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault
-from agentperf._engine.frames import Frame, current_frame
+from agentperf._engine.frames import Frame, current_frame, leave
 
 ItemWatcher = Callable[[Any, float], object]
 """Called with each item and the seconds the producer took for it, as the item is handed over."""
@@ -156,7 +156,7 @@ class LiveStream(_Life):
             raise
         finally:
             if token is not None:
-                current_frame.reset(token)
+                leave(token)
         return self._given(item, self._now() - start)
 
     def __iter__(self) -> Iterator[Any]:
@@ -230,7 +230,7 @@ class AsyncLiveStream(_Life):
             raise
         finally:
             if token is not None:
-                current_frame.reset(token)
+                leave(token)
         return self._given(item, self._now() - start)
 
     def __aiter__(self) -> AsyncIterator[Any]:

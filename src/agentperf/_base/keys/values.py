@@ -65,8 +65,8 @@ def freeze(value: object, depth: int = 0) -> Hashable:
 def _items(values: Iterable[object], depth: int, step: str = "[{}]") -> list[Hashable]:
     items: list[Hashable] = []
     try:
-        for value in values:
-            items.append(value if type(value) is str else freeze(value, depth))
+        for value in values:  # a comprehension could not say where it failed
+            items.append(value if type(value) is str else freeze(value, depth))  # noqa: PERF401
     except Unkeyable as error:
         error.within(step.format(len(items)))
         raise

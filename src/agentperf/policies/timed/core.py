@@ -44,7 +44,7 @@ class CallMeter:
         self._attributes = attributes
         self._tell_end = host.bus.emitter(CallEnded)
         self._tell_slow: Callable[[Event], None] | None = host.bus.emitter(SlowCall)
-        self.frame = Frame(self._recorder, None, covers)
+        self.frame = Frame((self._recorder,), covers)
         self.durations = self._recorder.durations
         self.fold = self._recorder.fold
         self.attentive = bool(self._tell_end or slow is not None or memory)
