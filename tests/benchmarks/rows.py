@@ -14,7 +14,12 @@ _RATIOS: dict[Sense, Callable[[float, float], float]] = {
     "below": lambda ours, peer: ours,
     "shown": lambda ours, peer: ours / peer,
 }
-_LIMITS: dict[Sense, str] = {"faster": "{:g}x faster", "within": "{:g}x of it", "below": "{:g} {}"}
+_LIMITS: dict[Sense, str] = {
+    "faster": "{:g}x faster",
+    "within": "{:g}x its time",
+    "below": "{:g} {}",
+}
+_RATIO: dict[Sense, str] = {"faster": "{}x faster", "within": "{}x its time", "shown": "{}x"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,13 @@ class Row:
         if self.ours is None or (self.theirs is None and self.terms.sense != "below"):
             return None
         return _RATIOS[self.terms.sense](self.ours, self.theirs or 0.0)
+
+    @property
+    def shown_ratio(self) -> str:
+        """The ratio in words."""
+        if self.ratio is None or self.terms.sense == "below":
+            return "-"
+        return f"{self.ratio:.2g}x" if self.ratio < 10 else f"{self.ratio:.1f}x"
 
     @property
     def missed(self) -> bool:

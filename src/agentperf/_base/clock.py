@@ -17,10 +17,13 @@ class Clock:
     now: Callable[[], float] = staticmethod(time.monotonic)
     wall: Callable[[], float] = staticmethod(time.time)
 
-    def alarm(self, seconds: float, wake: Callable[[], object]) -> Callable[[], None] | None:
+    def alarm(
+        self, seconds: float, wake: Callable[[], object], *, blocking: bool
+    ) -> Callable[[], None] | None:
         """Arrange for `wake` to be called in `seconds`, where this clock must do so itself.
 
         Real time passes without help: the answer is None, and the waiter uses its own timer.
-        A clock that is moved by hand keeps the alarm and returns what takes it back.
+        A clock that is moved by hand keeps the alarm and returns what takes it back. `blocking`
+        says that the waiter is going to hold its thread.
         """
         return None

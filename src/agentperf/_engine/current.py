@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from agentperf._engine.hosting import Bindings, Host, Steps
+from agentperf._engine.bindings import Bindings, Steps
 from agentperf.errors import ConfigurationError
 
-H = TypeVar("H", bound=Host)
+if TYPE_CHECKING:
+    from agentperf._engine.hosting import Host
 
-default_bindings = Bindings()
-_current: ContextVar[Bindings] = ContextVar("agentperf.bindings", default=default_bindings)
+H = TypeVar("H", bound="Host")
+
+default_bindings: Bindings[Host] = Bindings()
+_current: ContextVar[Bindings[Host]] = ContextVar("agentperf.bindings", default=default_bindings)
 current_steps: ContextVar[Steps] = ContextVar("agentperf.steps")
 """The steps that the current host keeps; not set where it is the default one, which keeps none."""
 
@@ -23,7 +26,7 @@ def register_default(make_host: Callable[[], object]) -> None:
     default_bindings.make_host = make_host
 
 
-def current_bindings() -> Bindings:
+def current_bindings() -> Bindings[Host]:
     """Return the bindings of this context."""
     return _current.get()
 

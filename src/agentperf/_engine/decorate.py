@@ -6,12 +6,12 @@ import contextlib
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
-from types import CoroutineType, FunctionType
+from types import CoroutineType
 from typing import Any
 
 from agentperf._base.callables import Shape, undressed
+from agentperf._engine.bindings import Step, Token
 from agentperf._engine.current import current_bindings, current_host, current_steps
-from agentperf._engine.hosting import Step, Token
 from agentperf._engine.pipeline import Pipeline, pipeline_of
 from agentperf._engine.site import Bindable, Target
 from agentperf._engine.streams import TurnedAsync
@@ -61,16 +61,16 @@ def _refuse_what_cannot_be_decorated(thing: object) -> None:
 
 def wrap(pipeline: Pipeline) -> Callable[..., Any]:
     """Make the wrapper of a pipeline."""
-    target = pipeline.target
-    wrapper: Any = _WRAPPERS[target.shape](pipeline)
-    if _is_plain(target.function):
-        functools.update_wrapper(wrapper, target.function)
+    function: Any = pipeline.target.function
+    wrapper: Any = _WRAPPERS[pipeline.target.shape](pipeline)
+    if inspect.isroutine(function):
+        functools.update_wrapper(wrapper, function)
+        wrapper.__agentperf__ = pipeline
     else:
         from agentperf._engine.objects import CallableProxy
 
-        wrapper = CallableProxy(target.function, wrapper, pipeline, decorate)
-    if isinstance(wrapper, FunctionType):
-        wrapper.__agentperf__ = pipeline  # type: ignore[attr-defined]
+        functools.update_wrapper(wrapper, function.__call__)
+        wrapper = CallableProxy(function, wrapper, pipeline, decorate)
     pipeline.belongs_to(wrapper)
     return wrapper  # type: ignore[no-any-return]
 
@@ -88,10 +88,6 @@ def _covered(function: object) -> frozenset[Token]:
     with contextlib.suppress(ValueError):
         inspect.unwrap(undressed(function), stop=look)
     return frozenset(tokens)
-
-
-def _is_plain(function: object) -> bool:
-    return inspect.isroutine(function)
 
 
 # Each wrapper holds its pipeline: a coroutine or generator may begin after its wrapper has gone, as

@@ -7,8 +7,8 @@ from types import CoroutineType
 from typing import Any
 
 from agentperf._base.endings import Ending
+from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, current_frame, leave
-from agentperf._engine.hosting import Step
 from agentperf._engine.layers import Gate, Meter
 from agentperf._engine.streams import LIVE, AnyLiveStream, Recogniser, TurnedAsync
 from agentperf.abc.telemetry import FOLD_AT
@@ -68,7 +68,7 @@ class SyncDriver:
             elif mine in parent.covers and parent.recorders[0] is recorder:
                 return inner(args, kwargs)
             else:
-                frame = parent.inside(recorder, covers)
+                frame = Frame(recorder, parent, covers)
             note = meter.started(args, kwargs) if attentive else None
             token = push(frame)
             start = now()
@@ -166,7 +166,7 @@ class AsyncDriver:
                 value = inner(args, kwargs)
                 return await value if type(value) is CoroutineType else value
             else:
-                frame = parent.inside(recorder, covers)
+                frame = Frame(recorder, parent, covers)
             note = meter.started(args, kwargs) if attentive else None
             token = push(frame)
             start = now()
@@ -208,7 +208,7 @@ class AsyncDriver:
         return step
 
 
-class _Stopped(Exception):  # noqa: N818 - it is in the place of a StopIteration
+class _Stopped(Exception):
     """Carries a `StopIteration` that the user's function raised through async-shaped code.
 
     Python lets none out of a coroutine.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token as Reset
+import contextlib
+from contextvars import ContextVar
+from contextvars import Token as Reset
 
-from agentperf._engine.hosting import Token
+from agentperf._engine.bindings import Token
 from agentperf.abc.telemetry import Recorder
 
 
@@ -22,17 +24,19 @@ class Frame:
     __slots__ = ("covers", "recorders")
 
     def __init__(
-        self, recorders: tuple[Recorder, ...], covers: frozenset[Token] = frozenset()
+        self,
+        recorder: Recorder,
+        parent: Frame | None = None,
+        covers: frozenset[Token] = frozenset(),
     ) -> None:
-        self.recorders = recorders
         self.covers = covers
-
-    def inside(self, recorder: Recorder, covers: frozenset[Token] = frozenset()) -> Frame:
-        """Return the frame of a call that runs in this one."""
-        outer = self.recorders
-        if recorder in outer:
-            outer = tuple(other for other in outer if other is not recorder)
-        return Frame((recorder, *outer), covers)
+        if parent is None:
+            self.recorders: tuple[Recorder, ...] = (recorder,)
+        elif recorder in parent.recorders:
+            outer = tuple(other for other in parent.recorders if other is not recorder)
+            self.recorders = (recorder, *outer)
+        else:
+            self.recorders = (recorder,) + parent.recorders  # noqa: RUF005 - twice as fast
 
 
 current_frame: ContextVar[Frame | None] = ContextVar("agentperf.frame", default=None)
@@ -44,7 +48,5 @@ def leave(entered: Reset[Frame | None]) -> None:
     Code that was suspended may be closed, or go on, in another context than it began in: there is
     no frame of ours to leave then.
     """
-    try:
+    with contextlib.suppress(ValueError):
         current_frame.reset(entered)
-    except ValueError:
-        pass

@@ -9,8 +9,8 @@ from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from agentperf._base.callables import Shape
+from agentperf._engine.bindings import Step, Steps, Token
 from agentperf._engine.drivers import AsyncDriver, SyncDriver
-from agentperf._engine.hosting import Step, Steps, Token
 from agentperf._engine.site import Bindable, Site, Target
 from agentperf._engine.streams import AsyncLiveStream, LiveStream, Recogniser
 from agentperf._engine.waiting import waiting_for
@@ -130,7 +130,9 @@ def _leaf(
 
 def _is_native_coroutine(function: object) -> bool:
     """Whether every call gives a coroutine; an object merely marked so may give any awaitable."""
-    return isinstance(function, FunctionType) and bool(function.__code__.co_flags & inspect.CO_COROUTINE)
+    return isinstance(function, FunctionType) and bool(
+        function.__code__.co_flags & inspect.CO_COROUTINE
+    )
 
 
 def _awaitable_leaf(function: Callable[..., Any], first: Awaitable[Any] | None) -> Step:

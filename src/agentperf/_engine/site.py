@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agentperf._base.callables import shape_of, signature_of
 from agentperf._base.keys import qualified_name
-from agentperf._engine.hosting import Step, Token
+from agentperf._engine.bindings import Step, Token
 
 if TYPE_CHECKING:
     import inspect

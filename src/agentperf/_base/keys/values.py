@@ -204,7 +204,8 @@ def _own_key(value: Any, kind: type, depth: int) -> Hashable:
 def _class(value: Any, kind: type, _: int) -> Hashable:
     if not issubclass(kind, type):
         return None
-    name = lasting_name(value)
+    # The one class that type expressions mention and no module has under its own name.
+    name = "builtins:NoneType" if value is types.NoneType else lasting_name(value)
     if name is None:
         raise Unkeyable(
             f"the class {value.__qualname__!r} can't be found in its module under that name, "

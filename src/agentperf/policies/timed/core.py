@@ -7,8 +7,9 @@ from typing import Any
 
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault, warn
+from agentperf._engine.bindings import Token
 from agentperf._engine.frames import Frame
-from agentperf._engine.hosting import Host, Token
+from agentperf._engine.hosting import Host
 from agentperf._engine.streams import AnyLiveStream
 from agentperf.abc.telemetry import FOLD_AT, Recorder
 from agentperf.events import CallEnded, Event, SlowCall
@@ -44,7 +45,7 @@ class CallMeter:
         self._attributes = attributes
         self._tell_end = host.bus.emitter(CallEnded)
         self._tell_slow: Callable[[Event], None] | None = host.bus.emitter(SlowCall)
-        self.frame = Frame((self._recorder,), covers)
+        self.frame = Frame(self._recorder, None, covers)
         self.durations = self._recorder.durations
         self.fold = self._recorder.fold
         self.attentive = bool(self._tell_end or slow is not None or memory)

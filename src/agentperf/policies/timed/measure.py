@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from agentperf._base.endings import Ending
 from agentperf._engine.current import current_host
-from agentperf._engine.frames import current_frame, leave
+from agentperf._engine.frames import Frame, current_frame, leave
 from agentperf.errors import ConfigurationError
 from agentperf.policies.timed.core import CallMeter
 from agentperf.usage import Usage
@@ -33,9 +33,7 @@ def measure(name: str) -> Iterator[None]:
         yield
         return
     meter = CallMeter(host, name, None)
-    parent = current_frame.get()
-    frame = meter.frame if parent is None else parent.inside(meter.frame.recorders[0])
-    entered = current_frame.set(frame)
+    entered = current_frame.set(Frame(meter.frame.recorders[0], current_frame.get()))
     note = meter.started((), {}) if meter.attentive else None
     start = host.clock.now()
     try:
