@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from agentperf._base.clock import Clock
+from agentperf._engine.bindings import Bindings
 from agentperf._engine.bus import Bus, Receiver
 from agentperf._engine.current import current_host, default_bindings
-from agentperf._engine.hosting import Bindings
 from agentperf.config import Settings
 from agentperf.errors import ConfigurationError
 from agentperf.events import Event
@@ -38,13 +38,13 @@ class Host:
         *,
         clock: Clock | None = None,
         settings: Settings | None = None,
-        bindings: Bindings | None = None,
+        bindings: Bindings[Any] | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.settings = settings or Settings.from_environment()
-        self.bindings = bindings or Bindings()
-        self.bindings.host = self
+        self.bindings: Bindings[Any] = bindings or Bindings()
         self.begin_anew()
+        self.bindings.host = self
         _hosts.add(self)
 
     def begin_anew(self) -> None:

@@ -37,14 +37,34 @@ _TESTS: tuple[tuple[Callable[[object], bool], Shape], ...] = (
 
 def shape_of(function: Callable[..., Any]) -> Shape:
     """Tell the shape of a function, a partial or a callable object, by its code."""
-    candidates: list[object] = [function]
-    if not inspect.isroutine(function) and not isinstance(function, functools.partial):
-        candidates.append(type(function).__call__)
+    inside = undressed(function)
+    candidates: list[object] = [inside]
+    if not inspect.isroutine(inside):
+        candidates.append(type(inside).__call__)
     for candidate in candidates:
         for is_it, shape in _TESTS:
             if is_it(candidate):
                 return shape
     return Shape.FUNCTION
+
+
+def undressed(function: Any) -> Any:
+    """Return the function in a partial or a bound method, anything else as it is."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif inspect.ismethod(function):
+            function = function.__func__
+        else:
+            return function
+
+
+def is_decorated_bare(thing: object) -> bool:
+    """Whether a decorator's only argument is what it decorates, not an option of it.
+
+    Class methods, partial methods and properties can't be called themselves.
+    """
+    return callable(thing) or hasattr(type(thing), "__get__")
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:

@@ -18,7 +18,12 @@ class Clock:
     wall: Callable[[], float] = staticmethod(time.time)
 
     def alarm(
-        self, seconds: float, wake: Callable[[], object], *, passive: bool = False
+        self,
+        seconds: float,
+        wake: Callable[[], object],
+        *,
+        blocking: bool,
+        passive: bool = False,
     ) -> Callable[[], None] | None:
         """Arrange for `wake` to be called in `seconds`, where this clock must do so itself.
 
@@ -28,6 +33,7 @@ class Clock:
         Args:
             seconds: How long from now.
             wake: What to call, from any thread.
-            passive: Whether the waiter waits for somebody's work rather than for time to pass.
+            blocking: Whether the waiter is going to hold its thread.
+            passive: Whether it waits for another thread's work rather than for time to pass.
         """
         return None

@@ -28,7 +28,10 @@ def seconds(value: Duration, parameter: str, *, zero: bool = False) -> float:
     Raises:
         ConfigurationError: It is malformed, not finite, negative, or zero where that means nothing.
     """
-    result = _parse(value, parameter)
+    try:
+        result = _parse(value, parameter)
+    except OverflowError:  # an int beyond all floats
+        result = math.inf
     if not math.isfinite(result) or result < 0 or (result == 0 and not zero):
         wanted = "zero or more" if zero else "more than zero"
         raise ConfigurationError(

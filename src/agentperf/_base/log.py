@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
@@ -19,7 +20,6 @@ def _logger() -> Any:
         logger,
         processors=[
             structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
             structlog.stdlib.render_to_log_kwargs,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -29,9 +29,15 @@ def _logger() -> Any:
 
 def warn(event: str, **facts: object) -> None:
     """Log a warning; `event` is a dotted name such as `call.slow`, `facts` are plain values."""
-    _logger().warning(event, **facts)
+    _say(event, facts)
 
 
 def fault(event: str, error: BaseException, **facts: object) -> None:
     """Log a fault of our own that was swallowed so that the user's call could go on."""
-    _logger().warning(event, exc_info=error, **facts)
+    _say(event, {"exc_info": error, **facts})
+
+
+def _say(event: str, facts: dict[str, object]) -> None:
+    # A filter of the application may raise, and the user's call must not see it.
+    with contextlib.suppress(Exception):
+        _logger().warning(event, **facts)

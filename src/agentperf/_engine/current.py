@@ -5,13 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
 
-from agentperf._engine.hosting import Bindings, Host, Steps
+from agentperf._engine.bindings import Bindings, Steps
+from agentperf.errors import ConfigurationError
 
-default_bindings = Bindings()
-_current: ContextVar[Bindings] = ContextVar("agentperf.bindings", default=default_bindings)
-current_steps: ContextVar[Steps] = ContextVar("agentperf.steps", default=default_bindings.steps)
-"""The steps of the current bindings, at hand without a detour."""
+if TYPE_CHECKING:
+    from agentperf._engine.hosting import Host
+
+H = TypeVar("H", bound="Host")
+
+default_bindings: Bindings[Host] = Bindings()
+_current: ContextVar[Bindings[Host]] = ContextVar("agentperf.bindings", default=default_bindings)
+current_steps: ContextVar[Steps] = ContextVar("agentperf.steps")
+"""The steps that the current host keeps; not set where it is the default one, which keeps none."""
 
 
 def register_default(make_host: Callable[[], object]) -> None:
@@ -19,7 +26,7 @@ def register_default(make_host: Callable[[], object]) -> None:
     default_bindings.make_host = make_host
 
 
-def current_bindings() -> Bindings:
+def current_bindings() -> Bindings[Host]:
     """Return the bindings of this context."""
     return _current.get()
 
@@ -30,7 +37,7 @@ def current_host() -> Host:
 
 
 @contextlib.contextmanager
-def use(host: Host) -> Iterator[Host]:
+def use(host: H) -> Iterator[H]:
     """Make `host` current for a region.
 
     Tasks started inside inherit it; new threads see the process's default unless they are given a
@@ -40,8 +47,13 @@ def use(host: Host) -> Iterator[Host]:
         with agentperf.use(agentperf.Host()) as host:
             answer("hello")
             print(host.stats())
+
+    Raises:
+        ConfigurationError: It is not a host.
     """
-    bindings = host.bindings
+    bindings = getattr(host, "bindings", None)
+    if not isinstance(bindings, Bindings):
+        raise ConfigurationError(f"use({host!r}): a host is needed, use(agentperf.Host())")
     if _current.get().minds_scopes:
         bindings.mind_scopes()
     token, steps_token = _current.set(bindings), current_steps.set(bindings.steps)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
-from types import CoroutineType, FunctionType
-from typing import Any, cast
+from types import CoroutineType
+from typing import Any
 
-from agentperf._base.callables import Shape
+from agentperf._base.callables import Shape, undressed
+from agentperf._engine.bindings import Step, Token
 from agentperf._engine.current import current_bindings, current_host, current_steps
-from agentperf._engine.hosting import Step, Token
 from agentperf._engine.pipeline import Pipeline, pipeline_of
 from agentperf._engine.site import Bindable, Target
 from agentperf._engine.streams import TurnedAsync
 from agentperf.errors import ConfigurationError
-
 
 
 def decorate(policies: tuple[Bindable, ...], function: Any) -> Any:
@@ -42,7 +42,7 @@ def decorate(policies: tuple[Bindable, ...], function: Any) -> Any:
         pipeline = Pipeline(policies + beneath.policies, beneath.target)
     for policy in policies:
         policy.check(pipeline.target)
-    return wrap(pipeline)  # type: ignore[return-value]  # the wrapper has the function's signature
+    return wrap(pipeline)
 
 
 def _refuse_what_cannot_be_decorated(thing: object) -> None:
@@ -61,87 +61,88 @@ def _refuse_what_cannot_be_decorated(thing: object) -> None:
 
 def wrap(pipeline: Pipeline) -> Callable[..., Any]:
     """Make the wrapper of a pipeline."""
-    target = pipeline.target
-    wrapper: Any = _WRAPPERS[target.shape](pipeline.token)
-    if _is_plain(target.function):
-        functools.update_wrapper(wrapper, target.function)
+    function: Any = pipeline.target.function
+    wrapper: Any = _WRAPPERS[pipeline.target.shape](pipeline)
+    if inspect.isroutine(function):
+        functools.update_wrapper(wrapper, function)
+        wrapper.__agentperf__ = pipeline
     else:
         from agentperf._engine.objects import CallableProxy
 
-        wrapper = CallableProxy(target.function, wrapper, pipeline, decorate)
-    if isinstance(wrapper, FunctionType):
-        wrapper.__agentperf__ = pipeline  # type: ignore[attr-defined]
+        functools.update_wrapper(wrapper, function.__call__)
+        wrapper = CallableProxy(function, wrapper, pipeline, decorate)
     pipeline.belongs_to(wrapper)
     return wrapper  # type: ignore[no-any-return]
 
 
 def _covered(function: object) -> frozenset[Token]:
-    """Find our own wrappers further in, behind decorators that are not ours."""
+    """Find our own wrappers further in: behind decorators that are not ours, partials, methods."""
     tokens: set[Token] = set()
-    while (function := getattr(function, "__wrapped__", None)) is not None:
-        if (pipeline := pipeline_of(function)) is not None:
+
+    def look(inside: object) -> bool:
+        if (pipeline := pipeline_of(inside)) is not None:
             tokens.add(pipeline.token)
+        return False
+
+    # A stand-in for something remote may have any attribute, and so be wrapped without end.
+    with contextlib.suppress(ValueError):
+        inspect.unwrap(undressed(function), stop=look)
     return frozenset(tokens)
 
 
-def _is_plain(function: object) -> bool:
-    return inspect.isroutine(function)
+# Each wrapper holds its pipeline: a coroutine or generator may begin after its wrapper has gone, as
+# in `await timed(f)()`.
 
 
-def _bind(token: Token) -> Step:
-    return current_bindings().bind(token)
+def _bind(pipeline: Pipeline) -> Step:
+    return current_bindings().bind(pipeline, current_steps.get(pipeline.steps))
 
 
-def _wrap_function(token: Token) -> Callable[..., Any]:
-    steps = current_steps.get
+def _wrap_function(pipeline: Pipeline) -> Callable[..., Any]:
+    token, own, steps = pipeline.token, pipeline.steps, current_steps.get
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            step = steps()[token]
+            step = steps(own)[token]
         except KeyError:
-            step = _bind(token)
+            step = _bind(pipeline)
         try:
             return step(args, kwargs)
         except TurnedAsync as turned:
-            return _go_on_async(token, turned)(args, kwargs)
+            return pipeline.turned_async(current_host(), turned.awaitable)(args, kwargs)
 
     return wrapper
 
 
-def _go_on_async(token: Token, turned: TurnedAsync) -> Step:
-    pipeline = cast(Pipeline, token.pipeline())  # it lives: its wrapper is running
-    return pipeline.turned_async(current_host(), turned.awaitable)
-
-
-def _wrap_coroutine(token: Token) -> Callable[..., Any]:
-    steps = current_steps.get
+def _wrap_coroutine(pipeline: Pipeline) -> Callable[..., Any]:
+    token, own, steps = pipeline.token, pipeline.steps, current_steps.get
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            step = steps()[token]
+            step = steps(own)[token]
         except KeyError:
-            step = _bind(token)
+            step = _bind(pipeline)
         value = step(args, kwargs)
         return await value if type(value) is CoroutineType else value
 
     return wrapper
 
 
-def _wrap_generator(token: Token) -> Callable[..., Any]:
-    steps = current_steps.get
+def _wrap_generator(pipeline: Pipeline) -> Callable[..., Any]:
+    token, own, steps = pipeline.token, pipeline.steps, current_steps.get
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        step = steps().get(token) or _bind(token)
+        step = steps(own).get(token) or _bind(pipeline)
         return (yield from step(args, kwargs))
 
     return wrapper
 
 
-def _wrap_async_generator(token: Token) -> Callable[..., Any]:
-    steps = current_steps.get
+def _wrap_async_generator(pipeline: Pipeline) -> Callable[..., Any]:
+    token, own, steps = pipeline.token, pipeline.steps, current_steps.get
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        step = steps().get(token) or _bind(token)
+        step = steps(own).get(token) or _bind(pipeline)
         stream = step(args, kwargs)
         if type(stream) is CoroutineType:
             stream = await stream
@@ -165,7 +166,7 @@ def _wrap_async_generator(token: Token) -> Callable[..., Any]:
     return wrapper
 
 
-_WRAPPERS: dict[Shape, Callable[[Token], Callable[..., Any]]] = {
+_WRAPPERS: dict[Shape, Callable[[Pipeline], Callable[..., Any]]] = {
     Shape.FUNCTION: _wrap_function,
     Shape.COROUTINE: _wrap_coroutine,
     Shape.GENERATOR: _wrap_generator,

@@ -7,8 +7,8 @@ from types import CoroutineType
 from typing import Any
 
 from agentperf._base.endings import Ending
-from agentperf._engine.frames import Frame, current_frame
-from agentperf._engine.hosting import Step
+from agentperf._engine.bindings import Step
+from agentperf._engine.frames import Frame, current_frame, leave
 from agentperf._engine.layers import Gate, Meter
 from agentperf._engine.streams import LIVE, AnyLiveStream, Recogniser, TurnedAsync
 from agentperf.abc.telemetry import FOLD_AT
@@ -66,7 +66,7 @@ class SyncDriver:
             parent = outer()
             if parent is None:
                 frame = root
-            elif mine in parent.covers:
+            elif mine in parent.covers and parent.recorders[0] is recorder:
                 return inner(args, kwargs)
             else:
                 frame = Frame(recorder, parent, covers)
@@ -112,11 +112,18 @@ class SyncDriver:
         plain, recognise = self._recognise.plain, self._recognise
 
         async def proceed(args: Args, kwargs: Kwargs) -> Any:
-            value = inner(args, kwargs)
+            try:
+                value = inner(args, kwargs)
+            except StopIteration as stop:
+                raise _Stopped(stop) from None
             return value if type(value) in plain else recognise(value, kwargs)
 
         def step(*anything: Any) -> Any:
-            return _run_in_one_go(run(proceed, *anything))
+            try:
+                return _run_in_one_go(run(proceed, *anything))
+            except _Stopped as stopped:
+                stop = stopped.stop
+            raise stop
 
         return step
 
@@ -170,7 +177,7 @@ class AsyncDriver:
             parent = outer()
             if parent is None:
                 frame = root
-            elif mine in parent.covers:
+            elif mine in parent.covers and parent.recorders[0] is recorder:
                 value = inner(args, kwargs)
                 return await value if type(value) is CoroutineType else value
             else:
@@ -183,10 +190,10 @@ class AsyncDriver:
                 if type(value) is CoroutineType:
                     value = await value
             except BaseException as error:
+                leave(token)
                 _measure_error(meter, start, error, note)
                 raise
-            finally:
-                pop(token)
+            pop(token)
             if attentive or type(value) not in plain:
                 value = recognise(value, kwargs)
                 _measure_value(meter, start, value, note, frame)
@@ -232,6 +239,17 @@ class AsyncDriver:
         return step
 
 
+class _Stopped(Exception):
+    """Carries a `StopIteration` that the user's function raised through async-shaped code.
+
+    Python lets none out of a coroutine.
+    """
+
+    def __init__(self, stop: StopIteration) -> None:
+        super().__init__(stop)
+        self.stop = stop
+
+
 def _run_in_one_go(coroutine: Coroutine[Any, Any, Any]) -> Any:
     try:
         coroutine.send(None)
@@ -264,7 +282,7 @@ def _settle_later(gate: Gate, ticket: Any, stream: AnyLiveStream) -> None:
 
 def _of_frame(meter: Meter) -> tuple[Frame, Any, Any, Any]:
     frame = meter.frame
-    return frame, meter.token, frame.recorder, frame.covers
+    return frame, meter.token, frame.recorders[0], frame.covers
 
 
 def _measure_error(meter: Meter, start: float, error: BaseException, note: Any) -> None:

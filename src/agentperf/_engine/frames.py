@@ -1,10 +1,12 @@
-"""Which operation is running: the chain of frames from the innermost call outwards."""
+"""Which operations are running: the current one and those around it."""
 
 from __future__ import annotations
 
+import contextlib
 from contextvars import ContextVar
+from contextvars import Token as Reset
 
-from agentperf._engine.hosting import Token
+from agentperf._engine.bindings import Token
 from agentperf.abc.telemetry import Recorder
 
 
@@ -12,13 +14,14 @@ class Frame:
     """One running call of a measured operation.
 
     Attributes:
-        recorder: Where the operation's figures go.
-        parent: The call it runs in; None at the outside.
+        recorders: Where the figures of the operation go, then those of the operations around it.
+            Each stands here once, however often it calls itself, so that work which starts its own
+            successor for ever doesn't grow a chain.
         covers: Pipelines further in on the same function, behind a foreign decorator. They belong
             to this very call and are not calls of their own.
     """
 
-    __slots__ = ("covers", "parent", "recorder")
+    __slots__ = ("covers", "recorders")
 
     def __init__(
         self,
@@ -26,9 +29,24 @@ class Frame:
         parent: Frame | None = None,
         covers: frozenset[Token] = frozenset(),
     ) -> None:
-        self.recorder = recorder
-        self.parent = parent
         self.covers = covers
+        if parent is None:
+            self.recorders: tuple[Recorder, ...] = (recorder,)
+        elif recorder in parent.recorders:
+            outer = tuple(other for other in parent.recorders if other is not recorder)
+            self.recorders = (recorder, *outer)
+        else:
+            self.recorders = (recorder,) + parent.recorders  # noqa: RUF005 - twice as fast
 
 
 current_frame: ContextVar[Frame | None] = ContextVar("agentperf.frame", default=None)
+
+
+def leave(entered: Reset[Frame | None]) -> None:
+    """Make the frame before current again.
+
+    Code that was suspended may be closed, or go on, in another context than it began in: there is
+    no frame of ours to leave then.
+    """
+    with contextlib.suppress(ValueError):
+        current_frame.reset(entered)

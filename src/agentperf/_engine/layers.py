@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from agentperf._base.endings import Ending
+from agentperf._engine.bindings import Step, Token
 from agentperf._engine.frames import Frame
-from agentperf._engine.hosting import Step, Token
 from agentperf._engine.streams import AnyLiveStream
 
 Proceed = Callable[[tuple[Any, ...], dict[str, Any]], Awaitable[Any]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -30,8 +31,17 @@ class CallableProxy(wrapt.ObjectProxy):  # type: ignore[type-arg]  # older ones 
         """The marker of our wrappers."""
         return self._self_pipeline
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._self_call(*args, **kwargs)
+    @property
+    def __call__(self) -> Callable[..., Any]:
+        """Its colour is there to be seen: frameworks ask for it."""
+        return self._self_call
+
+    def __copy__(self) -> Any:
+        return self._self_decorate(self._self_pipeline.policies, copy.copy(self.__wrapped__))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        twin = copy.deepcopy(self.__wrapped__, memo)
+        return self._self_decorate(self._self_pipeline.policies, twin)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return self._self_decorate, (self._self_pipeline.policies, self.__wrapped__)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Awaitable, Callable
-from inspect import CO_COROUTINE
 from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from agentperf._base.callables import Shape
+from agentperf._engine.bindings import Step, Steps, Token
 from agentperf._engine.drivers import AsyncDriver, SyncDriver
-from agentperf._engine.hosting import Step, Token
 from agentperf._engine.site import Bindable, Site, Target
 from agentperf._engine.streams import AsyncLiveStream, LiveStream, Recogniser
 from agentperf._engine.waiting import waiting_for
@@ -27,12 +27,14 @@ class Pipeline:
         target: The function inside.
         policies: The policies around it.
         token: What stands for this pipeline in the tables of hosts.
+        steps: Its step on the process's default host.
     """
 
     def __init__(self, policies: tuple[Bindable, ...], target: Target) -> None:
         self.policies = policies
         self.target = target
-        self.token = Token(self)
+        self.token = Token()
+        self.steps: Steps = {}
         self.wrapper: Callable[[], object] = lambda: None
         """Gives the wrapper this pipeline was made for, as long as it lives."""
         self._turned_async = False
@@ -66,7 +68,7 @@ class Pipeline:
             A step for the call at hand, which has its awaitable already.
         """
         self._turned_async = True
-        host.bindings.forget(self.token)
+        host.bindings.forget(self)
         return self.bind(host, awaitable)
 
     def __repr__(self) -> str:
@@ -128,14 +130,18 @@ def _leaf(
 
 def _is_native_coroutine(function: object) -> bool:
     """Whether every call gives a coroutine; an object merely marked so may give any awaitable."""
-    return isinstance(function, FunctionType) and bool(function.__code__.co_flags & CO_COROUTINE)
+    return isinstance(function, FunctionType) and bool(
+        function.__code__.co_flags & inspect.CO_COROUTINE
+    )
 
 
 def _awaitable_leaf(function: Callable[..., Any], first: Awaitable[Any] | None) -> Step:
     given = [] if first is None else [first]
 
     async def leaf(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return await (given.pop() if given else function(*args, **kwargs))
+        value = given.pop() if given else function(*args, **kwargs)
+        # A plain function may give an awaitable now, and the next time what it would have given.
+        return await value if inspect.isawaitable(value) else value
 
     return leaf
 

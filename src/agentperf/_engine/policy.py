@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from agentperf._engine.bindings import Step
 from agentperf._engine.decorate import decorate
-from agentperf._engine.hosting import Step
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
 

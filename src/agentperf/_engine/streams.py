@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault
-from agentperf._engine.frames import Frame, current_frame
+from agentperf._engine.frames import Frame, current_frame, leave
 
 ItemWatcher = Callable[[Any, float], object]
 """Called with each item and the seconds the producer took for it, as the item is handed over."""
@@ -156,7 +156,7 @@ class LiveStream(_Life):
             raise
         finally:
             if token is not None:
-                current_frame.reset(token)
+                leave(token)
         return self._given(item, self._now() - start)
 
     def __iter__(self) -> Iterator[Any]:
@@ -177,7 +177,7 @@ class LiveStream(_Life):
     def throw(self, *error: Any) -> Any:
         """Throw into the generator, as its own `throw` does."""
         self.replayable = False
-        return self._advance(self._iterator.throw, *error)
+        return self._advance(getattr(self._iterator, "throw", _raise), *error)
 
     def close(self) -> None:
         """Close the source; the stream ends here unless it has ended before."""
@@ -192,8 +192,13 @@ class LiveStream(_Life):
             enter()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, *error: object) -> Any:
+        if (leave_source := getattr(self._source, "__exit__", None)) is None:
+            return self.close()
+        try:
+            return leave_source(*error)
+        finally:
+            self._end(Ending.CLOSED)
 
 
 class AsyncLiveStream(_Life):
@@ -230,7 +235,7 @@ class AsyncLiveStream(_Life):
             raise
         finally:
             if token is not None:
-                current_frame.reset(token)
+                leave(token)
         return self._given(item, self._now() - start)
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -269,8 +274,18 @@ class AsyncLiveStream(_Life):
             await enter()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+    async def __aexit__(self, *error: object) -> Any:
+        if (leave_source := getattr(self._source, "__aexit__", None)) is None:
+            return await self.aclose()
+        try:
+            return await leave_source(*error)
+        finally:
+            self._end(Ending.CLOSED)
+
+
+def _raise(error: BaseException, *_: object) -> Any:
+    """Do as `yield from` does with an iterator that has no `throw`."""
+    raise error
 
 
 AnyLiveStream = LiveStream | AsyncLiveStream
@@ -324,8 +339,8 @@ class Recogniser:
         if kind in LIVE:
             return value
         if inspect.isawaitable(value):
-            if self._is_async:
-                return value
+            if self._is_async or hasattr(kind, "__aenter__"):
+                return value  # it can be more than awaited: `async with session.get(url)`
             raise TurnedAsync(value)
         if (stand_in := _stand_in(kind, kwargs)) is not None:
             return stand_in(value, self.now)

@@ -23,14 +23,14 @@ def on_event_loop() -> bool:
 
 def _in_asyncio() -> bool:
     # A loop can only be running if somebody imported asyncio; we don't import it to find out.
-    events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None  # noqa: SLF001 - documented
+    running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
+    return running_loop is not None and running_loop() is not None
 
 
 def in_trio() -> bool:
     """Whether this thread is inside a trio run."""
-    lowlevel = sys.modules.get("trio.lowlevel")
-    return lowlevel is not None and lowlevel.in_trio_run()
+    in_trio_run = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
+    return in_trio_run is not None and in_trio_run()
 
 
 class ThreadWaiting:
@@ -89,7 +89,9 @@ class _ThreadParker:
         if timeout is None:
             self._event.wait()
         else:
-            take_back = self._clock.alarm(timeout, self._event.set, passive=passive)
+            take_back = self._clock.alarm(
+                timeout, self._event.set, blocking=True, passive=passive
+            )
             self._event.wait(timeout if take_back is None else None)
             if take_back is not None:
                 take_back()
@@ -117,7 +119,7 @@ class LoopWaiting:
         import anyio
 
         with anyio.CancelScope() as scope:
-            take_back = self._clock.alarm(seconds, scope.cancel)
+            take_back = self._clock.alarm(seconds, scope.cancel, blocking=False)
             if take_back is None:
                 scope.deadline = anyio.current_time() + seconds
             try:
@@ -172,7 +174,7 @@ class _AsyncioParker:
     async def park(self, timeout: float | None = None) -> bool:
         if timeout is None:
             return bool(await self._future)
-        take_back = self._clock.alarm(timeout, self._expire)
+        take_back = self._clock.alarm(timeout, self._expire, blocking=False)
         if take_back is None:
             take_back = self._loop.call_later(timeout, self._settle, False).cancel
         try:
@@ -209,7 +211,7 @@ class _TrioParker:
         if timeout is None:
             await self._event.wait()
             return self._woken
-        take_back = self._clock.alarm(timeout, lambda: self._wake(woken=False))
+        take_back = self._clock.alarm(timeout, lambda: self._wake(woken=False), blocking=False)
         try:
             with self._trio.move_on_after(timeout if take_back is None else float("inf")):
                 await self._event.wait()

@@ -30,7 +30,7 @@ _in_repeat: ContextVar[bool] = ContextVar("in_repeat", default=False)
 
 def pace(scale: float) -> Pace:
     """Return how fast the demo's model is: like a large model behind an API, times `scale`."""
-    return Pace(ttft=0.6, tokens_per_second=36, embedding=0.25, jitter=0.25, scale=scale)
+    return Pace(ttft=0.6, tokens_per_second=34, embedding=0.25, jitter=0.25, scale=scale)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from agentperf.demo.conversations import repeated
 from agentperf.demo.figures import Figures
 
 WIDTH = 72
+_GAIN = 14
 _COLUMNS = "{:<34}{:>12}{:>12}{:>14}"
 
 
@@ -28,19 +29,25 @@ def _seconds(value: float) -> str:
 
 
 def _times_less(old: float, new: float) -> str:
-    return f"{old / new:.1f}x faster" if new else ""
+    if not (old and new) or old == new:
+        return ""
+    return f"{old / new:.1f}x faster" if new < old else f"{new / old:.1f}x slower"
 
 
 def _less(old: float, new: float) -> str:
-    return f"{1 - new / old:.0%} less" if old else ""
+    if not old or old == new:
+        return ""
+    return f"{1 - new / old:.0%} less" if new < old else f"{new / old - 1:.0%} more"
 
 
 def _points(old: float, new: float) -> str:
-    return f"{(new - old) * 100:+.0f} points"
+    return f"{(new - old) * 100:+.0f} points" if old != new else ""
 
 
 def _fewer(old: float, new: float) -> str:
-    return f"{old - new:.0f} fewer" if old != new else ""
+    if old == new:
+        return ""
+    return f"{old - new:.0f} fewer" if new < old else f"{new - old:.0f} more"
 
 
 def _whole(value: float) -> str:
@@ -79,13 +86,15 @@ def render(comparison: Comparison, *, scale: float) -> str:
 
 def _table(comparison: Comparison) -> list[str]:
     old, new = comparison.before.figures, comparison.after.figures
-    lines = [click.style(_COLUMNS.format("", "before", "after", "gain"), bold=True), "-" * WIDTH]
+    head = _COLUMNS.format("one agent, the same work", "before", "after", "gain")
+    lines = [click.style(head, bold=True), "-" * WIDTH]
     for row in _ROWS:
         was, now = row.value(old), row.value(new)
         cells = _COLUMNS.format(row.label, row.shown(was), row.shown(now), row.gain(was, now))
         better = now > was if row.shown is _share else now < was
-        lines.append(cells[:-14] + click.style(cells[-14:], fg="green" if better else None))
-    lines.append(_COLUMNS.format("with a faulty model server", NOT_YET, NOT_YET, ""))
+        figures, gain = cells[:-_GAIN], cells[-_GAIN:]
+        lines.append((figures + click.style(gain, fg="green") if better else cells).rstrip())
+    lines.append(_COLUMNS.format("with a faulty model server", NOT_YET, NOT_YET, "").rstrip())
     return lines
 
 
@@ -101,24 +110,25 @@ def _notes(comparison: Comparison, scale: float) -> list[str]:
     if wrong:
         lines.append(click.style("The answers don't agree on the facts:", fg="red", bold=True))
         return [*lines, *(f"  {line}" for line in wrong)]
-    return [*lines, _mark(f"{checked} answers with known facts: before and after agree on all.")]
+    programs = "The two programs are agentperf/demo/before.py and agentperf/demo/after.py."
+    agreed = _mark(f"{checked} answers with known facts: before and after agree on all.")
+    return [*lines, programs, agreed]
 
 
 def _isolation(comparison: Comparison) -> list[str]:
     seen = comparison.isolation
-    rows = (
-        ("alone", seen.open_alone, seen.private_alone, ""),
-        ("at the same time", seen.together, "", "the sum: no flight and no answer was shared"),
-        ("again", seen.open_again, seen.private_again, "the private one had left no entry"),
-    )
-    lines = [
-        click.style("Two profiles ask the same question, the second in private mode.", bold=True),
-        "Calls that reach the server:",
-        *("  {:<20}{:>4}{:>4}   {}".format(*row).rstrip() for row in rows),
+    head = click.style("Two profiles ask the same question, the second in private mode", bold=True)
+    counts = [
+        f"alone     {seen.open_alone} and {seen.private_alone} calls reach the server",
+        f"at once   {seen.together} calls",
+        f"again     {seen.open_again} and {seen.private_again} calls",
     ]
-    if seen.nothing_shared:
-        return [*lines, _mark("Each got the answer from its own memory, and nothing was shared.")]
-    return [*lines, click.style("Something was shared that should not be.", fg="red", bold=True)]
+    if not seen.nothing_shared:
+        alarm = "Something was shared that should not be."
+        return [head, *counts, click.style(alarm, fg="red", bold=True)]
+    counts[1] += ", the sum: no answer and no flight was shared"
+    counts[2] += ": the second had left no entry"
+    return [head, *counts, _mark("Each got the answer from its own memory; nothing was shared.")]
 
 
 def _mark(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agentperf._base.clock import Clock
-from agentperf._engine.waiting import on_event_loop
+from agentperf._engine.waiting import in_trio
 from agentperf.errors import ConfigurationError
 
 _IDLE_ROUNDS = 25
@@ -42,6 +42,7 @@ class FakeClock(Clock):
         self._lock = threading.RLock()
         self._order = itertools.count()
         self._waiting_for_work = 0
+        self._activity = 0
         self._alarms: list[tuple[float, int, Callable[[], object]]] = []
         self.now = self._read
         self.wall = lambda: 1_700_000_000.0 + self._now - start
@@ -55,21 +56,26 @@ class FakeClock(Clock):
         return len(self._alarms)
 
     def alarm(
-        self, seconds: float, wake: Callable[[], object], *, passive: bool = False
+        self,
+        seconds: float,
+        wake: Callable[[], object],
+        *,
+        blocking: bool,
+        passive: bool = False,
     ) -> Callable[[], None]:
         """Call `wake` when `seconds` have passed; returns what takes that back."""
-        entry = (self._now + max(0.0, seconds), next(self._order), wake)
+        seconds = max(0.0, seconds)
+        entry = (self._now + seconds, next(self._order), wake)
         with self._lock:
             heapq.heappush(self._alarms, entry)
             self._waiting_for_work += passive
-        if not on_event_loop():
-            if threading.get_ident() == self._owner and not passive:
-                self.advance(seconds)
-            elif self._waiting_for_work and len(self._alarms) > 1:
-                # One waits for the other's work, which waits for time: nobody else will move it.
-                self._ring_next(float("inf"))
-        elif self._autojump:
-            _when_idle(self._jump)
+        if not blocking:
+            self._jump_when_idle()
+        elif threading.get_ident() == self._owner and not passive:
+            self.advance(seconds)
+        elif self._waiting_for_work and len(self._alarms) > 1:
+            # One waits for the other's work, which waits for time: nobody else will move it.
+            self._ring_next(float("inf"))
 
         def take_back() -> None:
             with self._lock:
@@ -109,11 +115,19 @@ class FakeClock(Clock):
         wake()
         return True
 
-    def _jump(self) -> None:
-        if self._alarms:
-            self._ring_next(self._alarms[0][0])
-            if self._alarms:
-                _when_idle(self._jump)
+    def _jump_when_idle(self) -> None:
+        if not self._autojump:
+            return
+        self._activity += 1
+        seen = self._activity
+
+        def jump() -> None:
+            # Whoever set an alarm meanwhile is not idle, and looks after the next jump.
+            if seen == self._activity and self._alarms:
+                self._ring_next(self._alarms[0][0])
+                self._jump_when_idle()
+
+        _when_idle(jump)
 
 
 def _seconds(duration: Any) -> float:
@@ -135,7 +149,6 @@ async def _turn() -> None:
 
 def _when_idle(act: Callable[[], None]) -> None:
     """Call `act` once the running loop has turned often enough to have nothing left to do."""
-    from agentperf._engine.waiting import in_trio
 
     async def wait_and_act() -> None:
         await _turn()

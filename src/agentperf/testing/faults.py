@@ -16,6 +16,7 @@ from agentperf._engine.waiting import waiting_for
 from agentperf.errors import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., Any])
+Error = BaseException | type[BaseException]
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,14 @@ class Fault:
         after: How many items of a stream to let through before `error`.
     """
 
-    error: BaseException | type[BaseException] | None = None
+    error: Error | None = None
     wait: float = 0.0
     after: int | None = None
+
+    def strike(self) -> None:
+        """Raise the error, where there is one."""
+        if self.error is not None:
+            raise self.error
 
 
 def succeed() -> Fault:
@@ -38,9 +44,13 @@ def succeed() -> Fault:
     return Fault()
 
 
-def fail(error: BaseException | type[BaseException] = ConnectionError) -> Fault:
-    """Raise instead of calling."""
-    return Fault(error=error)
+def fail(error: Error = ConnectionError) -> Fault:
+    """Raise instead of calling.
+
+    Raises:
+        ConfigurationError: `error` can't be raised.
+    """
+    return Fault(error=_raisable(error))
 
 
 def delay(duration: Duration) -> Fault:
@@ -53,15 +63,15 @@ def hang() -> Fault:
     return Fault(wait=float("inf"))
 
 
-def cut(after: int, error: BaseException | type[BaseException] = ConnectionError) -> Fault:
-    """Break a stream off after so many items.
+def cut(after: int, error: Error = ConnectionError) -> Fault:
+    """Break a stream off after so many items; one that has fewer ends as it would.
 
     Raises:
-        ConfigurationError: `after` is negative.
+        ConfigurationError: `after` is no number of items, or `error` can't be raised.
     """
-    if after < 0:
+    if not isinstance(after, int) or after < 0:
         raise ConfigurationError(f"after={after!r}: how many items to let through, such as after=3")
-    return Fault(error=error, after=after)
+    return Fault(error=_raisable(error), after=after)
 
 
 def faulty(function: F, *script: Fault, repeat: bool = False) -> F:
@@ -73,12 +83,13 @@ def faulty(function: F, *script: Fault, repeat: bool = False) -> F:
         search = faulty(search, fail(TimeoutError), delay("2s"), succeed())
 
     Raises:
-        ConfigurationError: The script is empty, or cuts the stream of a function that gives none.
+        ConfigurationError: The script is empty, holds something else than faults, or cuts the
+            stream of a function that gives none.
     """
     shape = shape_of(function)
-    if not script:
+    if not script or not all(isinstance(fault, Fault) for fault in script):
         raise ConfigurationError(
-            "faulty() needs a script, such as faulty(search, fail(TimeoutError))"
+            "faulty() needs a script of faults, such as faulty(search, fail(TimeoutError))"
         )
     if not shape.streams and any(fault.after is not None for fault in script):
         raise ConfigurationError("cut() is for generators; this function gives no stream")
@@ -88,19 +99,33 @@ def faulty(function: F, *script: Fault, repeat: bool = False) -> F:
     return _WRAPPERS[shape](function, endless)  # type: ignore[return-value]  # same signature
 
 
-async def _meet(fault: Fault, *, is_async: bool) -> None:
+def _raisable(error: object) -> Any:
+    if isinstance(error, BaseException):
+        return error
+    if isinstance(error, type) and issubclass(error, BaseException):
+        return error
+    raise ConfigurationError(f"error={error!r}: an exception is needed, such as error=TimeoutError")
+
+
+async def _wait(fault: Fault, *, is_async: bool) -> None:
     waiting = waiting_for(is_async=is_async, clock=current_host().clock)
     if fault.wait == float("inf"):
         await waiting.parker().park()
     elif fault.wait:
         await waiting.sleep(fault.wait)
-    if fault.error is not None and fault.after is None:
-        raise fault.error
 
 
 def _meet_now(fault: Fault) -> None:
     with contextlib.suppress(StopIteration):
-        _meet(fault, is_async=False).send(None)
+        _wait(fault, is_async=False).send(None)
+    if fault.after is None:
+        fault.strike()
+
+
+async def _meet(fault: Fault) -> None:
+    await _wait(fault, is_async=True)
+    if fault.after is None:
+        fault.strike()
 
 
 def _function(function: Callable[..., Any], script: Iterator[Fault]) -> Callable[..., Any]:
@@ -115,7 +140,7 @@ def _function(function: Callable[..., Any], script: Iterator[Fault]) -> Callable
 def _coroutine(function: Callable[..., Any], script: Iterator[Fault]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        await _meet(next(script), is_async=True)
+        await _meet(next(script))
         return await function(*args, **kwargs)
 
     return call
@@ -123,13 +148,18 @@ def _coroutine(function: Callable[..., Any], script: Iterator[Fault]) -> Callabl
 
 def _generator(function: Callable[..., Any], script: Iterator[Fault]) -> Callable[..., Any]:
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Generator[Any, None, None]:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         fault = next(script)
         _meet_now(fault)
-        for given, item in enumerate(function(*args, **kwargs)):
-            if given == fault.after and fault.error is not None:
-                raise fault.error
-            yield item
+        if fault.after is None:
+            return (yield from function(*args, **kwargs))
+        given = 0
+        with contextlib.closing(function(*args, **kwargs)) as stream:
+            for item in itertools.islice(stream, fault.after):
+                given += 1
+                yield item
+        if given == fault.after:
+            fault.strike()
 
     return call
 
@@ -138,13 +168,17 @@ def _async_generator(function: Callable[..., Any], script: Iterator[Fault]) -> C
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
         fault = next(script)
-        await _meet(fault, is_async=True)
+        await _meet(fault)
         given = 0
-        async for item in function(*args, **kwargs):
-            if given == fault.after and fault.error is not None:
-                raise fault.error
-            given += 1
-            yield item
+        async with contextlib.aclosing(function(*args, **kwargs)) as stream:
+            while given != fault.after:
+                try:
+                    item = await anext(stream)
+                except StopAsyncIteration:
+                    return
+                given += 1
+                yield item
+        fault.strike()
 
     return call
 

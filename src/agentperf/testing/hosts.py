@@ -25,4 +25,4 @@ def fresh_host(clock: Clock | None = None, *, enabled: bool = True) -> Iterator[
             assert host.stats()["myapp.answer"].calls == 1
     """
     with use(Host(clock=clock, settings=Settings(enabled=enabled))) as host:
-        yield host  # type: ignore[misc]  # the very host that went in
+        yield host

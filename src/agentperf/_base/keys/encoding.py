@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 
 def digest(frozen: Hashable) -> str:
@@ -19,21 +20,24 @@ def digest(frozen: Hashable) -> str:
 
 
 def _encoded(frozen: object) -> bytes:
-    """Every atom tells its length and every group its end, so no two structures read alike."""
-    kind = type(frozen)
-    if frozen is None:
-        return b"n"
-    if isinstance(frozen, str) and kind is str:
-        data = frozen.encode("utf-8", "surrogatepass")
-        return b"s%d:%b" % (len(data), data)
-    if isinstance(frozen, bytes) and kind is bytes:
-        return b"b%d:%b" % (len(frozen), frozen)
-    if isinstance(frozen, bool):
-        return b"t" if frozen else b"f"
-    if isinstance(frozen, int) and kind is int:
-        return b"i%x;" % frozen
-    if isinstance(frozen, tuple) and kind is tuple:
-        return b"(%b)" % b"".join(map(_encoded, frozen))
-    if isinstance(frozen, frozenset) and kind is frozenset:
-        return b"{%b}" % b"".join(sorted(map(_encoded, frozen)))
-    raise TypeError(f"a frozen value holds no {kind.__name__}: {frozen!r}")
+    encode = _ENCODERS.get(type(frozen))
+    if encode is None:
+        raise TypeError(f"a frozen value holds no {type(frozen).__name__}: {frozen!r}")
+    return encode(frozen)
+
+
+def _text(frozen: str) -> bytes:
+    data = frozen.encode("utf-8", "surrogatepass")
+    return b"s%d:%b" % (len(data), data)
+
+
+# Every atom tells its length and every group its end, so no two structures read alike.
+_ENCODERS: Mapping[type, Callable[[Any], bytes]] = {
+    type(None): lambda _: b"n",
+    bool: lambda frozen: b"t" if frozen else b"f",
+    int: lambda frozen: b"i%x;" % frozen,
+    str: _text,
+    bytes: lambda frozen: b"b%d:%b" % (len(frozen), frozen),
+    tuple: lambda frozen: b"(%b)" % b"".join(map(_encoded, frozen)),
+    frozenset: lambda frozen: b"{%b}" % b"".join(sorted(map(_encoded, frozen))),
+}

@@ -1,54 +1,24 @@
-"""Keys of calls, made by a function that is compiled once per decorated function.
-
-Binding arguments with `inspect` costs microseconds. Python binds them in a fraction of that when
-it calls a function of the same signature, and says itself what is wrong with a wrong call.
-"""
+"""What of a call's arguments makes its key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from agentperf._base.keys.template import parse_fields
-from agentperf._base.keys.values import freeze
-from agentperf.errors import ConfigurationError
+from agentperf._base.keys.compiling import KeyMaker, Part, compiled
+from agentperf._base.keys.template import Field, parse_fields
+from agentperf._base.keys.unkeyable import Unkeyable
+from agentperf._base.keys.values import HOOK, freeze
+from agentperf.errors import ConfigurationError, UncacheableArgumentError
 
 if TYPE_CHECKING:
     import inspect
 
-KeyMaker = Callable[[tuple[Any, ...], dict[str, Any]], Hashable]
-"""Gives the key of a call from its positional and its keyword arguments."""
-
-_EXAMPLES = 'key="user_id", key=("user_id", "messages"), key="{user_id}:{messages}" or a function'
-
-# `_` stands for a prefix that no parameter's name begins with.
-_BOUND = """
-def _bound{signature}:
-    try:
-        return {key}
-    except _Unkeyable:
-        raise _explained({{{arguments}}}) from None
-
-def _key(_args, _kwargs):
-    return _bound(*_args, **_kwargs)
-"""
-_QUICK = """
-def _key(_args, _kwargs):
-    if not _kwargs:
-        try:
-            {names}, = _args
-            return {key}
-        except (ValueError, _Unkeyable):
-            pass
-    return _bound(*_args, **_kwargs)
-"""
-
-
-class _Part(NamedTuple):
-    """What one parameter, or one field of a template, adds to the key."""
-
-    parameter: str
-    frozen: Callable[[Any], Hashable]
+_KEY_EXAMPLE = (
+    'write key="user_id", key=("user_id", "prompt"), key="{user.id}:{prompt}" '
+    "or key=lambda user, prompt: user.id"
+)
+_IGNORE_EXAMPLE = 'write ignore="client" or ignore=("client", "trace_id")'
 
 
 def key_maker(
@@ -68,7 +38,7 @@ def key_maker(
         function_name: The function's `__qualname__`, for errors.
         signature: Its signature.
         ignore: Parameters that don't count.
-        key: What counts instead of all parameters: the names of parameters, a template such as
+        key: What counts instead of all parameters: names of parameters, a template such as
             `"{user.id}:{messages}"` (its fields' values count, not their text), or a function
             that is called with the call's arguments and gives a value.
         instance: Gives what an instance is keyed by, if the first parameter is a method's `self`;
@@ -86,26 +56,111 @@ def key_maker(
     if key is not None and ignore:
         raise ConfigurationError(
             f"key={key!r} and ignore={ignore!r} of {function_name}() exclude each other: "
-            f"say either what counts ({_EXAMPLES}) or what doesn't (ignore=('client',))"
+            f"{_KEY_EXAMPLE}; or {_IGNORE_EXAMPLE}"
         )
     if callable(key):
         return _by_function(function_name, signature, key)
-    of_self = next(iter(signature.parameters), None) if instance else None
 
-    def part(parameter: str) -> _Part:
-        of_instance = instance if parameter == of_self else None
-        return _Part(parameter, _instance_freezer(of_instance) if of_instance else freeze)
+    freezers: dict[str, Callable[[Any], Hashable]] = dict.fromkeys(signature.parameters, freeze)
+    if instance is not None and freezers:
+        freezers[next(iter(freezers))] = _instance_freezer(instance)
 
     if isinstance(key, str) and ("{" in key or "}" in key):
-        fields = parse_fields(key)
-        _check(function_name, signature, "key", key, [field.parameter for field in fields])
-        parts = [_field_part(field, part(field.parameter)) for field in fields]
-        return _compiled(function_name, signature, parts, template=key)
+        parts = [
+            _field_part(field, freezers[field.parameter])
+            for field in _fields(function_name, signature, key)
+        ]
+        return compiled(function_name, signature, parts, template=key)
     if key is None:
-        left_out = _names(function_name, signature, "ignore", ignore)
-        chosen = [name for name in signature.parameters if name not in left_out]
+        ignored = _named(function_name, signature, f"{ignore=}", ignore, _IGNORE_EXAMPLE)
+        chosen = freezers.keys() - ignored
     else:
-        wanted = _names(function_name, signature, "key", key)
-        _check(function_name, signature, "key", key, wanted)
-        chosen = [name for name in signature.parameters if name in wanted]
-    return _compiled(function_name, signature, [part(name) for name in chosen])
+        chosen = _named(function_name, signature, f"{key=}", key, _KEY_EXAMPLE)
+        if not chosen:
+            raise ConfigurationError(f"{key=} of {function_name}() is empty; {_KEY_EXAMPLE}")
+    parts = [Part(name, frozen) for name, frozen in freezers.items() if name in chosen]
+    return compiled(function_name, signature, parts)
+
+
+def _named(
+    function: str, signature: inspect.Signature, option: str, given: object, example: str
+) -> set[str]:
+    """Read an option that names parameters; a single one needs no tuple around it."""
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, Collection) or not all(isinstance(name, str) for name in names):
+        raise ConfigurationError(f"{option} of {function}() doesn't name parameters; {example}")
+    for name in names:
+        _check_known(function, signature, option, name, example)
+    return set(names)
+
+
+def _fields(function: str, signature: inspect.Signature, template: str) -> tuple[Field, ...]:
+    option = f"key={template!r}"
+    fields = parse_fields(template)
+    if not fields:
+        raise ConfigurationError(f"{option} of {function}() has no fields; {_KEY_EXAMPLE}")
+    for field in fields:
+        _check_known(function, signature, option, field.parameter, _KEY_EXAMPLE)
+    return fields
+
+
+def _check_known(
+    function: str, signature: inspect.Signature, option: str, name: str, example: str
+) -> None:
+    if name in signature.parameters:
+        return
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, signature.parameters, n=1)
+    suggestion = f" (did you mean {close[0]!r}?)" if close else ""
+    raise ConfigurationError(
+        f"{option}: {function}() has no parameter {name!r}{suggestion}; {example}"
+    )
+
+
+def _instance_freezer(instance: Callable[[object], Hashable]) -> Callable[[Any], Hashable]:
+    def frozen(value: object) -> Hashable:
+        return freeze(value) if hasattr(type(value), HOOK) else instance(value)
+
+    return frozen
+
+
+def _field_part(field: Field, whole: Callable[[Any], Hashable]) -> Part:
+    if not field.path:
+        return Part(field.parameter, whole)
+
+    def frozen(value: object) -> Hashable:
+        try:
+            found = field.read(value)
+        except (AttributeError, LookupError, TypeError) as error:
+            raise Unkeyable(f"{{{field.parameter}{field.path}}} isn't there ({error!r})") from error
+        try:
+            return freeze(found)
+        except Unkeyable as error:
+            error.within(field.path)
+            raise
+
+    return Part(field.parameter, frozen)
+
+
+def _by_function(
+    function: str, signature: inspect.Signature, key: Callable[..., object]
+) -> KeyMaker:
+    check = compiled(function, signature, ())
+
+    def maker(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+        try:
+            value = key(*args, **kwargs)
+        except TypeError:
+            check(args, kwargs)  # a wrong call is reported in the function's own words
+            raise
+        try:
+            return freeze(value)
+        except Unkeyable as error:
+            raise UncacheableArgumentError(
+                f"{function}(): what key= gave can't be keyed{error.path and ' at '}{error.path}: "
+                f"{error.reason}. Let it give text, numbers, or tuples and dicts of them",
+                function=function,
+            ) from None
+
+    return maker

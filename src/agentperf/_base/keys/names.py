@@ -50,5 +50,8 @@ def _main_name() -> str:
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name not in _MAIN:
         return str(spec.name)
-    file = getattr(main, "__file__", None)
-    return os.path.splitext(os.path.basename(file))[0] if file else "__main__"
+    file: str | None = getattr(main, "__file__", None)
+    if not file:
+        return "__main__"
+    # Importing pathlib would cost a script more than all the rest of naming its functions.
+    return os.path.splitext(os.path.basename(file))[0]  # noqa: PTH119, PTH122

@@ -65,8 +65,8 @@ def freeze(value: object, depth: int = 0) -> Hashable:
 def _items(values: Iterable[object], depth: int, step: str = "[{}]") -> list[Hashable]:
     items: list[Hashable] = []
     try:
-        for value in values:
-            items.append(value if type(value) is str else freeze(value, depth))
+        for value in values:  # a comprehension could not say where it failed
+            items.append(value if type(value) is str else freeze(value, depth))  # noqa: PERF401
     except Unkeyable as error:
         error.within(step.format(len(items)))
         raise
@@ -204,7 +204,8 @@ def _own_key(value: Any, kind: type, depth: int) -> Hashable:
 def _class(value: Any, kind: type, _: int) -> Hashable:
     if not issubclass(kind, type):
         return None
-    name = lasting_name(value)
+    # The one class that type expressions mention and no module has under its own name.
+    name = "builtins:NoneType" if value is types.NoneType else lasting_name(value)
     if name is None:
         raise Unkeyable(
             f"the class {value.__qualname__!r} can't be found in its module under that name, "

@@ -7,8 +7,9 @@ from typing import Any
 
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault, warn
+from agentperf._engine.bindings import Token
 from agentperf._engine.frames import Frame
-from agentperf._engine.hosting import Host, Token
+from agentperf._engine.hosting import Host
 from agentperf._engine.streams import AnyLiveStream
 from agentperf.abc.telemetry import FOLD_AT, Recorder
 from agentperf.events import CallEnded, Event, SlowCall

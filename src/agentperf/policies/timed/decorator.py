@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
+from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
-from agentperf._engine.hosting import Step
+from agentperf._engine.bindings import Step
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site
 from agentperf.errors import ConfigurationError
@@ -81,7 +82,7 @@ def timed(
     Raises:
         ConfigurationError: An option is malformed.
     """
-    if callable(name):
+    if is_decorated_bare(name):
         return Timed()(name)
     if not isinstance(memory, bool):
         raise ConfigurationError(f"memory={memory!r}: True or False, as in memory=True")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from agentperf._base.endings import Ending
 from agentperf._engine.current import current_host
-from agentperf._engine.frames import Frame, current_frame
+from agentperf._engine.frames import Frame, current_frame, leave
 from agentperf.errors import ConfigurationError
 from agentperf.policies.timed.core import CallMeter
 from agentperf.usage import Usage
@@ -33,7 +33,7 @@ def measure(name: str) -> Iterator[None]:
         yield
         return
     meter = CallMeter(host, name, None)
-    token = current_frame.set(Frame(meter.frame.recorder, current_frame.get()))
+    entered = current_frame.set(Frame(meter.frame.recorders[0], current_frame.get()))
     note = meter.started((), {}) if meter.attentive else None
     start = host.clock.now()
     try:
@@ -47,7 +47,7 @@ def measure(name: str) -> Iterator[None]:
     else:
         meter.ended(start, Ending.COMPLETED, None, note)
     finally:
-        current_frame.reset(token)
+        leave(entered)
 
 
 def record(
@@ -86,7 +86,6 @@ def record(
         if (getattr(spent, name) or 0) < 0:
             raise ConfigurationError(f"{name}={getattr(spent, name)}: zero or more, {name}=120")
     spent = spent if usage is None else usage + spent
-    frame, own = current_frame.get(), True
-    while frame is not None:
-        frame.recorder.used(spent, own=own)
-        frame, own = frame.parent, False
+    frame = current_frame.get()
+    for depth, recorder in enumerate(frame.recorders if frame else ()):
+        recorder.used(spent, own=depth == 0)

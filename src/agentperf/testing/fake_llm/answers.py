@@ -118,8 +118,8 @@ def _analysis(text: str) -> dict[str, object]:
         "questions": sum(asks(line) for line in said),
         "mood": "calm",
         "summary": f"A friendly exchange about {', '.join(topics)}; the user was answered and "
-        "nothing is left open.",
-        "next": "Keep what was said and wait for the next message.",
+        "nothing is left open, and the tone stayed kind from the first word to the last.",
+        "next": "Keep what was said, stay with this tone and wait for the next message.",
     }
 
 
