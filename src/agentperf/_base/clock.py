@@ -11,10 +11,12 @@ class Clock:
 
     Attributes:
         now: Monotonic seconds; only differences mean anything.
+        now_ns: The same in whole nanoseconds.
         wall: Seconds since the epoch, for showing to people and other machines only.
     """
 
     now: Callable[[], float] = staticmethod(time.monotonic)
+    now_ns: Callable[[], int] = staticmethod(time.monotonic_ns)
     wall: Callable[[], float] = staticmethod(time.time)
 
     def alarm(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import CoroutineType
-from typing import Any
+from typing import Any, ClassVar
 
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, current_frame, leave
-from agentperf._engine.layers import Gate, Meter
+from agentperf._engine.layers import Gate, Meter, Settler
 from agentperf._engine.streams import LIVE, AnyLiveStream, Recogniser, TurnedAsync
 from agentperf.abc.telemetry import FOLD_AT
 
@@ -19,37 +21,55 @@ Flow = Callable[..., Coroutine[Any, Any, Any]]
 Rescue = Callable[[Exception, Args, Kwargs], Any]
 
 
-class SyncDriver:
-    """Runs layers around calls that block."""
+class _Driver(ABC):
+    """What both colours share.
 
-    is_async = False
+    Args:
+        recognise: Tells plain results from streams and awaitables.
+    """
+
+    is_async: ClassVar[bool]
 
     def __init__(self, recognise: Recogniser) -> None:
         self._recognise = recognise
 
+    def recognised(self, value: Any, kwargs: Kwargs) -> Any:
+        """Return a live stream for a stream, the value itself for anything else."""
+        return self._recognise(value, kwargs)
+
     def gate(self, gate: Gate, inner: Step) -> Step:
         """Put a gate in front of `inner`."""
-        enter, done, plain, recognise = (
-            gate.enter,
-            gate.done,
-            self._recognise.plain,
-            self._recognise,
-        )
+        enter, run = gate.enter, self.settled(gate, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
-            ticket = enter(args, kwargs)
+            return run(enter(args, kwargs), args, kwargs)
+
+        return step
+
+    @abstractmethod
+    def settled(self, settler: Settler, inner: Step) -> Callable[[Any, Args, Kwargs], Any]:
+        """Run `inner` for a call that was let in already."""
+
+
+class SyncDriver(_Driver):
+    """Runs layers around calls that block."""
+
+    is_async = False
+
+    def settled(self, settler: Settler, inner: Step) -> Callable[[Any, Args, Kwargs], Any]:
+        """Run `inner` for a call that was let in already."""
+        done, plain, recognise = settler.done, self._recognise.plain, self._recognise
+
+        def step(ticket: Any, args: Args, kwargs: Kwargs) -> Any:
             try:
                 value = inner(args, kwargs)
-                if type(value) not in plain:
-                    value = recognise(value, kwargs)
             except BaseException as error:
-                _settle_error(gate, ticket, error)
+                _settle_error(settler, ticket, error)
                 raise
-            if type(value) in LIVE:
-                _settle_later(gate, ticket, value)
-            else:
+            if type(value) in plain:
                 done(ticket, value)
-            return value
+                return value
+            return _settle_value(settler, ticket, recognise, value, kwargs)
 
         return step
 
@@ -107,16 +127,16 @@ class SyncDriver:
 
         return step
 
-    def flow(self, run: Flow, inner: Step) -> Callable[..., Any]:
+    def flow(self, run: Flow, inner: Callable[..., Any]) -> Callable[..., Any]:
         """Run an async-shaped function to its end without an event loop."""
         plain, recognise = self._recognise.plain, self._recognise
 
-        async def proceed(args: Args, kwargs: Kwargs) -> Any:
+        async def proceed(*call: Any) -> Any:
             try:
-                value = inner(args, kwargs)
+                value = inner(*call)
             except StopIteration as stop:
                 raise _Stopped(stop) from None
-            return value if type(value) in plain else recognise(value, kwargs)
+            return value if type(value) in plain else recognise(value, call[-1])
 
         def step(*anything: Any) -> Any:
             try:
@@ -128,39 +148,27 @@ class SyncDriver:
         return step
 
 
-class AsyncDriver:
+class AsyncDriver(_Driver):
     """Runs layers around calls that are awaited."""
 
     is_async = True
 
-    def __init__(self, recognise: Recogniser) -> None:
-        self._recognise = recognise
+    def settled(self, settler: Settler, inner: Step) -> Callable[[Any, Args, Kwargs], Any]:
+        """Run `inner` for a call that was let in already."""
+        done, plain, recognise = settler.done, self._recognise.plain, self._recognise
 
-    def gate(self, gate: Gate, inner: Step) -> Step:
-        """Put a gate in front of `inner`."""
-        enter, done, plain, recognise = (
-            gate.enter,
-            gate.done,
-            self._recognise.plain,
-            self._recognise,
-        )
-
-        async def step(args: Args, kwargs: Kwargs) -> Any:
-            ticket = enter(args, kwargs)
+        async def step(ticket: Any, args: Args, kwargs: Kwargs) -> Any:
             try:
                 value = inner(args, kwargs)
                 if type(value) is CoroutineType:
                     value = await value
-                if type(value) not in plain:
-                    value = recognise(value, kwargs)
             except BaseException as error:
-                _settle_error(gate, ticket, error)
+                _settle_error(settler, ticket, error)
                 raise
-            if type(value) in LIVE:
-                _settle_later(gate, ticket, value)
-            else:
+            if type(value) in plain:
                 done(ticket, value)
-            return value
+                return value
+            return _settle_value(settler, ticket, recognise, value, kwargs)
 
         return step
 
@@ -223,15 +231,15 @@ class AsyncDriver:
 
         return step
 
-    def flow(self, run: Flow, inner: Step) -> Callable[..., Any]:
+    def flow(self, run: Flow, inner: Callable[..., Any]) -> Callable[..., Any]:
         """Run an async-shaped function as the coroutine it is."""
         plain, recognise = self._recognise.plain, self._recognise
 
-        async def proceed(args: Args, kwargs: Kwargs) -> Any:
-            value = inner(args, kwargs)
+        async def proceed(*call: Any) -> Any:
+            value = inner(*call)
             if type(value) is CoroutineType:
                 value = await value
-            return value if type(value) in plain else recognise(value, kwargs)
+            return value if type(value) in plain else recognise(value, call[-1])
 
         def step(*anything: Any) -> Any:
             return run(proceed, *anything)
@@ -261,23 +269,42 @@ def _run_in_one_go(coroutine: Coroutine[Any, Any, Any]) -> Any:
     )
 
 
-def _settle_error(gate: Gate, ticket: Any, error: BaseException) -> None:
+def _settle_error(settler: Settler, ticket: Any, error: BaseException) -> None:
     if isinstance(error, Exception):
-        gate.failed(ticket, error)
+        settler.failed(ticket, error)
     else:
-        gate.dropped(ticket, Ending.CANCELLED)
+        settler.dropped(ticket, Ending.CANCELLED)
 
 
-def _settle_later(gate: Gate, ticket: Any, stream: AnyLiveStream) -> None:
-    def settle(ended: AnyLiveStream, ending: Ending, error: BaseException | None) -> None:
-        if ending is Ending.COMPLETED:
-            gate.done(ticket, ended)
-        elif isinstance(error, Exception):
-            gate.failed(ticket, error)
-        else:
-            gate.dropped(ticket, ending)
+def _settle_value(
+    settler: Settler, ticket: Any, recognise: Recogniser, value: Any, kwargs: Kwargs
+) -> Any:
+    try:
+        value = recognise(value, kwargs)
+    except BaseException as error:
+        _settle_error(settler, ticket, error)
+        raise
+    if type(value) in LIVE:
+        item = partial(_seen, settler, ticket) if settler.watches_items else None
+        value.watch(item=item, end=partial(_settle_stream, settler, ticket))
+    else:
+        settler.done(ticket, value)
+    return value
 
-    stream.watch(end=settle)
+
+def _seen(settler: Settler, ticket: Any, item: Any, _: float) -> None:
+    settler.seen(ticket, item)
+
+
+def _settle_stream(
+    settler: Settler, ticket: Any, stream: AnyLiveStream, ending: Ending, error: BaseException | None
+) -> None:
+    if ending is Ending.COMPLETED:
+        settler.done(ticket, stream)
+    elif isinstance(error, Exception):
+        settler.failed(ticket, error)
+    else:
+        settler.dropped(ticket, ending)
 
 
 def _of_frame(meter: Meter) -> tuple[Frame, Any, Any, Any]:

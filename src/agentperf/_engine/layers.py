@@ -14,16 +14,14 @@ Proceed = Callable[[tuple[Any, ...], dict[str, Any]], Awaitable[Any]]
 """Goes on to the next layer with these arguments."""
 
 
-class Gate(Protocol):
-    """A quick decision before a call, and its settlement after; neither waits.
+class Settler(Protocol):
+    """Takes the end of a call that was let in: exactly one of three, for a stream when it ends.
 
-    `enter` may refuse by raising. What it returns is handed to exactly one of the three endings;
-    for a stream, when the stream ends.
+    Attributes:
+        watches_items: Whether `seen` is to be told of the items of streams.
     """
 
-    def enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Let the call in, or raise."""
-        ...
+    watches_items: bool
 
     def done(self, ticket: Any, value: Any) -> None:
         """The call returned `value`; for a stream, the stream itself."""
@@ -33,6 +31,17 @@ class Gate(Protocol):
 
     def dropped(self, ticket: Any, ending: Ending) -> None:
         """The call was cancelled, or its stream closed early or abandoned: neither good nor bad."""
+
+    def seen(self, ticket: Any, item: Any) -> None:
+        """A stream gave an item."""
+
+
+class Gate(Settler, Protocol):
+    """A quick decision before a call, and its settlement after; neither waits."""
+
+    def enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Let the call in, or raise; what is returned is the ticket of its settlement."""
+        ...
 
 
 class Meter(Protocol):
@@ -74,6 +83,14 @@ class Driver(Protocol):
         """Put a gate in front of `inner`."""
         ...
 
+    def settled(self, settler: Settler, inner: Step) -> Callable[..., Any]:
+        """Make `inner` callable as `step(ticket, args, kwargs)` for a call that was let in."""
+        ...
+
+    def recognised(self, value: Any, kwargs: dict[str, Any]) -> Any:
+        """Return a live stream for a stream, the value itself for anything else."""
+        ...
+
     def measured(self, meter: Meter, inner: Step, now: Callable[[], float]) -> Step:
         """Measure `inner`."""
         ...
@@ -90,7 +107,9 @@ class Driver(Protocol):
         """
         ...
 
-    def flow(self, run: Callable[..., Coroutine[Any, Any, Any]], inner: Step) -> Callable[..., Any]:
+    def flow(
+        self, run: Callable[..., Coroutine[Any, Any, Any]], inner: Callable[..., Any]
+    ) -> Callable[..., Any]:
         """Make `run(proceed, *anything)` callable as `step(*anything)` in this colour.
 
         `run` is `async` in shape and awaits nothing but `proceed` and the waiting port, so that the

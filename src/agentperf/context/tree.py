@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import groupby
 
-from agentperf.context.marks import Mark, read_mark
-from agentperf.context.pieces import newline_of
+from agentperf.context.counting import Tokens
+from agentperf.context.marks import Mark
 
 
 class Style(Enum):
@@ -35,10 +35,16 @@ class Node:
         fixed: It goes only if its parent goes.
         at: Where `text` begins in the piece it was cut from.
         topic: Words beside its own that say what it is about.
-        stands_for: Of a mark: the block that must stand further up.
-        coded: It holds fenced code, and goes after what holds none.
-        base: Tokens it has besides its text.
+        mark: The mark that it is, from an earlier compression or an earlier stage.
+        stands_for: Of such a mark: the block that must stand further up.
+        coded: It holds fenced code.
+        cost: Tokens of itself without its children; what it is given in the beginning, such as for
+            the calls in a message, is part of it.
+        opening: Tokens it costs to keep it with its fixed children only.
+        whole: Tokens it costs to keep it with all its children.
+        left: Tokens that a mark names when it goes.
         parent: What it is in.
+        place: Which of its parent's children it is.
         kept: It stays.
     """
 
@@ -52,17 +58,22 @@ class Node:
     fixed: bool = False
     at: int = 0
     topic: str = ""
+    mark: Mark | None = None
     stands_for: str = ""
     coded: bool = False
-    base: int = 0
+    cost: int = 0
+    opening: int = 0
+    whole: int = 0
+    left: int = 0
     parent: Node | None = None
+    place: int = 0
     kept: bool = False
 
-    def add(self, child: Node) -> Node:
+    def add(self, child: Node) -> None:
         """Put a unit inside, after the others."""
         child.parent = self
+        child.place = len(self.children)
         self.children.append(child)
-        return child
 
     def pin(self, top: Node | None = None) -> None:
         """Make it stay, with everything it is in, up to `top` or all the way."""
@@ -77,44 +88,57 @@ class Node:
         for child in self.children:
             yield from child.walk()
 
+    def measure(self, tokens: Tokens, marks: dict[Style, int]) -> None:
+        """Fill in what it costs, from the leaves up.
 
-def whole_text(node: Node) -> str:
-    """Return all of a node's text, whatever is kept."""
-    inner = node.glue.join(whole_text(child) for child in node.children)
-    return f"{node.text}{inner}{node.tail}"
+        Args:
+            tokens: The counter.
+            marks: What a mark of each style costs.
+        """
+        self.cost += tokens(self.text) + tokens(self.tail)
+        self.opening = self.whole = self.left = self.cost
+        if self.mark:
+            self.left = self.mark.tokens
+        for child in self.children:
+            child.measure(tokens, marks)
+            self.opening += child.opening if child.fixed else 0
+            self.whole += child.whole
+            self.left += child.left
+        self.opening += marks[self.style] * sum(
+            not fixed for fixed, _ in groupby(child.fixed for child in self.children)
+        )
+
+    def full_text(self) -> str:
+        """Return all its text, whatever is kept."""
+        return f"{self.text}{self.glue.join(c.full_text() for c in self.children)}{self.tail}"
+
+    def kept_text(self) -> str:
+        """Return what is kept of it, with a mark in each place where something is not."""
+        parts: list[str] = []
+        for kept, run in runs(self.children):
+            if kept:
+                parts += [child.kept_text() for child in run]
+            elif self.style is Style.JSON:
+                parts.append(json.dumps(str(mark_of(run))))
+            else:
+                parts.append(f"{mark_of(run)}{_ending(run[-1])}")
+        return f"{self.text}{self.glue.join(parts)}{self.tail}"
 
 
-def kept_text(node: Node, sizes: dict[Node, int]) -> str:
-    """Return what is kept of a node, with a mark in each place where something is not.
-
-    Args:
-        node: One that is kept itself.
-        sizes: The tokens of every node with all it holds.
-    """
-    parts: list[str] = []
-    for kept, run in runs(node.children):
-        if kept:
-            parts += [kept_text(child, sizes) for child in run]
-        else:
-            parts.append(_written(mark_of(run, sizes), node.style, run[-1]))
-    return f"{node.text}{node.glue.join(parts)}{node.tail}"
-
-
-def runs(nodes: list[Node]) -> Iterator[tuple[bool, list[Node]]]:
+def runs(nodes: Sequence[Node]) -> Iterator[tuple[bool, list[Node]]]:
     """Group neighbours by whether they are kept."""
-    for kept, run in groupby(nodes, key=_is_kept):
+    for kept, run in groupby(nodes, key=lambda node: node.kept):
         yield kept, list(run)
 
 
-def mark_of(run: list[Node], sizes: dict[Node, int]) -> Mark:
-    """Make the mark for units that are left out; what older marks among them say is added up."""
-    told = [_told(leaf, sizes) for node in run for leaf in _countable(node)]
-    nouns = {mark.noun for mark in told}
+def mark_of(run: Sequence[Node]) -> Mark:
+    """Make the mark for units that are left out."""
+    nouns = {node.noun for node in run}
     noun = nouns.pop() if len(nouns) == 1 else "part"
-    left = sum(sizes[node] for node in run) + sum(
-        mark.tokens - sizes[leaf]
-        for node in run
-        for leaf in node.walk()
-        if (mark := read_mark(leaf.text)) is not None
-    )
-    return Mark(sum(mark.count for mark in told), noun, left)
+    return Mark(sum(node.amount for node in run), noun, sum(node.left for node in run))
+
+
+def _ending(node: Node) -> str:
+    """Return the white space that a text ends with: it stays, so that lines stay lines."""
+    text = node.full_text()
+    return text[len(text.rstrip()) :]

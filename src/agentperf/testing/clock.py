@@ -45,6 +45,7 @@ class FakeClock(Clock):
         self._activity = 0
         self._alarms: list[tuple[float, int, Callable[[], object]]] = []
         self.now = self._read
+        self.now_ns = lambda: round(self._now * 1_000_000_000)
         self.wall = lambda: 1_700_000_000.0 + self._now - start
 
     def _read(self) -> float:

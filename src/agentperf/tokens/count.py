@@ -69,7 +69,7 @@ class Tally:
 
     def add(self, count: int) -> None:
         """Add a count, or a plain number."""
-        self.tokens += count
+        self.tokens += int(count)
         if isinstance(count, TokenCount):
             if count.source not in self._sources:
                 self._sources.update(dict.fromkeys(filter(None, count.source.split("+"))))

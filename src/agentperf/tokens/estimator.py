@@ -161,7 +161,7 @@ def estimate(text: str, vocabulary: str) -> tuple[int, float]:
     total = sum(times * _cost(vocabulary, shape) for shape, times in shapes.items())
     # A text that is not empty has a token, and none is shorter than a byte.
     tokens = min(max(1, round(total)), len(data))
-    return tokens, COSTS[vocabulary].error + 1.5 / tokens
+    return tokens, min(1.0, COSTS[vocabulary].error + 1.5 / tokens)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf.errors import CircuitOpen
 from agentperf.events import CallRefused, CircuitChanged
-from agentperf.policies.circuit_breaker.machine import Change, Machine, Refused, Rules
+from agentperf.policies.circuit_breaker.machine import CLOSED, Change, Machine, Refused, Rules
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -34,6 +34,8 @@ class Circuits:
 class BreakerLayer:
     """A breaker in front of one function, on one host; a gate."""
 
+    watches_items = False
+
     def __init__(
         self,
         site: Site,
@@ -52,6 +54,10 @@ class BreakerLayer:
         self._tell_change = site.host.bus.emitter(CircuitChanged)
         self._tell_refused = site.host.bus.emitter(CallRefused)
         circuits.single.changed = self._changed
+        # Successes need no time where neither their age nor their length means anything.
+        self._reads_time = (
+            circuits.rules.slow_after is not None or not isinstance(circuits.rules.window, int)
+        )
 
     def bound(self, inner: Step) -> Step:
         """Put the breaker in front of `inner`."""
@@ -78,6 +84,8 @@ class BreakerLayer:
             CircuitOpen: The breaker does not admit it.
         """
         machine = self._circuits.single if self._key_of is None else self.machine(args, kwargs)
+        if machine.state is CLOSED:
+            return machine, machine.generation, self._now() if self._reads_time else 0.0
         now = self._now()
         try:
             return machine, machine.admit(now), now
@@ -87,8 +95,8 @@ class BreakerLayer:
     def done(self, ticket: Ticket, value: Any) -> None:  # noqa: ARG002 - a gate's contract
         """Take a success."""
         machine, generation, start = ticket
-        now = self._now()
-        machine.settle(generation, now, False, now - start)
+        now = self._now() if self._reads_time else 0.0
+        machine.succeed(generation, now, now - start)
 
     def failed(self, ticket: Ticket, error: Exception) -> None:
         """Take a failure, as far as it speaks against the upstream."""
@@ -103,6 +111,9 @@ class BreakerLayer:
         """Forget a call that was cancelled, or whose reader left."""
         machine, generation, _ = ticket
         machine.drop(generation)
+
+    def seen(self, ticket: Ticket, item: Any) -> None:
+        """Items say nothing of the upstream's health."""
 
     # -- refusal
 

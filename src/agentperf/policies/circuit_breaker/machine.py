@@ -39,6 +39,14 @@ class State(enum.Enum):
     """Lets them through, watches, and only says when it would have opened."""
 
 
+# Members of an enum are looked up slowly on Python 3.11, and these are asked for at every call.
+CLOSED, OPEN, HALF_OPEN = State.CLOSED, State.OPEN, State.HALF_OPEN
+FORCED_OPEN, DISABLED, SHADOW = State.FORCED_OPEN, State.DISABLED, State.SHADOW
+
+FOLD_AT = 512
+"""How many successes may wait to be put into the window."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """When a breaker opens and closes.
@@ -126,13 +134,15 @@ class Machine:
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spread
     ) -> None:
         self.rules = rules
-        self.state = State.CLOSED
+        self.state = CLOSED
         self.generation = 0
         self.last_error: str | None = None
         self.changed = changed
         self._jitter = jitter
         self._lock = threading.Lock()
         self._window = rules.make_window()
+        # Successes change no state, so they only queue here; appending needs no lock.
+        self._successes: list[float] = []
         self._until = 0.0
         self._openings = 0
         self._admitted = 0
@@ -147,7 +157,7 @@ class Machine:
         Raises:
             Refused: Not now.
         """
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             return self.generation  # nothing to count: most calls end here, without a lock
         change = None
         try:
@@ -163,20 +173,20 @@ class Machine:
         Raises:
             Refused: Not now.
         """
-        if self.state in (State.FORCED_OPEN,) or (self.state is State.OPEN and now < self._until):
+        if self.state in (FORCED_OPEN,) or (self.state is OPEN and now < self._until):
             raise Refused(self.state, self._left(now))
 
     def _wake_up(self, now: float) -> Change | None:
-        if self.state is State.OPEN and now >= self._until:
-            return self._go(State.HALF_OPEN, now, "its time is up")
-        if self.state is State.HALF_OPEN and now >= self._until:
+        if self.state is OPEN and now >= self._until:
+            return self._go(HALF_OPEN, now, "its time is up")
+        if self.state is HALF_OPEN and now >= self._until:
             return self._open(now, "the probes did not come back")
         return None
 
     def _admit(self, now: float) -> int:
-        if self.state in (State.OPEN, State.FORCED_OPEN):
+        if self.state in (OPEN, FORCED_OPEN):
             raise Refused(self.state, self._left(now))
-        if self.state is State.HALF_OPEN:
+        if self.state is HALF_OPEN:
             if self._admitted >= self.rules.probes or self._running >= self.rules.probes:
                 raise Refused(self.state, None)
             self._admitted += 1
@@ -184,9 +194,28 @@ class Machine:
         return self.generation
 
     def _left(self, now: float) -> float | None:
-        return max(0.0, self._until - now) if self.state is State.OPEN else None
+        return max(0.0, self._until - now) if self.state is OPEN else None
 
     # -- outcomes
+
+    def succeed(self, generation: int, now: float, seconds: float) -> None:
+        """Take a success; the path of most calls, without a lock while the breaker is closed."""
+        slow_after = self.rules.slow_after
+        if self.state is CLOSED and (slow_after is None or seconds <= slow_after):
+            if generation == self.generation:
+                successes = self._successes
+                successes.append(now)
+                if len(successes) >= FOLD_AT:
+                    with self._lock:
+                        self._fold()
+            return
+        self.settle(generation, now, False, seconds)  # noqa: FBT003 - on the path of every call
+
+    def _fold(self) -> None:
+        """Put the successes that wait into the window, before anything that came after them."""
+        waiting, self._successes = self._successes, []
+        for when in waiting:
+            self._window.record(when, failed=False, slow=False)
 
     def settle(
         self,
@@ -209,10 +238,11 @@ class Machine:
         slow = slow_after is not None and seconds > slow_after
         change = None
         with self._lock:
-            if generation != self.generation or self.state is State.DISABLED:
+            if generation != self.generation or self.state is DISABLED:
                 return
+            self._fold()
             self._window.record(now, failed=failed, slow=slow)
-            if self.state is State.HALF_OPEN:
+            if self.state is HALF_OPEN:
                 self._running -= 1
                 change = self._judge_probes(now, wait)
             elif failed or slow:
@@ -222,7 +252,7 @@ class Machine:
     def drop(self, generation: int) -> None:
         """Forget a call that was cancelled; a probe gives its place back."""
         with self._lock:
-            if generation == self.generation and self.state is State.HALF_OPEN:
+            if generation == self.generation and self.state is HALF_OPEN:
                 self._admitted -= 1
                 self._running -= 1
 
@@ -230,12 +260,12 @@ class Machine:
         reason = self._verdict(now)
         if reason is None:
             return None
-        if self.state is State.SHADOW:
+        if self.state is SHADOW:
             if self._tripped:
                 return None
             self._tripped = True
-            return Change(State.SHADOW, State.SHADOW, f"would open: {reason}", tally_of(self._window))
-        if self.state is State.CLOSED:
+            return Change(SHADOW, SHADOW, f"would open: {reason}", tally_of(self._window))
+        if self.state is CLOSED:
             return self._open(now, reason, wait)
         return None
 
@@ -247,7 +277,7 @@ class Machine:
         tally = tally_of(window)
         if tally.failure_rate >= self.rules.failure_rate or self._too_slow(tally):
             return self._open(now, "the probes failed", wait)
-        return self._go(State.CLOSED, now, "the probes went well")
+        return self._go(CLOSED, now, "the probes went well")
 
     def _verdict(self, now: float) -> str | None:
         self._window.expire(now)
@@ -266,7 +296,7 @@ class Machine:
     def force(self, state: State, now: float) -> None:
         """Go to a state by request: `FORCED_OPEN`, `DISABLED`, `SHADOW`, `OPEN` or `CLOSED`."""
         with self._lock:
-            if state is State.OPEN:
+            if state is OPEN:
                 change = self._open(now, "by request")
             else:
                 change = self._go(state, now, "by request")
@@ -280,21 +310,22 @@ class Machine:
             open_for = min(max(wait, 0.0), rules.open_at_most)
         else:
             self._openings += 1
-        return self._go(State.OPEN, now, reason, open_for)
+        return self._go(OPEN, now, reason, open_for)
 
     def _go(self, state: State, now: float, reason: str, open_for: float | None = None) -> Change:
+        self._fold()
         change = Change(self.state, state, reason, tally_of(self._window), open_for)
         self.state = state
         self.generation += 1
         self._admitted = self._running = 0
         self._tripped = False
-        if state is State.OPEN:
+        if state is OPEN:
             self._until = now + (open_for or 0.0)
             return change
         self._window = (
-            CountWindow(self.rules.probes) if state is State.HALF_OPEN else self.rules.make_window()
+            CountWindow(self.rules.probes) if state is HALF_OPEN else self.rules.make_window()
         )
-        if state is State.HALF_OPEN:
+        if state is HALF_OPEN:
             self._until = now + self.rules.half_open_for
         else:
             self._openings = 0
@@ -308,4 +339,5 @@ class Machine:
     def tally(self) -> Tally:
         """The figures of the window now."""
         with self._lock:
+            self._fold()
             return tally_of(self._window)

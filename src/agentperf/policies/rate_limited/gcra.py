@@ -39,6 +39,17 @@ class Gcra:
         over = max(self._tat, scaled) + cost * self._period - self._tolerance - scaled
         return -(-over // self._limit) if over > 0 else 0
 
+    def admit(self, now: int, cost: int) -> int:
+        """Consume if it fits; return 0 then, else the nanoseconds until it would."""
+        scaled = now * self._limit
+        tat = self._tat
+        after = (tat if tat > scaled else scaled) + cost * self._period
+        over = after - self._tolerance - scaled
+        if over > 0:
+            return -(-over // self._limit)
+        self._tat = after
+        return 0
+
     def take(self, now: int, cost: int) -> None:
         """Consume; more than fits becomes a debt that later calls wait for."""
         self._tat = max(self._tat, now * self._limit) + cost * self._period

@@ -8,13 +8,13 @@ from typing import Any
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
-from agentperf._engine.layers import Proceed
 from agentperf._engine.results import usage_of
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
 from agentperf.events import CallDelayed, CallRefused, LeaseSettled
-from agentperf.policies.rate_limited.bucket import DIMENSIONS, Bucket, Limits, Need
+from agentperf.policies.rate_limited.bucket import DIMENSIONS, UNTIL_WOKEN, Bucket, Limits, Need
+from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.usage import Usage
 
 Args = tuple[Any, ...]
@@ -26,15 +26,8 @@ _NOTHING: Need = (0, 0, 0, 0)
 _ONE: Need = (1, 0, 0, 0)
 
 
-class Lease:
-    """What was reserved for one call."""
-
-    __slots__ = ("bucket", "need", "usage")
-
-    def __init__(self, bucket: Bucket, need: Need) -> None:
-        self.bucket = bucket
-        self.need = need
-        self.usage: Usage | None = None
+Lease = tuple[Bucket, Need, list[Usage] | None]
+"""What was reserved for one call, and what its stream has said of its usage so far."""
 
 
 class Buckets:
@@ -64,8 +57,8 @@ class LimiterLayer:
         self._name = name
         self._key_of = key_of
         self._estimate = estimate
-        self._max_wait = max_wait
-        self._now = site.host.clock.now
+        self._max_wait = round(max_wait * NANO)
+        self._now = site.host.clock.now_ns
         self._counts_tokens = buckets.limits.counts_tokens
         self._tell_refused = site.host.bus.emitter(CallRefused)
         self._tell_delayed = site.host.bus.emitter(CallDelayed)
@@ -78,14 +71,16 @@ class LimiterLayer:
         """Put the limiter in front of `inner`."""
         run = self._site.driver.settled(self, inner)
         wait = self._site.driver.flow(self._wait_and_run, run)
-        single, key_of, estimate, now = self._buckets.single, self._key_of, self._estimate, self._now
+        single, key_of, estimate = self._buckets.single, self._key_of, self._estimate
+        now, watches = self._now, self.watches_items
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             bucket = single if key_of is None else self._buckets.by_key[key_of(args, kwargs)]
             need = _ONE if estimate is None else estimate(args, kwargs)
-            if bucket.take(now(), need) is None:
-                return run(Lease(bucket, need), args, kwargs)
-            return wait(Lease(bucket, need), args, kwargs)
+            lease: Lease = (bucket, need, [] if watches else None)
+            if bucket.take(now(), need) == 0:
+                return run(lease, args, kwargs)
+            return wait(lease, args, kwargs)
 
         return step
 
@@ -96,29 +91,31 @@ class LimiterLayer:
         return await proceed(lease, args, kwargs)
 
     async def _wait(self, lease: Lease) -> None:
-        bucket, waiting, began = lease.bucket, self._site.waiting, self._now()
+        """Stand in the queue until everything the call needs was taken."""
+        bucket, need, _ = lease
+        waiting, began = self._site.waiting, self._now()
         self._refuse_what_never_fits(lease)
-        wait = bucket.take(began, lease.need)
-        if wait is None:
-            return
-        if self._max_wait == 0 or (wait > self._max_wait and wait != float("inf")):
-            raise self._refused(lease, wait)
-        waiter = bucket.queue(lease.need)
+        if self._max_wait == 0:
+            raise self._refused(lease, bucket.take(began, need))
+        until = began + self._max_wait
+        waiter = bucket.queue(need)
         try:
-            while (wait := bucket.advance(self._now(), waiter, waiting.parker)) is not None:
-                left = began + self._max_wait - self._now()
-                if left <= 0 or (wait > left and wait != float("inf")):
+            while True:
+                parker = waiting.parker()
+                wait = bucket.advance(now := self._now(), waiter, parker)
+                if wait == 0:
+                    break
+                left = until - now
+                if left <= 0 or wait > left:
                     raise self._refused(lease, wait)
-                assert waiter.parker is not None  # noqa: S101 - `advance` has just made it
-                await waiter.parker.park(min(wait, left))
+                await parker.park((left if wait == UNTIL_WOKEN else wait) / NANO)
         finally:
             bucket.leave(waiter)
         if self._tell_delayed is not None:
+            waited = (self._now() - began) / NANO
             self._tell_delayed(
                 CallDelayed(
-                    operation=self._site.target.operation,
-                    name=self._name,
-                    waited=self._now() - began,
+                    operation=self._site.target.operation, name=self._name, waited=waited
                 )
             )
 
@@ -128,39 +125,29 @@ class LimiterLayer:
         """Put right what was reserved by what the answer says it used."""
         if not self._settles:
             return
-        usage = lease.usage if type(value) in LIVE else usage_of(value)
+        bucket, need, seen = lease
         used = None
-        if usage is not None and self._counts_tokens:
-            used = (
-                lease.need[0],
-                usage.input_tokens - usage.cached_tokens + usage.output_tokens,
-                usage.input_tokens - usage.cached_tokens,
-                usage.output_tokens,
-            )
-            self._tell(lease, used)
-        lease.bucket.settle(self._now(), lease.need, used)
+        if seen is not None:
+            usage = _last(seen) if type(value) in LIVE else usage_of(value)
+            if usage is not None:
+                used = _used(need, usage)
+                self._tell(lease, used)
+        bucket.settle(self._now(), need, used)
 
     def failed(self, lease: Lease, error: Exception) -> None:  # noqa: ARG002 - a gate's contract
         """Give everything back."""
-        lease.bucket.settle(self._now(), lease.need, _NOTHING)
+        lease[0].settle(self._now(), lease[1], _NOTHING)
 
     def dropped(self, lease: Lease, ending: Ending) -> None:  # noqa: ARG002 - a gate's contract
         """Give everything back, unless a stream has said what it used so far."""
-        used = _NOTHING
-        if lease.usage is not None:
-            usage = lease.usage
-            used = (
-                lease.need[0],
-                usage.total_tokens,
-                usage.input_tokens,
-                usage.output_tokens,
-            )
-        lease.bucket.settle(self._now(), lease.need, used)
+        bucket, need, seen = lease
+        usage = None if seen is None else _last(seen)
+        bucket.settle(self._now(), need, _NOTHING if usage is None else _used(need, usage))
 
     def seen(self, lease: Lease, item: Any) -> None:
-        """Look for the usage among the items of a stream."""
-        if (usage := usage_of(item)) is not None:
-            lease.usage = usage
+        """Look for the usage among the items of a stream; the last one counts."""
+        if lease[2] is not None and (usage := usage_of(item)) is not None:
+            lease[2][:] = [usage]
 
     def _tell(self, lease: Lease, used: Need) -> None:
         if self._tell_settled is not None:
@@ -168,7 +155,7 @@ class LimiterLayer:
                 LeaseSettled(
                     operation=self._site.target.operation,
                     name=self._name,
-                    reserved_tokens=lease.need[1],
+                    reserved_tokens=lease[1][1],
                     used_tokens=used[1],
                 )
             )
@@ -176,11 +163,11 @@ class LimiterLayer:
     # -- refusal
 
     def _refuse_what_never_fits(self, lease: Lease) -> None:
-        gcra = lease.bucket.fits_ever(lease.need)
+        gcra = lease[0].fits_ever(lease[1])
         if gcra is None:
             return
         sizes = ", ".join(
-            f"{size} {name}" for name, size in zip(DIMENSIONS, lease.need, strict=True) if size
+            f"{size} {name}" for name, size in zip(DIMENSIONS, lease[1], strict=True) if size
         )
         self._say_refused(None)
         raise RequestTooLarge(
@@ -190,15 +177,15 @@ class LimiterLayer:
             name=self._name,
         )
 
-    def _refused(self, lease: Lease, wait: float) -> RateLimitExceeded:
-        retry_after = None if wait == float("inf") else wait
+    def _refused(self, lease: Lease, wait: int) -> RateLimitExceeded:
+        retry_after = None if wait == UNTIL_WOKEN else wait / NANO
         self._say_refused(retry_after)
         again = "" if retry_after is None else f", in {retry_after:.3g} s"
-        waiting = lease.bucket.waiting
+        waiting = lease[0].waiting
         ahead = f", {waiting} waiting" if waiting else ""
         return RateLimitExceeded(
             f"the limit {self._name!r} lets this call in later{again}{ahead}; max_wait is "
-            f"{self._max_wait:g} s",
+            f"{self._max_wait / NANO:g} s",
             policy="rate_limited",
             name=self._name,
             retry_after=retry_after,
@@ -214,3 +201,13 @@ class LimiterLayer:
                     retry_after=retry_after,
                 )
             )
+
+
+def _last(seen: list[Usage]) -> Usage | None:
+    return seen[-1] if seen else None
+
+
+def _used(need: Need, usage: Usage) -> Need:
+    """What counts against the limits: providers don't count what they read from their cache."""
+    given = usage.input_tokens - usage.cached_tokens
+    return need[0], given + usage.output_tokens, given, usage.output_tokens

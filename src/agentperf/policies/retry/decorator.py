@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from agentperf._base.durations import Duration
-from agentperf._engine.hosting import Host, Step
+from agentperf._engine.bindings import Step
+from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf.policies.retry.core import Budget

@@ -9,7 +9,7 @@ from typing import Any
 
 from agentperf._base.log import warn
 from agentperf._engine.classify import Verdict
-from agentperf._engine.hosting import Step
+from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AnyLiveStream, AsyncLiveStream, LiveStream

@@ -1,0 +1,141 @@
+"""Messages as the providers shape them: what they say, and how they look with less text."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from agentperf.context.counting import Tokens
+from agentperf.context.marks import read_mark
+
+Path = tuple[str | int, ...]
+"""Where a text is in a message: keys and positions, from the outside in."""
+
+_INSTRUCTING = {"system", "developer"}
+_TEXT = {"text", "input_text", "output_text"}
+_MEDIA = {
+    "image", "image_url", "input_image", "audio", "input_audio", "file", "input_file", "document",
+    "video", "video_url",
+}  # fmt: skip
+_NOT_READ = {
+    "role", "type", "id", "index", "status", "cache_control", "annotations", "signature",
+    "encrypted_content", "data", "call_id", "tool_call_id", "tool_use_id",
+}  # fmt: skip
+_FRAMING = 4
+"""Tokens around each message and for its role, as OpenAI's chat format has them."""
+
+_REPLY = 3
+"""Tokens that begin the reply."""
+
+_MEDIUM = 765
+"""Tokens of an image of 1024 by 1024 pixels with several models; a guess, as for all media."""
+
+
+def get(message: object, name: str) -> Any:
+    """Read a field of a message, which is a mapping or an object of a client library."""
+    return message.get(name) if isinstance(message, Mapping) else getattr(message, name, None)
+
+
+def blocks(message: object, name: str = "content") -> Sequence[Any]:
+    """Return the blocks of a message's content; a content that is a text has none."""
+    value = get(message, name)
+    return value if isinstance(value, list | tuple) else ()
+
+
+def is_instruction(message: object) -> bool:
+    """Tell whether it is a system or a developer message."""
+    return get(message, "role") in _INSTRUCTING
+
+
+def last_user(messages: Sequence[object]) -> int | None:
+    """Find the user's last message; results of tools and marks are not what a user says."""
+    for at in range(len(messages) - 1, -1, -1):
+        if get(messages[at], "role") == "user":
+            said = own_text(messages[at])
+            if said and read_mark(said) is None:
+                return at
+    return None
+
+
+def own_text(message: object) -> str:
+    """Return what a message says itself, without the results of tools in it."""
+    content = get(message, "content")
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(get(block, "text")) for block in blocks(message) if _is(block, _TEXT))
+
+
+def texts(message: object) -> Iterator[tuple[Path, str]]:
+    """Find the texts of a message that can be shortened, those in results of tools included.
+
+    An object of a client library is taken as it is: it has none.
+    """
+    if not isinstance(message, Mapping):
+        return
+    for name in ("content", "output"):
+        if isinstance(message.get(name), str):
+            yield (name,), message[name]
+        for at, block in enumerate(blocks(message, name)):
+            if _is(block, _TEXT) and isinstance(get(block, "text"), str):
+                yield (name, at, "text"), get(block, "text")
+            elif _is(block, {"tool_result"}):
+                yield from (((name, at, *path), text) for path, text in texts(block))
+
+
+def with_texts(message: Any, changed: Mapping[Path, str]) -> Any:
+    """Return a copy of a message in which some texts are others."""
+    for path, text in changed.items():
+        message = _put(message, path, text)
+    return message
+
+
+def _put(value: Any, path: Path, text: str) -> Any:
+    if not path:
+        return text
+    changed = list(value) if isinstance(value, tuple) else copy.copy(value)
+    changed[path[0]] = _put(value[path[0]], path[1:], text)
+    return tuple(changed) if isinstance(value, tuple) else changed
+
+
+def frame_tokens(message: object, tokens: Tokens) -> int:
+    """Count what a message has beside its texts: its frame, names, calls, thoughts and media."""
+    own = {path for path, _ in texts(message)}
+    return _FRAMING + sum(
+        _MEDIUM if part is None else tokens(part) for part in _other(message, own, ())
+    )
+
+
+def list_tokens(messages: Sequence[object], tokens: Tokens) -> int:
+    """Count a whole list: every message with its frame, and the beginning of the reply."""
+    return _REPLY + sum(
+        frame_tokens(message, tokens) + sum(tokens(text) for _, text in texts(message))
+        for message in messages
+    )
+
+
+def _other(value: object, own: set[Path], path: Path) -> Iterator[str | None]:
+    """Yield what else the model reads; None stands for a medium."""
+    if path in own:
+        return
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        if _is(value, _MEDIA):
+            yield None
+            return
+        for name, inner in value.items():
+            if name == "input" and path:
+                yield json.dumps(inner, ensure_ascii=False, default=str)
+            elif name not in _NOT_READ:
+                yield from _other(inner, own, (*path, name))
+    elif isinstance(value, list | tuple):
+        for at, inner in enumerate(value):
+            yield from _other(inner, own, (*path, at))
+    elif not path:
+        yield from (str(part) for part in (own_text(value), get(value, "tool_calls")) if part)
+
+
+def _is(block: object, kinds: set[str]) -> bool:
+    return get(block, "type") in kinds
