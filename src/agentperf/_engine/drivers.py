@@ -11,13 +11,15 @@ from typing import Any, ClassVar
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, current_frame, leave
-from agentperf._engine.layers import Gate, Meter, Settler
+from agentperf._engine.layers import Meter, Settler
 from agentperf._engine.streams import LIVE, AnyLiveStream, Recogniser, TurnedAsync
 from agentperf.abc.telemetry import FOLD_AT
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 Flow = Callable[..., Coroutine[Any, Any, Any]]
+Enter = Callable[[Args, Kwargs], Any]
+Guarded = Callable[..., Any]
 Rescue = Callable[[Exception, Args, Kwargs], Any]
 
 
@@ -37,18 +39,9 @@ class _Driver(ABC):
         """Return a live stream for a stream, the value itself for anything else."""
         return self._recognise(value, kwargs)
 
-    def gate(self, gate: Gate, inner: Step) -> Step:
-        """Put a gate in front of `inner`."""
-        enter, run = gate.enter, self.settled(gate, inner)
-
-        def step(args: Args, kwargs: Kwargs) -> Any:
-            return run(enter(args, kwargs), args, kwargs)
-
-        return step
-
     @abstractmethod
-    def settled(self, settler: Settler, inner: Step) -> Callable[[Any, Args, Kwargs], Any]:
-        """Run `inner` for a call that was let in already."""
+    def guarded(self, settler: Settler, inner: Step, enter: Enter | None = None) -> Guarded:
+        """Run `inner` for calls that are let in, and have their ends settled."""
 
 
 class SyncDriver(_Driver):
@@ -56,18 +49,22 @@ class SyncDriver(_Driver):
 
     is_async = False
 
-    def settled(self, settler: Settler, inner: Step) -> Callable[[Any, Args, Kwargs], Any]:
-        """Run `inner` for a call that was let in already."""
-        done, plain, recognise = settler.done, self._recognise.plain, self._recognise
+    def guarded(self, settler: Settler, inner: Step, enter: Enter | None = None) -> Guarded:
+        """Run `inner` for calls that are let in, and have their ends settled."""
+        plain, recognise = self._recognise.plain, self._recognise
+        done = settler.done if settler.settles else None
 
-        def step(ticket: Any, args: Args, kwargs: Kwargs) -> Any:
+        def step(args: Args, kwargs: Kwargs, ticket: Any = None) -> Any:
+            if ticket is None and enter is not None:
+                ticket = enter(args, kwargs)
             try:
                 value = inner(args, kwargs)
             except BaseException as error:
                 _settle_error(settler, ticket, error)
                 raise
             if type(value) in plain:
-                done(ticket, value)
+                if done is not None:
+                    done(ticket, value)
                 return value
             return _settle_value(settler, ticket, recognise, value, kwargs)
 
@@ -136,7 +133,7 @@ class SyncDriver(_Driver):
                 value = inner(*call)
             except StopIteration as stop:
                 raise _Stopped(stop) from None
-            return value if type(value) in plain else recognise(value, call[-1])
+            return value if type(value) in plain else recognise(value, call[1])
 
         def step(*anything: Any) -> Any:
             try:
@@ -153,11 +150,14 @@ class AsyncDriver(_Driver):
 
     is_async = True
 
-    def settled(self, settler: Settler, inner: Step) -> Callable[[Any, Args, Kwargs], Any]:
-        """Run `inner` for a call that was let in already."""
-        done, plain, recognise = settler.done, self._recognise.plain, self._recognise
+    def guarded(self, settler: Settler, inner: Step, enter: Enter | None = None) -> Guarded:
+        """Run `inner` for calls that are let in, and have their ends settled."""
+        plain, recognise = self._recognise.plain, self._recognise
+        done = settler.done if settler.settles else None
 
-        async def step(ticket: Any, args: Args, kwargs: Kwargs) -> Any:
+        async def step(args: Args, kwargs: Kwargs, ticket: Any = None) -> Any:
+            if ticket is None and enter is not None:
+                ticket = enter(args, kwargs)
             try:
                 value = inner(args, kwargs)
                 if type(value) is CoroutineType:
@@ -166,7 +166,8 @@ class AsyncDriver(_Driver):
                 _settle_error(settler, ticket, error)
                 raise
             if type(value) in plain:
-                done(ticket, value)
+                if done is not None:
+                    done(ticket, value)
                 return value
             return _settle_value(settler, ticket, recognise, value, kwargs)
 
@@ -239,7 +240,7 @@ class AsyncDriver(_Driver):
             value = inner(*call)
             if type(value) is CoroutineType:
                 value = await value
-            return value if type(value) in plain else recognise(value, call[-1])
+            return value if type(value) in plain else recognise(value, call[1])
 
         def step(*anything: Any) -> Any:
             return run(proceed, *anything)

@@ -19,9 +19,11 @@ class Settler(Protocol):
 
     Attributes:
         watches_items: Whether `seen` is to be told of the items of streams.
+        settles: Whether a call that went well leaves anything to do; `done` is not called if not.
     """
 
     watches_items: bool
+    settles: bool
 
     def done(self, ticket: Any, value: Any) -> None:
         """The call returned `value`; for a stream, the stream itself."""
@@ -34,14 +36,6 @@ class Settler(Protocol):
 
     def seen(self, ticket: Any, item: Any) -> None:
         """A stream gave an item."""
-
-
-class Gate(Settler, Protocol):
-    """A quick decision before a call, and its settlement after; neither waits."""
-
-    def enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Let the call in, or raise; what is returned is the ticket of its settlement."""
-        ...
 
 
 class Meter(Protocol):
@@ -79,12 +73,17 @@ class Driver(Protocol):
 
     is_async: bool
 
-    def gate(self, gate: Gate, inner: Step) -> Step:
-        """Put a gate in front of `inner`."""
-        ...
+    def guarded(
+        self,
+        settler: Settler,
+        inner: Step,
+        enter: Callable[[tuple[Any, ...], dict[str, Any]], Any] | None = None,
+    ) -> Callable[..., Any]:
+        """Run `inner` for calls that are let in, and have their ends settled.
 
-    def settled(self, settler: Settler, inner: Step) -> Callable[..., Any]:
-        """Make `inner` callable as `step(ticket, args, kwargs)` for a call that was let in."""
+        The result takes `(args, kwargs)` and asks `enter` for the call's ticket, which may refuse by
+        raising; or `(args, kwargs, ticket)` for a call that was let in already.
+        """
         ...
 
     def recognised(self, value: Any, kwargs: dict[str, Any]) -> Any:

@@ -26,7 +26,7 @@ _NOT_READ = {
 _FRAMING = 4
 """Tokens around each message and for its role, as OpenAI's chat format has them."""
 
-_REPLY = 3
+REPLY_TOKENS = 3
 """Tokens that begin the reply."""
 
 _MEDIUM = 765
@@ -104,14 +104,6 @@ def frame_tokens(message: object, tokens: Tokens) -> int:
     own = {path for path, _ in texts(message)}
     return _FRAMING + sum(
         _MEDIUM if part is None else tokens(part) for part in _other(message, own, ())
-    )
-
-
-def list_tokens(messages: Sequence[object], tokens: Tokens) -> int:
-    """Count a whole list: every message with its frame, and the beginning of the reply."""
-    return _REPLY + sum(
-        frame_tokens(message, tokens) + sum(tokens(text) for _, text in texts(message))
-        for message in messages
     )
 
 

@@ -9,7 +9,7 @@ from agentperf.errors import ConfigurationError
 from agentperf.tokens.count import Tally, TokenCount
 from agentperf.tokens.engines import Engine, Loader, estimator, loader
 from agentperf.tokens.models import Profile, profile
-from agentperf.tokens.reading import pieces
+from agentperf.tokens.reading import Reading
 
 QUICK = 65_536
 """Characters of one text that are still encoded on a call's path: 6 ms at most."""
@@ -44,31 +44,27 @@ class Counter:
     def exceeds(self, x: object, limit: int, *, wait: bool = True) -> bool:
         """Tell whether `x` has more than `limit` tokens, reading no more of it than needed."""
         engine = (self._exact.now() if wait else self._exact.at_hand()) or self._estimate
-        left = limit * 100 // self._profile.percent
-        found = list(pieces(x, self._profile))
+        reading = Reading(x, self._profile)
+        left = limit * 100 // self._profile.percent - int(reading.added)
         # No token is shorter than a byte, no character longer than four.
-        if sum(int(p) if isinstance(p, TokenCount) else 4 * len(p) for p in found) <= left:
+        if 4 * sum(map(len, reading.texts)) <= left:
             return False
-        for piece in found:
-            if isinstance(piece, TokenCount):
-                tokens: int | None = piece
-            else:
-                tokens = self._chosen(piece, engine, None if wait else QUICK).within(piece, left)
-            if tokens is None or tokens > left:
+        for text in reading.texts:
+            chosen = self._chosen(text, engine, None if wait else QUICK)
+            if left < 0 or (tokens := chosen.within(text, left)) is None:
                 return True
-            left -= int(tokens)
-        return False
+            left -= tokens
+        return left < 0
 
     def _count(self, x: object, engine: Engine, longest: int | None) -> TokenCount:
         if isinstance(x, str):
             found = self._text(str.__str__(x), engine, longest)
         else:
+            reading = Reading(x, self._profile)
             tally = Tally()
-            for piece in pieces(x, self._profile):
-                if isinstance(piece, TokenCount):
-                    tally.add(piece)
-                else:
-                    tally.add(self._text(piece, engine, longest))
+            for text in reading.texts:
+                tally.add(self._text(text, engine, longest))
+            tally.add(reading.added)
             found = tally.total()
         return found if self._profile.is_exact else self._converted(found)
 

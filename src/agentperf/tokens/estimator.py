@@ -55,6 +55,13 @@ _PIECES = re.compile(
 )
 
 
+_WORD = 40
+"""Letters in a row that may still be a word. What goes on is none, and costs anything."""
+
+_ENDLESS = 0.35  # Between one letter repeated, 1/8, and letters by chance, 1/2.
+_EMPTY = 1 / 16
+
+
 @dataclass(frozen=True, slots=True)
 class Costs:
     """What the shapes of one vocabulary cost, in tokens.
@@ -62,7 +69,7 @@ class Costs:
     Attributes:
         error: The relative error that nine of ten texts of 2000 characters stay within.
         word: A word: letters, the first of them perhaps a capital.
-        letter: Each letter of a word after the tenth.
+        letter: Each letter of a word from the eleventh to the fortieth.
         capitals: A run of capitals, with `capital` for each after the first.
         digits: Three digits, or what is left of them.
         marks: A run of punctuation, with `mark` for the third to sixth and `rule` for each after.
@@ -89,17 +96,16 @@ class Costs:
         kind, size = chr(shape[0]), len(shape)
         if chr(shape[-1]) in (LOWER, LATIN, EXTENDED):
             accents = shape.count(b"l") * self.each[LATIN] + shape.count(b"e") * self.each[EXTENDED]
-            return self.word + self.letter * max(0, size - 10) + accents
+            letters = self.letter * min(max(0, size - 10), 30) + _ENDLESS * max(0, size - _WORD)
+            return self.word + letters + accents
         if kind == UPPER:
             return self.capitals + self.capital * (size - 1)
         if kind == DIGIT:
             return self.digits
         if kind == PUNCTUATION:
             return self.marks + self.mark * min(max(0, size - 2), 4) + self.rule * max(0, size - 6)
-        if kind == LINE:
-            return self.line
-        if kind == BLANK:
-            return self.gap
+        if kind in (LINE, BLANK):
+            return (self.line if kind == LINE else self.gap) + _EMPTY * max(0, size - 16)
         return sum(self.each[kind] for kind in shape.decode())
 
 
@@ -158,10 +164,16 @@ def estimate(text: str, vocabulary: str) -> tuple[int, float]:
         return 0, 0.0
     data = text.encode("utf-8", "surrogatepass")
     shapes = Counter(_PIECES.findall(data.translate(_KINDS, _CONTINUATION)))
-    total = sum(times * _cost(vocabulary, shape) for shape, times in shapes.items())
+    total = endless = 0.0
+    for shape, times in shapes.items():
+        cost = times * _cost(vocabulary, shape)
+        total += cost
+        if len(shape) > _WORD and shape[-1:].lower() == b"a":
+            endless += cost
     # A text that is not empty has a token, and none is shorter than a byte.
     tokens = min(max(1, round(total)), len(data))
-    return tokens, min(1.0, COSTS[vocabulary].error + 1.5 / tokens)
+    error = COSTS[vocabulary].error + 1.5 / tokens + 3 * endless / total if total else 1.0
+    return tokens, error
 
 
 @functools.lru_cache(maxsize=4096)
@@ -171,4 +183,4 @@ def _known_cost(vocabulary: str, shape: bytes) -> float:
 
 def _cost(vocabulary: str, shape: bytes) -> float:
     # Long runs are rare and would fill the memory of what is known.
-    return _known_cost(vocabulary, shape) if len(shape) < 64 else COSTS[vocabulary].of(shape)
+    return _known_cost(vocabulary, shape) if len(shape) <= _WORD else COSTS[vocabulary].of(shape)

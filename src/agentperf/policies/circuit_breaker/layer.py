@@ -35,6 +35,7 @@ class BreakerLayer:
     """A breaker in front of one function, on one host; a gate."""
 
     watches_items = False
+    settles = True
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class BreakerLayer:
         self._tell_change = site.host.bus.emitter(CircuitChanged)
         self._tell_refused = site.host.bus.emitter(CallRefused)
         circuits.single.changed = self._changed
+        self._single = circuits.single if key_of is None else None
         # Successes need no time where neither their age nor their length means anything.
         self._reads_time = (
             circuits.rules.slow_after is not None or not isinstance(circuits.rules.window, int)
@@ -61,7 +63,7 @@ class BreakerLayer:
 
     def bound(self, inner: Step) -> Step:
         """Put the breaker in front of `inner`."""
-        guarded = self._site.driver.gate(self, inner)
+        guarded = self._site.driver.guarded(self, inner, self.enter)
         if self._fallback is None:
             return guarded
         rescue = self._site.driver.flow(self._fall_back, inner)
@@ -83,7 +85,7 @@ class BreakerLayer:
         Raises:
             CircuitOpen: The breaker does not admit it.
         """
-        machine = self._circuits.single if self._key_of is None else self.machine(args, kwargs)
+        machine = self._single or self.machine(args, kwargs)
         if machine.state is CLOSED:
             return machine, machine.generation, self._now() if self._reads_time else 0.0
         now = self._now()

@@ -143,6 +143,7 @@ class Machine:
         self._window = rules.make_window()
         # Successes change no state, so they only queue here; appending needs no lock.
         self._successes: list[float] = []
+        self._slow_after = float("inf") if rules.slow_after is None else rules.slow_after
         self._until = 0.0
         self._openings = 0
         self._admitted = 0
@@ -200,8 +201,7 @@ class Machine:
 
     def succeed(self, generation: int, now: float, seconds: float) -> None:
         """Take a success; the path of most calls, without a lock while the breaker is closed."""
-        slow_after = self.rules.slow_after
-        if self.state is CLOSED and (slow_after is None or seconds <= slow_after):
+        if self.state is CLOSED and seconds <= self._slow_after:
             if generation == self.generation:
                 successes = self._successes
                 successes.append(now)
@@ -214,8 +214,8 @@ class Machine:
     def _fold(self) -> None:
         """Put the successes that wait into the window, before anything that came after them."""
         waiting, self._successes = self._successes, []
-        for when in waiting:
-            self._window.record(when, failed=False, slow=False)
+        if waiting:
+            self._window.succeed(waiting)
 
     def settle(
         self,
@@ -234,8 +234,7 @@ class Machine:
             seconds: How long it took.
             wait: Seconds for which the upstream asked to be left alone.
         """
-        slow_after = self.rules.slow_after
-        slow = slow_after is not None and seconds > slow_after
+        slow = seconds > self._slow_after
         change = None
         with self._lock:
             if generation != self.generation or self.state is DISABLED:

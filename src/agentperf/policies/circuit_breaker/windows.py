@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Protocol
 
 
@@ -33,7 +34,7 @@ class Tally:
 
 
 class Window(Protocol):
-    """Remembers how recent calls ended; everything in constant time."""
+    """Remembers how recent calls ended."""
 
     calls: int
     failures: int
@@ -42,31 +43,49 @@ class Window(Protocol):
     def record(self, now: float, *, failed: bool, slow: bool) -> None:
         """Add a call that ended now."""
 
+    def succeed(self, times: list[float]) -> None:
+        """Add calls that ended well, at these times."""
+
     def expire(self, now: float) -> None:
         """Forget what is too old."""
+
+
+_WELL = (False, False)
 
 
 class CountWindow:
     """The last `size` calls."""
 
-    __slots__ = ("_ring", "_size", "calls", "failures", "slow")
+    __slots__ = ("_ring", "_size", "failures", "slow")
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._ring: deque[tuple[bool, bool]] = deque()
-        self.calls = self.failures = self.slow = 0
+        self._ring: deque[tuple[bool, bool]] = deque(maxlen=size)
+        self.failures = self.slow = 0
+
+    @property
+    def calls(self) -> int:
+        """How many calls are remembered."""
+        return len(self._ring)
 
     def record(self, now: float, *, failed: bool, slow: bool) -> None:  # noqa: ARG002 - one contract
         """Add a call, and forget the oldest where there are too many."""
+        self._make_room(1)
         self._ring.append((failed, slow))
         self.failures += failed
         self.slow += slow
-        if self.calls < self._size:
-            self.calls += 1
-            return
-        old_failed, old_slow = self._ring.popleft()
-        self.failures -= old_failed
-        self.slow -= old_slow
+
+    def succeed(self, times: list[float]) -> None:
+        """Add calls that ended well."""
+        self._make_room(len(times))
+        self._ring.extend(repeat(_WELL, len(times)))
+
+    def _make_room(self, places: int) -> None:
+        if self.failures or self.slow:  # else whatever falls out of the ring is a success
+            for _ in range(min(len(self._ring), len(self._ring) + places - self._size)):
+                failed, slow = self._ring.popleft()
+                self.failures -= failed
+                self.slow -= slow
 
     def expire(self, now: float) -> None:
         """Calls don't grow old here."""
@@ -85,7 +104,7 @@ class TimeWindow:
         self.calls = self.failures = self.slow = 0
 
     def record(self, now: float, *, failed: bool, slow: bool) -> None:
-        """Add a call to the bucket of now."""
+        """Add a call to the bucket of its time."""
         self.expire(now)
         tick = int(now / self._width)
         if not self._buckets or self._buckets[-1][0] != tick:
@@ -97,6 +116,11 @@ class TimeWindow:
         self.calls += 1
         self.failures += failed
         self.slow += slow
+
+    def succeed(self, times: list[float]) -> None:
+        """Add calls that ended well, at these times."""
+        for when in times:
+            self.record(when, failed=False, slow=False)
 
     def expire(self, now: float) -> None:
         """Forget the buckets that are too old."""

@@ -64,6 +64,10 @@ class Bucket:
             for dimension, rates in enumerate(limits.rates)
             for rate in rates
         )
+        # One rate and nothing else is the usual case, and its decision is a single step.
+        only = self._rates[0] if len(self._rates) == 1 and self._free is None else None
+        self._only = None if only is None else only[1]
+        self._dimension = 0 if only is None else only[0]
 
     def fits_ever(self, need: Need) -> Gcra | None:
         """Return the rate that a call of this size could never fit; None where it can."""
@@ -81,7 +85,11 @@ class Bucket:
         # Not `with`, which costs twice as much, on the path of every call.
         self._lock.acquire()
         try:
-            return self._take(now, need) if not self._queue else UNTIL_WOKEN
+            if self._queue:
+                return UNTIL_WOKEN
+            if self._only is not None:
+                return self._only.admit(now, need[self._dimension])
+            return self._take(now, need)
         finally:
             self._lock.release()
 
@@ -155,9 +163,6 @@ class Bucket:
         return len(self._queue)
 
     def _take(self, now: int, need: Need) -> int:
-        if self._free is None and len(self._rates) == 1:
-            dimension, gcra = self._rates[0]
-            return gcra.admit(now, need[dimension])
         if self._free == 0:
             return UNTIL_WOKEN
         longest = max((gcra.wait(now, need[at]) for at, gcra in self._rates), default=0)

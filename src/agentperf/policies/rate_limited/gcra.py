@@ -2,11 +2,14 @@
 
 State is the theoretical arrival time (TAT). A call of cost `c` moves it by `c` emission intervals
 (`period / limit`) and is let in while it stays within `burst` intervals of now. To keep everything in
-integers, times here are nanoseconds multiplied by `limit`: an interval is then `period` itself.
+integers, times here are nanoseconds multiplied by `limit`: an interval is then `period` itself. Both
+are first divided by what they have in common, which keeps the numbers small.
 (ITU-T I.371; state and refunds as in throttled/throttled and redis-cell.)
 """
 
 from __future__ import annotations
+
+import math
 
 from agentperf._base.rates import Rate
 
@@ -28,8 +31,10 @@ class Gcra:
     def __init__(self, rate: Rate, burst: int | None = None) -> None:
         self.rate = rate
         self.burst = rate.limit if burst is None else burst
-        self._limit = rate.limit
-        self._period = round(rate.period * NANO)
+        period = round(rate.period * NANO)
+        common = math.gcd(rate.limit, period)
+        self._limit = rate.limit // common
+        self._period = period // common
         self._tolerance = self.burst * self._period
         self._tat = 0
 

@@ -65,30 +65,31 @@ class LimiterLayer:
         self._tell_settled = site.host.bus.emitter(LeaseSettled)
         self.watches_items = self._counts_tokens
         # Without places to free or tokens to put right, a call that went well leaves nothing to do.
-        self._settles = self._counts_tokens or buckets.limits.concurrency is not None
+        self.settles = self._counts_tokens or buckets.limits.concurrency is not None
 
     def bound(self, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
-        run = self._site.driver.settled(self, inner)
+        run = self._site.driver.guarded(self, inner)
         wait = self._site.driver.flow(self._wait_and_run, run)
-        single, key_of, estimate = self._buckets.single, self._key_of, self._estimate
+        single, by_key = self._buckets.single, self._buckets.by_key
+        key_of, estimate = self._key_of, self._estimate
         now, watches = self._now, self.watches_items
 
         def step(args: Args, kwargs: Kwargs) -> Any:
-            bucket = single if key_of is None else self._buckets.by_key[key_of(args, kwargs)]
+            bucket = single if key_of is None else by_key[key_of(args, kwargs)]
             need = _ONE if estimate is None else estimate(args, kwargs)
             lease: Lease = (bucket, need, [] if watches else None)
             if bucket.take(now(), need) == 0:
-                return run(lease, args, kwargs)
-            return wait(lease, args, kwargs)
+                return run(args, kwargs, lease)
+            return wait(args, kwargs, lease)
 
         return step
 
     async def _wait_and_run(
-        self, proceed: Callable[..., Any], lease: Lease, args: Args, kwargs: Kwargs
+        self, proceed: Callable[..., Any], args: Args, kwargs: Kwargs, lease: Lease
     ) -> Any:
         await self._wait(lease)
-        return await proceed(lease, args, kwargs)
+        return await proceed(args, kwargs, lease)
 
     async def _wait(self, lease: Lease) -> None:
         """Stand in the queue until everything the call needs was taken."""
@@ -123,8 +124,6 @@ class LimiterLayer:
 
     def done(self, lease: Lease, value: Any) -> None:
         """Put right what was reserved by what the answer says it used."""
-        if not self._settles:
-            return
         bucket, need, seen = lease
         used = None
         if seen is not None:
