@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 
 class TokenCount(int):
@@ -22,7 +22,7 @@ class TokenCount(int):
     source: str
     error: float | None
 
-    def __new__(cls, value: int = 0, *, source: str = "", error: float | None = 0.0) -> TokenCount:
+    def __new__(cls, value: int = 0, *, source: str = "", error: float | None = 0.0) -> Self:
         """Make a count of `value` tokens."""
         self = super().__new__(cls, value)
         self.source = source

@@ -198,4 +198,3 @@ def loader(name: str) -> Loader:
 def estimator(name: str) -> Engine:
     """Return the process's estimating engine for a vocabulary."""
     return estimating(name)
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from agentperf.errors import ConfigurationError
 from agentperf.tokens.count import Tally, TokenCount
@@ -216,10 +216,13 @@ def _plain(value: object) -> Mapping[str, Any] | None:
     if isinstance(value, Mapping):
         return value
     dump = getattr(value, "model_dump", None)
-    return dump(exclude_none=True) if callable(dump) else None
+    if not callable(dump):
+        return None
+    fields: Any = dump(exclude_none=True)
+    return fields
 
 
-def _is_list(value: object) -> bool:
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 

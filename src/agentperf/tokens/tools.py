@@ -50,17 +50,12 @@ def _type(schema: Mapping[str, Any], depth: int) -> str:
             return " | ".join(_type(_mapping(one), depth) for one in among)
     if isinstance(values := schema.get("enum"), list | tuple):
         return " | ".join(json.dumps(value, ensure_ascii=False) for value in values)
-    match schema.get("type"):
-        case "object":
-            return _object(schema, depth + 1)
-        case "array":
-            return f"{_type(_mapping(schema['items']), depth)}[]" if "items" in schema else "any[]"
-        case "integer":
-            return "number"
-        case str() as plain:
-            return plain
-        case _:
-            return "any"
+    kind = schema.get("type")
+    if kind == "object":
+        return _object(schema, depth + 1)
+    if kind == "array":
+        return f"{_type(_mapping(schema['items']), depth)}[]" if "items" in schema else "any[]"
+    return {"integer": "number"}.get(kind, kind) if isinstance(kind, str) else "any"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -5,13 +5,10 @@ Nothing here reaches for the network, imports the packages it looks into, writes
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import importlib.util
 import os
 import sys
-import tempfile
-import zlib
 from binascii import a2b_base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -73,18 +70,8 @@ KNOWN = MappingProxyType(
             "cl100k_base",
             sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
             cached_as="9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
-            pattern="|".join(
-                (
-                    r"'(?i:[sdmt]|ll|ve|re)",
-                    r"[^\r\n\p{L}\p{N}]?+\p{L}++",
-                    r"\p{N}{1,3}+",
-                    r" ?[^\s\p{L}\p{N}]++[\r\n]*+",
-                    r"\s++$",
-                    r"\s*[\r\n]",
-                    r"\s+(?!\S)",
-                    r"\s",
-                )
-            ),
+            pattern=r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"
+            r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
         ),
     }
 )
@@ -135,6 +122,8 @@ def places(vocabulary: Vocabulary) -> Iterator[tuple[str, Path]]:
     for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
         if given := os.environ.get(variable):
             yield variable, Path(given) / vocabulary.cached_as
+    import tempfile
+
     yield "tiktoken's cache", Path(tempfile.gettempdir(), "data-gym-cache", vocabulary.cached_as)
     for package, inside in (
         ("bpe_openai", Path("data", f"{vocabulary.file_name}.gz")),
@@ -160,7 +149,7 @@ def find(vocabulary: Vocabulary) -> Found | None:
             data = _read(path)
         except FileNotFoundError:
             continue
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, EOFError) as error:
             log.warn("vocabulary.unreadable", path=str(path), reason=str(error))
             continue
         if hashlib.sha256(data).hexdigest() == vocabulary.sha256:
@@ -170,8 +159,17 @@ def find(vocabulary: Vocabulary) -> Found | None:
 
 
 def _read(path: Path) -> bytes:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        return file.read(_LARGEST)
+    if path.suffix != ".gz":
+        with path.open("rb") as file:
+            return file.read(_LARGEST)
+    import gzip
+    import zlib
+
+    try:
+        with gzip.open(path) as packed:
+            return packed.read(_LARGEST)
+    except zlib.error as error:
+        raise gzip.BadGzipFile(str(error)) from error
 
 
 def ranks(data: bytes) -> dict[bytes, int]:
