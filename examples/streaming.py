@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import agentperf
 
 
 @agentperf.timed
 @agentperf.cached(ttl="10m")
-def answer(question: str) -> Iterator[str]:
+def answer(question: str) -> Generator[str, None, None]:
     """Stand in for a model that takes a while to begin."""
     time.sleep(0.05)
     for word in f"you asked me: {question}".split():
@@ -25,7 +25,7 @@ def main() -> None:
 
     stopped = answer("who are you?")
     print(next(stopped), "... and enough")
-    stopped.close()  # type: ignore[attr-defined]  # an Iterator need not have it; this one does
+    stopped.close()
 
     figures = agentperf.handle(answer).stats()
     cache = agentperf.handle(answer).cache

@@ -41,6 +41,7 @@ class _Life:
 
     def __init__(self, source: Any, iterator: Any, now: Callable[[], float]) -> None:
         self._source = source
+        # A source that can give its items itself does: an iterator over it would have to be closed.
         self._iterator = iterator
         self._now = now
         self._held: Any = _NOTHING
@@ -128,7 +129,7 @@ class LiveStream(_Life):
     __slots__ = ()
 
     def __init__(self, source: Any, now: Callable[[], float]) -> None:
-        super().__init__(source, iter(source), now)
+        super().__init__(source, source if hasattr(source, "__next__") else iter(source), now)
 
     def prime(self) -> None:
         """Fetch the first item and hold it back; an error before it is the call's own error."""
@@ -207,7 +208,7 @@ class AsyncLiveStream(_Life):
     __slots__ = ()
 
     def __init__(self, source: Any, now: Callable[[], float]) -> None:
-        super().__init__(source, aiter(source), now)
+        super().__init__(source, source if hasattr(source, "__anext__") else aiter(source), now)
 
     async def prime(self) -> None:
         """Fetch the first item and hold it back; an error before it is the call's own error."""

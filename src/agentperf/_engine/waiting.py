@@ -74,9 +74,14 @@ class ThreadWaiting:
         """Whether this thread runs an event loop, which would stand still."""
         return on_event_loop()
 
-    async def detached(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def detached(
+        self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = bool
+    ) -> None:
         """Do the work here and now."""
-        await work()
+        try:
+            await work()
+        finally:
+            ended()
 
 
 class _ThreadParker:
@@ -100,6 +105,10 @@ class _ThreadParker:
     def unpark(self) -> None:
         self._woken = True
         self._event.set()
+
+    @property
+    def deserted(self) -> bool:
+        return False
 
 
 class LoopWaiting:
@@ -137,22 +146,30 @@ class LoopWaiting:
         """Suspending never holds up the loop."""
         return False
 
-    async def detached(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def detached(
+        self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = bool
+    ) -> None:
         """Start a task of its own, in a copy of this context."""
+
+        async def run() -> None:
+            try:
+                await work()
+            finally:
+                ended()
+
         if in_trio():
             import trio
 
-            trio.lowlevel.spawn_system_task(work, context=contextvars.copy_context())
+            trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
             return
         import asyncio
-
-        async def run() -> None:
-            await work()
 
         task = asyncio.get_running_loop().create_task(run())
         # The loop keeps only a weak reference to its tasks.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before it began runs nothing, not even its `finally`.
+        task.add_done_callback(lambda _: ended())
 
 
 def _in_one_go(work: Any) -> Any:
@@ -184,6 +201,10 @@ class _AsyncioParker:
 
     def unpark(self) -> None:
         self._wake(woken=True)
+
+    @property
+    def deserted(self) -> bool:
+        return self._loop.is_closed()
 
     def _expire(self) -> None:
         self._wake(woken=False)
@@ -222,6 +243,10 @@ class _TrioParker:
 
     def unpark(self) -> None:
         self._wake(woken=True)
+
+    @property
+    def deserted(self) -> bool:
+        return False  # trio ends every task before a run ends
 
     def _wake(self, *, woken: bool) -> None:
         with contextlib.suppress(self._trio.RunFinishedError):  # nobody waits any more

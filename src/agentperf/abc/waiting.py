@@ -18,6 +18,11 @@ class Parker(Protocol):
     def unpark(self) -> None:
         """Wake the waiter, from any thread; before or after it parked."""
 
+    @property
+    def deserted(self) -> bool:
+        """Whether nobody can wait here any more: the event loop it belongs to was closed."""
+        ...
+
 
 class Waiting(Protocol):
     """Clock, sleep, park and detached work for threads, asyncio and trio alike.
@@ -52,9 +57,12 @@ class Waiting(Protocol):
         """Whether waiting here would keep an event loop from turning."""
         ...
 
-    async def detached(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def detached(
+        self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = bool
+    ) -> None:
         """Run `work` so that the caller's cancellation can't reach it.
 
         On an event loop it becomes a task of its own and this returns at once; a synchronous call
-        has nobody else to do it and runs it to its end. `work` must not raise.
+        has nobody else to do it and runs it to its end. `work` must not raise. `ended` is called
+        once it is over, perhaps twice; also when its task was cancelled before it could begin.
         """

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from agentperf.context.calls import groups, pending
 from agentperf.context.counting import Tokens
+from agentperf.context.framing import frame_tokens
 from agentperf.context.marks import Mark
 from agentperf.context.messages import (
-    REPLY_TOKENS,
     Path,
-    frame_tokens,
     get,
     is_instruction,
     last_user,
@@ -34,6 +33,7 @@ class Passage:
         message: The message it is in; 0 in a content that is one text.
         path: Where it is in that message.
         frozen: It survives whole.
+        unfolded: The pieces before lines of a log were folded.
     """
 
     before: str
@@ -41,6 +41,7 @@ class Passage:
     message: int = 0
     path: Path = ()
     frozen: bool = False
+    unfolded: list[Piece] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -92,13 +93,13 @@ class Document:
         """Count what a message has beside its texts."""
         return 0 if self.is_text else frame_tokens(self._content[message], tokens)
 
-    def total(self, tokens: Tokens) -> int:
-        """Count the content as it is by now."""
-        told = sum(tokens(passage.text) for passage in self.passages)
-        if self.is_text:
-            return told
-        frames = sum(self.frame(at, tokens) for at in range(len(self._content)))
-        return REPLY_TOKENS + frames + told
+    def loose(self) -> Iterator[Passage]:
+        """Yield the texts that may change."""
+        return (passage for passage in self.passages if not passage.frozen)
+
+    def as_it_is(self) -> Any:
+        """Return the content as it is by now, nothing left out but by marks in its texts."""
+        return self.put_together(self.groups, {p: p.text for p in self.passages})
 
     def put_together(self, order: Iterable[range | Mark], changed: Mapping[Passage, str]) -> Any:
         """Make the content of what stays, with a mark for each run of messages that doesn't.
@@ -111,7 +112,8 @@ class Document:
             return changed.get(self.passages[0], self._content)
         edits: dict[int, dict[Path, str]] = {}
         for passage, text in changed.items():
-            edits.setdefault(passage.message, {})[passage.path] = text
+            if text != passage.before:
+                edits.setdefault(passage.message, {})[passage.path] = text
         result: list[Any] = []
         for part in order:
             if isinstance(part, Mark):

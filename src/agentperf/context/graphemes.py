@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 _JOINER = "\u200d"
+_JAMO = (("\u1100", "\u11ff"), ("\ua960", "\ua97c"), ("\ud7b0", "\ud7fb"))
 
 
 def cut_before(text: str, at: int) -> int:
@@ -54,4 +55,4 @@ def _is_flag(sign: str) -> bool:
 
 
 def _is_jamo(sign: str) -> bool:
-    return "\u1100" <= sign <= "\u11ff" or "\ua960" <= sign <= "\ua97c" or "\ud7b0" <= sign <= "\ud7fb"
+    return any(first <= sign <= last for first, last in _JAMO)

@@ -9,7 +9,7 @@ from agentperf.context.marks import Mark
 _TRIES = 12
 
 
-def shorten(text: str, budget: int, tokens: Tokens) -> str | None:
+def shorten(text: str, tokens: Tokens, budget: int) -> str | None:
     """Cut the middle out of a text so that the rest and the mark fit into a budget.
 
     Returns:

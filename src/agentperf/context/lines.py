@@ -14,7 +14,9 @@ from agentperf.context.marks import Mark
 from agentperf.context.pieces import Kind, Piece, lines_of, newline_of, spans
 
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|\b[0-9a-fA-F]{8,}\b|\d+(?:[.,:]\d+)*")
-_STAMP = re.compile(r"\W{0,2}(?:\d{4}-\d\d-\d\d|\d\d:\d\d|\d{2}/\w{3}/\d{4}|[A-Z][a-z]{2} [ \d]\d )")
+_STAMP = re.compile(
+    r"\W{0,2}(?:\d{4}-\d\d-\d\d|\d\d:\d\d|\d{2}/\w{3}/\d{4}|[A-Z][a-z]{2} [ \d]\d )"
+)
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _TROUBLE = re.compile(
     r"error|fail|except|fatal|critical|warn|denied|refused|timeout|timed out|traceback|panic|abort",
@@ -40,9 +42,9 @@ def fold_equal(pieces: Sequence[Piece], tokens: Tokens, keep: Keeper) -> list[Pi
 
 
 def fold_alike(
-    pieces: Sequence[Piece], tokens: Tokens, keep: Keeper, query: str
+    pieces: Sequence[Piece], tokens: Tokens, keep: Keeper, query: str, first: int = 1
 ) -> list[Piece]:
-    """Fold log lines of the same shape: the first and the last of each shape stay.
+    """Fold log lines of the same shape: the `first` ones and the last of each shape stay.
 
     A shape is a line with its numbers, hashes and times masked. Lines that speak of trouble stay,
     and so do those with a number that the query names. Text that is no log is left alone.
@@ -56,17 +58,17 @@ def fold_alike(
         if not _is_log(lines, shapes, often):
             return [False] * len(lines)
         last = {shape: at for at, shape in enumerate(shapes)}
-        seen: set[str] = set()
+        seen: Counter[str] = Counter()
         dropped: list[bool] = []
         for at, (line, shape) in enumerate(zip(lines, shapes, strict=True)):
             dropped.append(
                 shape in often
-                and shape in seen
+                and seen[shape] >= first
                 and at != last[shape]
                 and not _TROUBLE.search(line)
                 and named.isdisjoint(_NUMBER.findall(line) if named else ())
             )
-            seen.add(shape)
+            seen[shape] += 1
         return dropped
 
     return _folded(pieces, alike, "like others here", tokens, keep)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agentperf.context.counting import Tokens
 from agentperf.context.marks import read_mark
 
 Path = tuple[str | int, ...]
@@ -15,22 +13,6 @@ Path = tuple[str | int, ...]
 
 _INSTRUCTING = {"system", "developer"}
 _TEXT = {"text", "input_text", "output_text"}
-_MEDIA = {
-    "image", "image_url", "input_image", "audio", "input_audio", "file", "input_file", "document",
-    "video", "video_url",
-}  # fmt: skip
-_NOT_READ = {
-    "role", "type", "id", "index", "status", "cache_control", "annotations", "signature",
-    "encrypted_content", "data", "call_id", "tool_call_id", "tool_use_id",
-}  # fmt: skip
-_FRAMING = 4
-"""Tokens around each message and for its role, as OpenAI's chat format has them."""
-
-REPLY_TOKENS = 3
-"""Tokens that begin the reply."""
-
-_MEDIUM = 765
-"""Tokens of an image of 1024 by 1024 pixels with several models; a guess, as for all media."""
 
 
 def get(message: object, name: str) -> Any:
@@ -64,7 +46,9 @@ def own_text(message: object) -> str:
     content = get(message, "content")
     if isinstance(content, str):
         return content
-    return "\n".join(str(get(block, "text")) for block in blocks(message) if _is(block, _TEXT))
+    return "\n".join(
+        str(get(block, "text")) for block in blocks(message) if is_one_of(block, _TEXT)
+    )
 
 
 def texts(message: object) -> Iterator[tuple[Path, str]]:
@@ -78,9 +62,9 @@ def texts(message: object) -> Iterator[tuple[Path, str]]:
         if isinstance(message.get(name), str):
             yield (name,), message[name]
         for at, block in enumerate(blocks(message, name)):
-            if _is(block, _TEXT) and isinstance(get(block, "text"), str):
+            if is_one_of(block, _TEXT) and isinstance(get(block, "text"), str):
                 yield (name, at, "text"), get(block, "text")
-            elif _is(block, {"tool_result"}):
+            elif is_one_of(block, {"tool_result"}):
                 yield from (((name, at, *path), text) for path, text in texts(block))
 
 
@@ -94,40 +78,11 @@ def with_texts(message: Any, changed: Mapping[Path, str]) -> Any:
 def _put(value: Any, path: Path, text: str) -> Any:
     if not path:
         return text
-    changed = list(value) if isinstance(value, tuple) else copy.copy(value)
+    changed: Any = list(value) if isinstance(value, tuple) else copy.copy(value)
     changed[path[0]] = _put(value[path[0]], path[1:], text)
     return tuple(changed) if isinstance(value, tuple) else changed
 
 
-def frame_tokens(message: object, tokens: Tokens) -> int:
-    """Count what a message has beside its texts: its frame, names, calls, thoughts and media."""
-    own = {path for path, _ in texts(message)}
-    return _FRAMING + sum(
-        _MEDIUM if part is None else tokens(part) for part in _other(message, own, ())
-    )
-
-
-def _other(value: object, own: set[Path], path: Path) -> Iterator[str | None]:
-    """Yield what else the model reads; None stands for a medium."""
-    if path in own:
-        return
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        if _is(value, _MEDIA):
-            yield None
-            return
-        for name, inner in value.items():
-            if name == "input" and path:
-                yield json.dumps(inner, ensure_ascii=False, default=str)
-            elif name not in _NOT_READ:
-                yield from _other(inner, own, (*path, name))
-    elif isinstance(value, list | tuple):
-        for at, inner in enumerate(value):
-            yield from _other(inner, own, (*path, at))
-    elif not path:
-        yield from (str(part) for part in (own_text(value), get(value, "tool_calls")) if part)
-
-
-def _is(block: object, kinds: set[str]) -> bool:
+def is_one_of(block: object, kinds: set[str]) -> bool:
+    """Tell whether a block is of one of some kinds."""
     return get(block, "type") in kinds

@@ -68,4 +68,4 @@ def checked(
 
 def _is_number(value: object, kind: type[float]) -> bool:
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return whole or isinstance(value, kind) and not isinstance(value, bool)
+    return whole or (isinstance(value, kind) and not isinstance(value, bool))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import accumulate, pairwise
 
+from agentperf.context.json_text import compact
 from agentperf.context.marks import find_marks
 
 _FENCE = re.compile(r"^[ \t]*(?P<sign>`{3,}|~{3,})(?P<info>[^\n]*)(?:\n|\Z)", re.MULTILINE)
@@ -78,9 +79,7 @@ def spans(parts: Iterable[str]) -> list[Span]:
     return list(pairwise(ends))
 
 
-def _carved(
-    piece: Piece, kind: Kind, find: Callable[[str], Iterator[Span]]
-) -> Iterator[Piece]:
+def _carved(piece: Piece, kind: Kind, find: Callable[[str], Iterator[Span]]) -> Iterator[Piece]:
     """Carve out of plain text what is of another kind."""
     if piece.kind is not Kind.TEXT:
         yield piece
@@ -130,7 +129,7 @@ def _documents(text: str) -> Iterator[Span]:
             failures += 1
             continue
         rest = _REST_OF_LINE.match(text, end)
-        if rest and end - at >= _SHORTEST_JSON:
+        if rest and len(compact(text[at:end])) >= _SHORTEST_JSON:
             yield found.start(), rest.end()
         at = rest.end() if rest else end
 

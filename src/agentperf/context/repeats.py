@@ -106,5 +106,6 @@ class Repeats:
         block = "".join(lines)
         size = self._tokens(block)
         quote = _UNQUOTABLE.sub(" ", told[0]).strip()[:_QUOTED].strip()
-        mark = f"{Mark(len(told), 'line', size, f'as above from "{quote}" on')}{newline_of(lines[-1])}"
+        mark = str(Mark(len(told), "line", size, f'as above from "{quote}" on'))
+        mark += newline_of(lines[-1])
         return Piece(Kind.MARK, mark, block.strip()) if size > self._tokens(mark) else None

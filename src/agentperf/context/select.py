@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from agentperf.context.counting import Tokens
 from agentperf.context.tree import Node, Style, runs
 
 
@@ -22,6 +23,7 @@ class Selection:
         self._budget = budget
         for node in root.walk():
             node.kept = False
+            node.short = ""
         self._show(root)
         self.spent = root.opening
 
@@ -41,12 +43,17 @@ class Selection:
         price = self.price(node)
         if price > self.rest:
             return False
-        self.spent += price
-        while not node.kept:
-            self._show(node)
-            if node.parent is None:
-                break
-            node = node.parent
+        self._open(node, price)
+        return True
+
+    def keep_part(self, node: Node, cut: Callable[[int], str | None], tokens: Tokens) -> bool:
+        """Keep a part of a unit, made by `cut` for the tokens that can be had."""
+        around = self.price(node) - node.opening
+        short = cut(self.rest - around)
+        if short is None:
+            return False
+        node.short = short
+        self._open(node, around + tokens(short))
         return True
 
     def price(self, node: Node) -> int:
@@ -69,6 +76,13 @@ class Selection:
                     for node in run:
                         for inner in node.walk():
                             inner.kept = True
+
+    def _open(self, node: Node, price: int) -> None:
+        self.spent += price
+        opened: Node | None = node
+        while opened is not None and not opened.kept:
+            self._show(opened)
+            opened = opened.parent
 
     def _show(self, node: Node) -> None:
         node.kept = True

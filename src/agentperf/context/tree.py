@@ -46,6 +46,7 @@ class Node:
         parent: What it is in.
         place: Which of its parent's children it is.
         kept: It stays.
+        short: What stays of it, where that is a part only.
     """
 
     text: str = ""
@@ -68,6 +69,7 @@ class Node:
     parent: Node | None = None
     place: int = 0
     kept: bool = False
+    short: str = ""
 
     def add(self, child: Node) -> None:
         """Put a unit inside, after the others."""
@@ -81,6 +83,12 @@ class Node:
         while node is not None and node is not top:
             node.fixed = True
             node = node.parent
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is plain text, which can be cut where need be."""
+        in_text = self.parent is not None and self.parent.style is Style.TEXT
+        return in_text and self.noun in {"line", "sentence"} and not self.coded and not self.mark
 
     def walk(self) -> Iterator[Node]:
         """Go through the node and everything in it, in the order of the text."""
@@ -114,6 +122,8 @@ class Node:
 
     def kept_text(self) -> str:
         """Return what is kept of it, with a mark in each place where something is not."""
+        if self.short:
+            return self.short
         parts: list[str] = []
         for kept, run in runs(self.children):
             if kept:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n(?=\S)")
 _ENTRY = re.compile(r"\n(?=[^\s)\]}])")
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")

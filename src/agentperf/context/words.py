@@ -7,12 +7,15 @@ from collections.abc import Callable
 
 _WORD = re.compile(r"[^\W_]+")
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
-_WIDE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_WIDE = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+)
 """Scripts that write words without a space between them."""
 
 _VOWEL = re.compile(r"[aeiouy]")
 _FUNCTION_WORDS = frozenset(
-    """
+    _WORD.findall(
+        """
     a about above after again against all also am an and any are as at be because been before being
     below between both but by can could d did do does doing don down during each few for from
     further get got had has have having he her here him his how i if in into is it its just ll me
@@ -20,7 +23,8 @@ _FUNCTION_WORDS = frozenset(
     she should so some such t than that the their them then there these they this those through to
     too under until up ve very was we were what when where which while who whom why will with would
     yes you your
-    """.split()
+    """
+    )
 )
 
 

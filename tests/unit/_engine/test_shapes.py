@@ -301,7 +301,7 @@ async def aconversation(make):
 @pytest.mark.anyio
 @pytest.mark.parametrize("policy", POLICIES)
 async def test_an_async_generator_can_be_talked_to(policy):
-    """asend and athrow reach a decorated async generator as a bare one."""
+    """Its asend and athrow reach a decorated async generator as a bare one."""
     assert await aconversation(policy(aecho)) == await aconversation(aecho)
 
 

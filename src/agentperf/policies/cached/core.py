@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault
@@ -24,12 +23,13 @@ from agentperf.events import (
 )
 from agentperf.policies.cached.flights import Boarding, Flight, computing_for
 from agentperf.policies.cached.memory import NO_ENTRY, Entry
-from agentperf.policies.cached.state import CacheState, Recording
+from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.streams import Recorder, replayed
+from agentperf.policies.cached.twins import twin
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
-KeyOf = Callable[[Args, Kwargs], Hashable]
+Compute = Callable[[], Awaitable[Any]]
 
 
 class CacheLayer:
@@ -38,6 +38,7 @@ class CacheLayer:
     def __init__(self, site: Site, state: CacheState, key: KeyOf) -> None:
         self._site = site
         self._state = state
+        self._flights = state.flights
         self._key = key
         self._now = site.host.clock.now
         self._hit = self._counting(state.hits.tick, CacheHit)
@@ -45,8 +46,8 @@ class CacheLayer:
         self._joined = self._counting(state.shared.tick, CacheMiss, shared=True)
         self._stored = self._counting(state.stored.tick, CacheStored)
         self._expired = self._counting(state.expired.tick, CacheExpired)
+        self._evicted = self._counting(state.evictions.tick, CacheEviction)
         self._tell_refused = site.host.bus.emitter(CacheRefused)
-        state.store.evicted = self._counting(state.evictions.tick, CacheEviction)
 
     def _counting(
         self, tick: Callable[[], object], kind: type[Any], **facts: Any
@@ -66,7 +67,7 @@ class CacheLayer:
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         key_of, now, hit = self._key, self._now, self._hit
-        look_up = self._state.store.entries.get
+        look_up, fresh, given = self._state.store.entries.get, self._fresh, self._given
         answer = self._site.driver.flow(self._answer, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
@@ -76,52 +77,77 @@ class CacheLayer:
                 entry.visited = True
                 hit()
                 return entry.value
+            if fresh(entry):
+                hit()
+                return given(entry)
             return answer(key, args, kwargs)
 
         return step
 
+    def _fresh(self, entry: Entry) -> bool:
+        """Whether an entry is good to give; one that no longer is goes."""
+        if entry is NO_ENTRY:
+            return False
+        if self._now() < entry.fresh_until:
+            entry.visited = True
+            return True
+        if self._state.store.remove(entry.key, entry):
+            self._expired()
+        return False
+
+    def _given(self, entry: Entry) -> Any:
+        if isinstance(entry.value, Recording):
+            return replayed(entry.value, self._state.handed_out, self._now)
+        return self._state.handed_out(entry.value)
+
     async def _answer(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
-        if (entry := self._fresh(key)) is not None:
-            self._hit()
-            return self._given(entry)
-        if self._site.target.shape.streams or self._state.returns_streams:
-            return await self._compute_alone(proceed, key, args, kwargs)
-        waiting, flights = self._site.waiting, self._state.flights
-        while True:
-            may_wait = not waiting.holds_a_loop()
-            boarding = flights.board(key, waiting.parker, may_wait=may_wait)
-            if boarding is None:
-                return await self._compute_alone(proceed, key, args, kwargs)
+        """Give what isn't in the cache: join who computes it, or compute it."""
+        compute = partial(proceed, args, kwargs)
+        while (boarding := self._board(key)) is not None:
             flight = boarding.flight
             try:
                 if boarding.leads:
-                    await waiting.detached(partial(self._fly, flight, proceed, args, kwargs))
+                    await self._take_off(flight, compute)
                 await boarding.parker.park()
+                if flight.serves(leader=boarding.leads):
+                    return self._outcome(boarding)
             finally:
-                flights.leave(boarding)
-            if flight.landed and (boarding.leads or not _has_one_reader(flight.value)):
-                return self._landed(boarding)
-            # Cancelled under way, or a stream that only its leader can read: begin anew.
+                self._flights.leave(boarding)
             if flight.landed:
-                return await self._compute_alone(proceed, key, args, kwargs)
+                break  # with a value that only its leader can have
+            # It was cancelled under way, which is nobody else's business: begin anew.
+        return await self._compute_alone(key, compute)
 
-    async def _fly(self, flight: Flight, proceed: Proceed, args: Args, kwargs: Kwargs) -> None:
-        """Compute for everybody on board; lets through nothing but interruptions."""
-        self._missed()
+    def _board(self, key: Hashable) -> Boarding | None:
+        if self._site.target.shape.streams:
+            return None
+        waiting = self._site.waiting
+        return self._flights.board(key, waiting.parker(), may_wait=not waiting.holds_a_loop())
+
+    async def _take_off(self, flight: Flight, compute: Compute) -> None:
+        fly, end = partial(self._fly, flight, compute), partial(self._flights.end, flight)
+        await self._site.waiting.detached(fly, end)
+
+    async def _fly(self, flight: Flight, compute: Compute) -> None:
+        """Compute for everybody on board; raises nothing."""
         try:
-            with computing_for(flight):
-                flight.value = await proceed(args, kwargs)
-            flight.landed = True
-            self._keep(flight)
-        except Exception as error:  # noqa: BLE001 - every waiter raises it
-            flight.error = error
-            flight.landed = True
+            entry = self._state.store.entries.get(flight.key, NO_ENTRY)
+            if self._fresh(entry):  # it came in between this call's look and its boarding
+                self._hit()
+                flight.land(self._given(entry), entry)
+            else:
+                self._missed()
+                with computing_for(flight):
+                    value = await compute()
+                flight.land(value, self._keep(flight, value))
+        except BaseException as error:  # noqa: BLE001 - the leader raises it
+            flight.crash(error)
         finally:
-            self._state.flights.end(flight)
+            self._flights.end(flight)
         if flight.leaderless and type(flight.value) is AsyncLiveStream:
             await flight.value.aclose()
 
-    def _landed(self, boarding: Boarding) -> Any:
+    def _outcome(self, boarding: Boarding) -> Any:
         flight = boarding.flight
         if boarding.leads:
             if flight.error is not None:
@@ -129,83 +155,76 @@ class CacheLayer:
             return flight.value
         self._joined()
         if flight.error is not None:
-            raise _own_copy(flight.error)
-        return self._state.handed_out(flight.value)
+            raise twin(flight.error).with_traceback(flight.traceback)
+        return self._given(cast(Entry, flight.entry))
 
-    async def _compute_alone(
-        self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs
-    ) -> Any:
+    async def _compute_alone(self, key: Hashable, compute: Compute) -> Any:
         self._missed()
-        flight = self._state.flights.alone(key)
+        flight = self._flights.alone(key)
         try:
-            flight.value = await proceed(args, kwargs)
-            self._keep(flight)
+            value = await compute()
+            self._keep(flight, value)
         finally:
-            self._state.flights.end(flight)
-        return flight.value
+            self._flights.end(flight)
+        return value
 
-    def _fresh(self, key: Hashable) -> Entry | None:
-        entry = self._state.store.entries.get(key)
-        if entry is None:
-            return None
-        if self._now() < entry.fresh_until:
-            entry.visited = True
-            return entry
-        if self._state.store.remove(key, entry):
-            self._expired()
-        return None
-
-    def _given(self, entry: Entry) -> Any:
-        if isinstance(entry.value, Recording):
-            return replayed(entry.value, self._state.handed_out, self._now)
-        return self._state.handed_out(entry.value)
-
-    def _keep(self, flight: Flight) -> None:
-        """Store what a flight brought, as far as it can be stored."""
-        value = flight.value
+    def _keep(self, flight: Flight, value: Any) -> Entry | None:
+        """Store what was computed, as far as it can be; return what others than the leader get."""
         if type(value) in LIVE:
             self._keep_when_read(flight, value)
-        elif _has_one_reader(value):
+            return None
+        if _has_one_reader(value):
             self._refuse("it can be read only once")
-        else:
-            self._store(flight, value)
-
-    def _store(self, flight: Flight, value: Any) -> None:
+            return None
         try:
             entry = self._state.entry(flight.key, value, self._now())
         except Exception as error:  # noqa: BLE001 - copying runs the value's own code
-            fault("cache.refused", error, operation=self._site.target.operation)
-            self._refuse("it can't be copied")
-            return
-        self._put(entry, flight)
+            self._refuse_uncopyable(error)
+            return None
+        self._put(flight, entry)
+        return entry
 
-    def _put(self, entry: Entry, *flights: Flight) -> None:
-        store = self._state.store
-        store.put(entry)
-        # An invalidation marks the flight before it removes the entry: whichever came first, the
-        # old result doesn't stay.
-        if all(flight.valid for flight in flights):
-            self._stored()
-        else:
-            store.remove(entry.key, entry)
+    def _put(self, flight: Flight, entry: Entry) -> None:
+        evicted = self._state.put(flight, entry)
+        if evicted is None:
             self._refuse("it was invalidated while it was computed")
+            return
+        self._stored()
+        for _ in range(evicted):
+            self._evicted()
 
     def _keep_when_read(self, flight: Flight, stream: AnyLiveStream) -> None:
-        self._state.returns_streams = True
-        reading = self._state.flights.alone(flight.key)
+        # Not `flight` itself: it holds the stream, which could then never be seen to be abandoned.
+        reading = self._flights.alone(flight.key)
+        if not flight.valid:
+            reading.valid = False
         recorder = Recorder(self._state.handed_out)
 
         def end(ended: AnyLiveStream, ending: Ending, _: BaseException | None) -> None:
-            self._state.flights.end(reading)
-            if ending is not Ending.COMPLETED or not ended.replayable:
-                self._refuse("the stream was not read to its end")
-            elif (recording := recorder.recording(ended)) is None:
-                self._refuse("it can't be copied")
-            else:
-                entry = self._state.recorded_entry(flight.key, recording, self._now())
-                self._put(entry, flight, reading)
+            try:
+                if ending is not Ending.COMPLETED:
+                    self._refuse("the stream was not read to its end")
+                elif not ended.replayable:
+                    self._refuse("the stream's reader sent something into it")
+                else:
+                    self._keep_recording(reading, recorder, ended)
+            finally:
+                self._flights.end(reading)
 
         stream.watch(item=recorder.item, end=end)
+
+    def _keep_recording(self, reading: Flight, recorder: Recorder, ended: AnyLiveStream) -> None:
+        try:
+            recording = recorder.recording(ended)
+        except Exception as error:  # noqa: BLE001 - copying runs the items' own code
+            self._refuse_uncopyable(error)
+        else:
+            self._put(reading, self._state.recorded_entry(reading.key, recording, self._now()))
+
+    def _refuse_uncopyable(self, error: Exception) -> None:
+        if self._state.refused.value == 0:  # once is enough: every answer will be like this one
+            fault("cache.uncopyable", error, operation=self._site.target.operation)
+        self._refuse("it can't be copied")
 
     def _refuse(self, reason: str) -> None:
         self._state.refused.tick()
@@ -215,22 +234,4 @@ class CacheLayer:
 
 def _has_one_reader(value: Any) -> bool:
     kind = type(value)
-    return (
-        kind in LIVE
-        or hasattr(kind, "__next__")
-        or hasattr(kind, "__anext__")
-        or inspect.isawaitable(value)
-    )
-
-
-def _own_copy(error: Exception) -> Exception:
-    """Give a waiter an error of its own: a traceback that is raised twice grows at both ends."""
-    try:
-        twin = copy.copy(error)
-    except Exception:  # noqa: BLE001 - an error class that can't be rebuilt from its arguments
-        return error
-    if type(twin) is not type(error):
-        return error
-    twin.__cause__, twin.__context__ = error.__cause__, error.__context__
-    twin.__suppress_context__ = error.__suppress_context__
-    return twin.with_traceback(error.__traceback__)
+    return hasattr(kind, "__next__") or hasattr(kind, "__anext__") or inspect.isawaitable(value)

@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
+from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
 from agentperf._base.keys import InstanceTokens, key_maker, method_self
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
-from agentperf.policies.cached.core import CacheLayer, KeyOf
+from agentperf.policies.cached.core import CacheLayer
 from agentperf.policies.cached.flights import Airspace
 from agentperf.policies.cached.options import CacheOptions, CopyMode, Key, Partition, checked
 from agentperf.policies.cached.partition import partitioned
-from agentperf.policies.cached.state import CacheState
+from agentperf.policies.cached.state import CacheState, KeyOf
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,7 +50,9 @@ class Cached(Policy):
 
     def key_of(self, host: Host, target: Target) -> KeyOf:
         """Return what makes the keys of calls on `host`."""
-        key_of = self._key_maker(target, self.state(host, target).instances)
+        state = self.state(host, target)
+        if (key_of := state.keys.get(target)) is None:  # making one takes a hundred microseconds
+            key_of = state.keys[target] = self._key_maker(target, state.instances)
         if host.bindings.minds_scopes:
             return partitioned(key_of, self.options.scope)
         return key_of
@@ -122,7 +125,7 @@ def cached(
         ConfigurationError: An option is malformed, contradicts another, or names no parameter.
         UncacheableArgumentError: At a call, an argument has no key by value.
     """
-    if callable(ttl):
+    if is_decorated_bare(ttl):
         return cached()(ttl)
     options = checked(
         ttl=ttl, key=key, ignore=ignore, max_entries=max_entries, copy=copy, scope=scope

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any
 
 from agentperf.abc.waiting import Parker
+from agentperf.policies.cached.memory import Entry
 
 _computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
@@ -18,34 +20,60 @@ class Flight:
 
     Attributes:
         key: What is computed.
+        home: Where the one who began it waits.
         valid: False once the key was invalidated: the result still serves those who wait, but is
             not stored.
-        value: The result, where there is one.
-        error: The error, where it failed.
-        landed: Whether it came to a result or an error; a flight that was cancelled never does.
+        landed: Whether it came to a result.
+        value: The result, for the leader.
+        entry: The result for everybody else, where they can have it.
+        error: What it raised instead.
+        traceback: The traceback of the error before anybody raised it again.
         leaderless: Whether the call that began it has gone away.
+        aboard: How many wait for it.
     """
 
     __slots__ = (
+        "aboard",
+        "entry",
         "error",
+        "home",
         "key",
         "landed",
         "leaderless",
         "parkers",
+        "traceback",
         "valid",
         "value",
         "waits_on",
     )
 
-    def __init__(self, key: Hashable) -> None:
+    def __init__(self, key: Hashable, home: Parker | None = None) -> None:
         self.key = key
+        self.home = home
         self.valid = True
-        self.value: Any = None
-        self.error: Exception | None = None
         self.landed = False
+        self.value: Any = None
+        self.entry: Entry | None = None
+        self.error: BaseException | None = None
+        self.traceback: TracebackType | None = None
         self.leaderless = False
-        self.waits_on: set[Flight] = set()
+        self.aboard = 0
         self.parkers: list[Parker] = []
+        self.waits_on: set[Flight] = set()
+
+    def land(self, value: Any, entry: Entry | None) -> None:
+        """Come to a result."""
+        self.value, self.entry, self.landed = value, entry, True
+
+    def crash(self, error: BaseException) -> None:
+        """Come to an error, or be interrupted."""
+        self.error, self.traceback = error, error.__traceback__
+
+    def serves(self, *, leader: bool) -> bool:
+        """Whether there is something to return or raise; an interruption is the leader's alone."""
+        if leader:
+            return self.landed or self.error is not None
+        return self.entry is not None or isinstance(self.error, Exception)
 
     def depends_on(self, other: Flight | None) -> bool:
         """Whether this flight can't land before `other` does."""
@@ -65,7 +93,8 @@ class Airspace:
     """What the flights of all caches of a host share: a cycle of waits may run through several."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # Reentrant: at any time the collector may find an abandoned stream, whose flight then ends.
+        self.lock = threading.RLock()
 
 
 class Flights:
@@ -76,32 +105,28 @@ class Flights:
         self._shared: dict[Hashable, Flight] = {}
         self._alone: set[Flight] = set()
 
-    def board(
-        self, key: Hashable, make_parker: Callable[[], Parker], *, may_wait: bool
-    ) -> Boarding | None:
+    def board(self, key: Hashable, parker: Parker, *, may_wait: bool) -> Boarding | None:
         """Join the flight of `key`, or begin one; None when this call has to fly alone.
 
         That is so for a call that the flight itself waits for, directly or through others (to join
         would be to wait for oneself), and for one that may not wait for anybody.
         """
-        parker = make_parker()
         mine = _computing.get()
         with self._lock:
             flight = self._shared.get(key)
+            if flight is not None and flight.home is not None and flight.home.deserted:
+                self.end(flight)  # its event loop was closed under it
+                flight = None
+            leads = flight is None
             if flight is None:
-                flight = self._shared[key] = Flight(key)
-                return self._boarded(flight, parker, mine, leads=True)
-            if not may_wait or (mine is not None and flight.depends_on(mine)):
+                flight = self._shared[key] = Flight(key, home=parker)
+            elif not may_wait or (mine is not None and flight.depends_on(mine)):
                 return None
-            return self._boarded(flight, parker, mine, leads=False)
-
-    def _boarded(
-        self, flight: Flight, parker: Parker, mine: Flight | None, *, leads: bool
-    ) -> Boarding:
-        flight.parkers.append(parker)
-        if mine is not None:
-            mine.waits_on.add(flight)
-        return Boarding(flight, parker, mine, leads=leads)
+            flight.parkers.append(parker)
+            flight.aboard += 1
+            if mine is not None:
+                mine.waits_on.add(flight)
+            return Boarding(flight, parker, mine, leads=leads)
 
     def alone(self, key: Hashable) -> Flight:
         """Begin a flight that nobody can join."""
@@ -116,13 +141,17 @@ class Flights:
         with self._lock:
             if boarding.parker in flight.parkers:
                 flight.parkers.remove(boarding.parker)
-            if boarding.leads:
-                flight.leaderless = True
             if boarding.waiter is not None:
                 boarding.waiter.waits_on.discard(flight)
+            if boarding.leads:
+                flight.leaderless = True
+            flight.aboard -= 1
+            if not flight.aboard:
+                # Its frames refer to the flight: together they would be garbage for the collector.
+                flight.error = flight.traceback = None
 
     def end(self, flight: Flight) -> None:
-        """Free the key, then wake everybody who waits."""
+        """Free the key, then wake everybody who waits; does nothing the second time."""
         with self._lock:
             if self._shared.get(flight.key) is flight:
                 del self._shared[flight.key]

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from agentperf._engine.current import use
 from agentperf._engine.hosting import Host
 from agentperf._engine.site import Target
 from agentperf.errors import ConfigurationError
@@ -95,23 +96,25 @@ class CacheHandle:
             raise ConfigurationError(
                 f"{self._operation} is asynchronous: await handle(f).cache.awarm(...)"
             )
-        for call in calls:
-            args, kwargs = _arguments(call)
-            result = self._call(*args, **kwargs)
-            if hasattr(type(result), "__next__"):
-                _drain(result)
+        with use(self._host):
+            for call in calls:
+                args, kwargs = _arguments(call)
+                result = self._call(*args, **kwargs)
+                if hasattr(type(result), "__next__"):
+                    _drain(result)
         return self._warmed(len(calls))
 
     async def awarm(self, *calls: Any) -> int:
         """The same as `warm` for asynchronous functions."""
-        for call in calls:
-            args, kwargs = _arguments(call)
-            result = self._call(*args, **kwargs)
-            if inspect.isawaitable(result):
-                result = await result
-            if hasattr(type(result), "__anext__"):
-                async for _ in result:
-                    pass
+        with use(self._host):
+            for call in calls:
+                args, kwargs = _arguments(call)
+                result = self._call(*args, **kwargs)
+                if inspect.isawaitable(result):
+                    result = await result
+                if hasattr(type(result), "__anext__"):
+                    async for _ in result:
+                        pass
         return self._warmed(len(calls))
 
     def _warmed(self, entries: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 _NEVER = -float("inf")
@@ -54,10 +54,9 @@ class MemoryStore:
     LRU", NSDI 2024.)
     """
 
-    def __init__(self, max_entries: int, evicted: Callable[[], object]) -> None:
+    def __init__(self, max_entries: int) -> None:
         self.entries: dict[Hashable, Entry] = {}
         self._max_entries = max_entries
-        self.evicted = evicted
         self._lock = threading.Lock()
         self._newest: Entry | None = None
         self._oldest: Entry | None = None
@@ -69,15 +68,22 @@ class MemoryStore:
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self.entries.values()))
 
-    def put(self, entry: Entry) -> None:
-        """Store an entry, in place of the one with its key or of one that nobody asks for."""
+    def put(self, entry: Entry) -> int:
+        """Store an entry, in place of the one with its key or of one that nobody asks for.
+
+        Returns:
+            How many entries of other keys had to make room.
+        """
         with self._lock:
             if (old := self.entries.pop(entry.key, None)) is not None:
                 self._unlink(old)
+            evicted = 0
             while len(self.entries) >= self._max_entries:
                 self._evict()
+                evicted += 1
             self.entries[entry.key] = entry
             self._link(entry)
+            return evicted
 
     def remove(self, key: Hashable, entry: Entry | None = None) -> bool:
         """Remove what is stored under `key`, or only `entry` itself; True if it was there."""
@@ -106,7 +112,6 @@ class MemoryStore:
             self._hand = hand
             del self.entries[hand.key]
             self._unlink(hand)
-            self.evicted()
 
     def _link(self, entry: Entry) -> None:
         entry.older = self._newest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
@@ -41,7 +41,9 @@ def checked(
     Raises:
         ConfigurationError: Something is malformed or contradicts something else.
     """
-    ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    ignore = _names("ignore", ignore, 'ignore="client" or ignore=("client", "trace_id")')
+    if key is not None and not isinstance(key, str) and not callable(key):
+        key = _names("key", key, 'key=("user_id", "question"), key="{user.id}:{question}"')
     if key is not None and ignore:
         raise ConfigurationError(
             'key= and ignore= contradict each other: key=("user_id", "question") names what '
@@ -53,12 +55,19 @@ def checked(
         )
     return CacheOptions(
         ttl=None if ttl is None else seconds(ttl, "ttl"),
-        key=key if key is None or callable(key) or isinstance(key, str) else tuple(key),
+        key=key,
         ignore=ignore,
         max_entries=max_entries,
         copy=_one_of("copy", copy, get_args(CopyMode)),
         scope=_one_of("scope", scope, get_args(Partition)),
     )
+
+
+def _names(parameter: str, value: object, example: str) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+        raise ConfigurationError(f"{parameter}={value!r}: names of parameters, such as {example}")
+    return tuple(names)
 
 
 def _one_of(parameter: str, value: object, choices: tuple[T, ...]) -> T:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 from agentperf._engine.scope import active
 from agentperf.policies.cached.options import Partition
-
-KeyOf = Callable[[tuple[Any, ...], dict[str, Any]], Hashable]
+from agentperf.policies.cached.state import KeyOf
 
 _DEPTH: dict[Partition, int] = {"none": 0, "auto": 1, "tenant": 1, "user": 2, "session": 3}
+
+_SCOPED = object()
+"""Equal to nothing that an argument can be frozen to: nobody can ask for a tenant's entry."""
 
 
 def partitioned(key_of: KeyOf, by: Partition) -> KeyOf:
@@ -27,6 +29,6 @@ def partitioned(key_of: KeyOf, by: Partition) -> KeyOf:
         scope = active.get()
         partition = (scope.tenant, scope.user, scope.session)[:depth]
         key = key_of(args, kwargs)
-        return ("scope", *partition, key) if any(partition) else key
+        return (_SCOPED, *partition, key) if any(partition) else key
 
     return within_scope

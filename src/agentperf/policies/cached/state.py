@@ -7,12 +7,16 @@ import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from agentperf._base.copying import copied, is_immutable
 from agentperf._base.keys import InstanceTokens
-from agentperf.policies.cached.flights import Airspace, Flights
+from agentperf._engine.site import Target
+from agentperf.policies.cached.flights import Airspace, Flight, Flights
 from agentperf.policies.cached.memory import Entry, MemoryStore
 from agentperf.policies.cached.options import CacheOptions
+
+KeyOf = Callable[[tuple[Any, ...], dict[str, Any]], Hashable]
 
 
 class Tally:
@@ -106,11 +110,20 @@ class CacheState:
         self.refused = Tally()
         self.expired = Tally()
         self.evictions = Tally()
-        self.store = MemoryStore(options.max_entries, self.evictions.tick)
+        self.store = MemoryStore(options.max_entries)
         self.flights = Flights(airspace)
+        self._airspace = airspace
         self.instances = InstanceTokens()
-        self.returns_streams = False
-        """Whether the function was seen to return streams, which have one reader."""
+        self.keys: WeakKeyDictionary[Target, KeyOf] = WeakKeyDictionary()
+
+    def put(self, flight: Flight, entry: Entry) -> int | None:
+        """Store what a flight brought, unless it was invalidated; return how many made room.
+
+        Whoever invalidates marks the flight first and removes the entry then. Since looking at the
+        mark and storing are one, the old result is never seen again.
+        """
+        with self._airspace.lock:
+            return self.store.put(entry) if flight.valid else None
 
     def entry(self, key: Hashable, value: Any, now: float) -> Entry:
         """Make the entry of an answer, with a copy of the answer where somebody could change it.

@@ -15,24 +15,28 @@ class Recorder:
     def __init__(self, own: Callable[[Any], Any]) -> None:
         self._own = own
         self._items: list[Any] = []
-        self._failed = False
+        self._error: Exception | None = None
 
     def item(self, item: Any, _: float) -> None:
         """Keep an item, as a copy where its reader could change it."""
-        if self._failed:
+        if self._error is not None:
             return
         try:
             self._items.append(self._own(item))
-        except Exception:  # noqa: BLE001 - copying runs the item's own code
-            self._failed = True
+        except Exception as error:  # noqa: BLE001 - copying runs the item's own code
+            self._error = error
             self._items.clear()
 
-    def recording(self, stream: AnyLiveStream) -> Recording | None:
-        """Return the whole stream, None where an item could not be copied."""
-        if self._failed:
-            return None
+    def recording(self, stream: AnyLiveStream) -> Recording:
+        """Return the whole stream.
+
+        Raises:
+            Exception: What it gave can't be copied.
+        """
+        if self._error is not None:
+            raise self._error
         is_async = type(stream) is AsyncLiveStream
-        return Recording(tuple(self._items), stream.returned, is_async)
+        return Recording(tuple(self._items), self._own(stream.returned), is_async)
 
 
 def replayed(
@@ -47,7 +51,7 @@ def replayed(
 def _replay(recording: Recording, own: Callable[[Any], Any]) -> Generator[Any, None, Any]:
     for item in recording.items:
         yield own(item)
-    return recording.returned
+    return own(recording.returned)
 
 
 async def _replay_async(recording: Recording, own: Callable[[Any], Any]) -> AsyncIterator[Any]:

@@ -1,0 +1,242 @@
+"""Retries, as their users meet them."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from agentperf.errors import CallTimeout, ConfigurationError
+from agentperf.events import RetryGaveUp, RetryScheduled
+from agentperf.policies.retry import Retry, retry
+from agentperf.policies.retry.core import Budget
+from agentperf.policies.retry.layer import Restarted
+from agentperf.testing import FakeClock, cut, delay, fail, faulty, fresh_host, recorded
+
+
+@pytest.fixture
+def clock():
+    clock = FakeClock()
+    with fresh_host(clock):
+        yield clock
+
+
+class Answer:
+    """An HTTP answer, as far as the classifier looks."""
+
+    def __init__(self, status: int, **headers: str) -> None:
+        self.status_code = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class StatusError(Exception):
+    """An error of a client library, by its shape."""
+
+    def __init__(self, status: int, **headers: str) -> None:
+        super().__init__(status)
+        self.response = Answer(status, **headers)
+
+
+def echo(value):
+    return value
+
+
+def test_what_may_help_is_tried_again(clock):
+    """Two lost connections, then the answer; the pauses grow and are jittered."""
+    work = retry(faulty(echo, fail(ConnectionError), fail(TimeoutError)))
+    with recorded(RetryScheduled) as log:
+        assert work(7) == 7
+    first, second = log.of(RetryScheduled)
+    assert 0 <= first.wait <= 0.5
+    assert 0 <= second.wait <= 1.0
+    assert [first.attempt, second.attempt] == [1, 2]
+
+
+@pytest.mark.parametrize("error", [TypeError("bug"), KeyError("x"), StatusError(400)])
+def test_what_would_fail_again_is_not(clock, error):
+    """Wrong requests and programming errors pass through at once, unchanged."""
+    work = retry(faulty(echo, fail(error), repeat=True))
+    with pytest.raises(type(error)) as caught, recorded(RetryScheduled) as log:
+        work(1)
+    assert caught.value is error
+    assert log == []
+
+
+def test_the_last_error_passes_through_as_it_is(clock):
+    """No wrapper around it, and it is the last one."""
+    errors = [ConnectionError(n) for n in range(3)]
+    work = retry(faulty(echo, *map(fail, errors)))
+    with pytest.raises(ConnectionError) as caught, recorded(RetryGaveUp) as log:
+        work(1)
+    assert caught.value is errors[2]
+    assert [event.reason for event in log.of(RetryGaveUp)] == ["attempts"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [({"retry_after": "7"}, 7.0), ({"retry_after_ms": "250"}, 0.25), ({"retry_after": "0"}, 0.0)],
+)
+def test_a_wait_that_is_asked_for_is_kept_exactly(clock, headers, wait):
+    """Neither jittered nor shortened."""
+    work = retry(faulty(echo, fail(StatusError(429, **headers))))
+    before = clock.now()
+    work(1)
+    assert clock.now() - before == pytest.approx(wait)
+
+
+def test_an_upstream_that_asks_for_a_year_gets_no_retry(clock):
+    """The error passes through at once."""
+    work = retry(faulty(echo, fail(StatusError(503, retry_after="31536000"))))
+    before = clock.now()
+    with pytest.raises(StatusError), recorded(RetryGaveUp) as log:
+        work(1)
+    assert clock.now() == before
+    assert [event.reason for event in log.of(RetryGaveUp)] == ["wait"]
+
+
+def test_a_date_in_the_past_is_no_wait(clock):
+    """It is retried at once."""
+    past = "Wed, 21 Oct 2015 07:28:00 GMT"
+    work = retry(faulty(echo, fail(StatusError(503, retry_after=past))))
+    before = clock.now()
+    assert work(1) == 1
+    assert clock.now() == before
+
+
+def test_total_bounds_a_running_attempt(clock):
+    """An attempt of 30 s within 10 s in all ends after 10 s."""
+    work = retry(total=10)(faulty(echo, delay(30)))
+    before = clock.now()
+    with pytest.raises(CallTimeout):
+        work(1)
+    assert clock.now() - before == 10
+
+
+@pytest.mark.anyio
+async def test_per_attempt_bounds_each_attempt():
+    """The attempt that hangs is cancelled, the next one answers."""
+    clock = FakeClock(autojump=True)
+    with fresh_host(clock):
+
+        async def aecho(value):
+            return value
+
+        work = retry(per_attempt=5)(faulty(aecho, delay(60)))
+        before = clock.now()
+        assert await work(3) == 3
+        assert 5 <= clock.now() - before <= 5.5
+
+
+def test_no_pause_reaches_past_the_total(clock):
+    """The error is raised instead of sleeping into a deadline."""
+    work = retry(total=5)(faulty(echo, fail(StatusError(429, retry_after="9"))))
+    before = clock.now()
+    with pytest.raises(StatusError), recorded(RetryGaveUp) as log:
+        work(1)
+    assert clock.now() == before
+    assert [event.reason for event in log.of(RetryGaveUp)] == ["total"]
+
+
+def test_the_budget_bounds_retries_to_a_share_of_calls(clock):
+    """When everything fails, ten retries at the start and then none."""
+    work = retry(attempts=5, budget=0.2)(faulty(echo, fail(ConnectionError), repeat=True))
+    with recorded(RetryScheduled, RetryGaveUp) as log:
+        for _ in range(50):
+            with pytest.raises(ConnectionError):
+                work(1)
+    assert len(log.of(RetryScheduled)) == 10
+    assert log.of(RetryGaveUp)[-1].reason == "budget"
+
+
+def test_a_budget_grows_with_calls_that_work():
+    """Five calls earn one retry at a fifth."""
+    budget = Budget(0.2)
+    while budget.spend():
+        pass
+    for _ in range(4):
+        budget.earn()
+    assert not budget.spend()
+    budget.earn()
+    budget.earn()
+    assert budget.spend()
+
+
+def test_on_says_what_to_retry(clock):
+    """Types, or a predicate, in place of the classifier."""
+    assert retry(on=KeyError)(faulty(echo, fail(KeyError)))(1) == 1
+    assert retry(on=lambda error: "again" in str(error))(faulty(echo, fail(ValueError("again"))))(2) == 2
+    with pytest.raises(ConnectionError):
+        retry(on=KeyError)(faulty(echo, fail(ConnectionError)))(1)
+
+
+def test_a_stream_is_retried_only_before_its_first_item(clock):
+    """After it the error reaches the reader: no item comes twice."""
+
+    def count():
+        yield from range(4)
+
+    assert list(retry(faulty(count, fail(ConnectionError)))()) == [0, 1, 2, 3]
+    seen = []
+    with pytest.raises(ConnectionError):
+        seen.extend(retry(faulty(count, cut(2)))())
+    reading = retry(faulty(count, cut(2)))()
+    assert [next(reading), next(reading)] == [0, 1]
+    with pytest.raises(ConnectionError):
+        next(reading)
+
+
+@pytest.mark.anyio
+async def test_restart_tells_the_reader():
+    """An item says that what came before is void."""
+
+    async def count():
+        for number in range(3):
+            yield number
+
+    with fresh_host(FakeClock(autojump=True)):
+        items = [item async for item in retry(restart=True)(faulty(count, cut(2)))()]
+    assert items[:2] == [0, 1]
+    assert isinstance(items[2], Restarted)
+    assert items[3:] == [0, 1, 2]
+
+
+@pytest.mark.anyio
+async def test_cancellation_is_never_retried():
+    """It ends the call while it runs and while it pauses."""
+    with fresh_host(FakeClock()):
+        calls = 0
+
+        @retry(attempts=5)
+        async def work():
+            nonlocal calls
+            calls += 1
+            await anyio.sleep_forever()
+
+        with anyio.move_on_after(0.01):
+            await work()
+        assert calls == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"attempts": 0}, "attempts=0"),
+        ({"attempts": True}, "attempts=True"),
+        ({"total": 0}, "total=0"),
+        ({"per_attempt": "soon"}, "per_attempt='soon'"),
+        ({"total": 5, "per_attempt": 10}, "longer than total"),
+        ({"backoff": -1}, "backoff=-1"),
+        ({"budget": 2}, "budget=2"),
+        ({"on": 5}, "on=5"),
+        ({"on": int}, "on="),
+        ({"restart": "yes"}, "restart='yes'"),
+    ],
+)
+def test_bad_options_are_refused_before_any_call(options, said):
+    """The error names the parameter."""
+    with pytest.raises(ConfigurationError, match=said):
+        retry(**options)
+
+
+def test_retry_is_a_policy():
+    """Called with options it gives an object that decorates."""
+    assert isinstance(retry(attempts=2), Retry)
