@@ -78,11 +78,12 @@ def with_texts(message: Any, changed: Mapping[Path, str]) -> Any:
 def _put(value: Any, path: Path, text: str) -> Any:
     if not path:
         return text
+    step: Any = path[0]
     changed: Any = list(value) if isinstance(value, tuple) else copy.copy(value)
-    changed[path[0]] = _put(value[path[0]], path[1:], text)
+    changed[step] = _put(changed[step], path[1:], text)
     return tuple(changed) if isinstance(value, tuple) else changed
 
 
 def is_one_of(block: object, kinds: set[str]) -> bool:
     """Tell whether a block is of one of some kinds."""
-    return get(block, "type") in kinds
+    return str(get(block, "type")) in kinds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from agentperf.context.counting import CountTokens
 from agentperf.context.keeping import Keep, Keeper
@@ -61,9 +61,7 @@ def checked(
             f"count={count!r}: a function from a text to its tokens, such as "
             "count=lambda text: len(text.split())"
         )
-    return CompressOptions(
-        max_tokens, ratio, query, Keeper(keep), cast("OnFail", on_fail), strip_comments
-    )
+    return CompressOptions(max_tokens, ratio, query, Keeper(keep), on_fail, strip_comments)
 
 
 def _is_number(value: object, kind: type[float]) -> bool:

@@ -80,9 +80,10 @@ def test_a_call_that_can_never_fit_is_an_error_at_once(clock):
 def test_tokens_are_settled_by_the_usage_of_the_answer(clock):
     """What was reserved too much comes back, what was used too much is waited for."""
     answers = iter([Usage(10, 10), Usage(100, 80), Usage(1, 1)])
-    work = rate_limited(tokens="120/min", cost=lambda: 100)(lambda: next(answers))
+    limit = rate_limited(tokens="120/min", cost=lambda: 100, max_wait="1h")
+    work = limit(lambda: next(answers))
     with recorded(LeaseSettled) as log:
-        assert times(clock, work, [()] * 3) == [0, 0, 80]
+        assert times(clock, work, [()] * 3) == [0, 0, 90]
     assert [event.used_tokens for event in log.of(LeaseSettled)] == [20, 180, 2]
 
 

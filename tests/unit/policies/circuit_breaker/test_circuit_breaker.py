@@ -1,0 +1,209 @@
+"""Breakers, as their users meet them."""
+
+from __future__ import annotations
+
+import threading
+
+import anyio
+import pytest
+
+import agentperf
+from agentperf.errors import CircuitOpen, ConfigurationError
+from agentperf.events import CallRefused, CircuitChanged
+from agentperf.policies.circuit_breaker import circuit_breaker
+from agentperf.testing import FakeClock, cut, fail, faulty, fresh_host, recorded
+
+
+@pytest.fixture
+def clock():
+    clock = FakeClock()
+    with fresh_host(clock):
+        yield clock
+
+
+def echo(value=1):
+    return value
+
+
+def opened(clock, **options):
+    """Return a function whose breaker has just opened; its upstream works again."""
+    work = circuit_breaker(minimum_calls=4, **options)(faulty(echo, *[fail(ConnectionError)] * 4))
+    for _ in range(4):
+        with pytest.raises(ConnectionError):
+            work()
+    return work
+
+
+def test_an_open_circuit_refuses_with_all_there_is_to_know(clock):
+    """Policy, name, last failure and when to come back."""
+    work = opened(clock, name="search")
+    with pytest.raises(CircuitOpen, match="'search' is open after ConnectionError") as caught:
+        work()
+    assert (caught.value.policy, caught.value.policy_name) == ("circuit_breaker", "search")
+    assert 25 < caught.value.retry_after < 35
+
+
+def test_it_recovers(clock):
+    """After its time probes go through and close it; every change is told with its numbers."""
+    with recorded(CircuitChanged) as log:
+        work = opened(clock, probes=2)
+        clock.advance(40)
+        assert [work(n) for n in range(5)] == [0, 1, 2, 3, 4]
+    changes = log.of(CircuitChanged)
+    assert [(c.old, c.new) for c in changes] == [
+        ("closed", "open"),
+        ("open", "half-open"),
+        ("half-open", "closed"),
+    ]
+    assert (changes[0].calls, changes[0].failure_rate) == (4, 1.0)
+
+
+@pytest.mark.parametrize("error", [TypeError, type("Bad", (Exception,), {"status_code": 404})])
+def test_the_callers_own_faults_do_not_count(clock, error):
+    """A wrong request says nothing of the upstream."""
+    work = circuit_breaker(minimum_calls=2)(faulty(echo, fail(error()), repeat=True))
+    for _ in range(20):
+        with pytest.raises(error):
+            work()
+
+
+def test_a_fallback_answers_for_a_refused_call(clock):
+    """It gets the call's arguments; errors of the function itself still pass through."""
+    work = opened(clock, fallback=lambda value=1: ("instead", value))
+    assert work(5) == ("instead", 5)
+
+
+@pytest.mark.anyio
+async def test_a_fallback_may_be_asynchronous():
+    """For an asynchronous function."""
+    with fresh_host(FakeClock()):
+
+        async def instead():
+            return "instead"
+
+        async def work():
+            raise ConnectionError
+
+        guarded = circuit_breaker(minimum_calls=1, window=1, fallback=instead)(work)
+        with pytest.raises(ConnectionError):
+            await guarded()
+        assert await guarded() == "instead"
+
+
+def test_a_stream_counts_when_it_ends(clock):
+    """A failure in the middle counts, a reader that leaves does not."""
+
+    def count():
+        yield from range(3)
+
+    work = circuit_breaker(minimum_calls=2, window=2)(
+        faulty(count, cut(1), cut(2), repeat=True)
+    )
+    for _ in range(5):
+        reading = work()
+        next(reading)
+        reading.close()
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            list(work())
+    with pytest.raises(CircuitOpen):
+        next(work())
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_call_leaves_no_trace():
+    """Neither a failure nor a success, and a cancelled probe does not wedge the breaker."""
+    clock = FakeClock()
+    with fresh_host(clock):
+        hang, broken = True, True
+
+        @circuit_breaker(minimum_calls=2, window=2, probes=1)
+        async def work():
+            if broken:
+                raise ConnectionError
+            if hang:
+                await anyio.sleep_forever()
+            return "fine"
+
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                await work()
+        clock.advance(60)
+        broken = False
+        with anyio.move_on_after(0.01):
+            await work()
+        hang = False
+        assert await work() == "fine"
+
+
+def test_each_value_of_by_has_a_circuit_of_its_own(clock):
+    """One broken host does not shut out another."""
+
+    @circuit_breaker(minimum_calls=2, window=2, by="host")
+    def get(host):
+        if host == "bad":
+            raise ConnectionError
+        return host
+
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            get("bad")
+    with pytest.raises(CircuitOpen):
+        get("bad")
+    assert get("good") == "good"
+
+
+def test_calls_run_side_by_side(clock):
+    """No lock is held while the function runs."""
+    together = threading.Barrier(5, timeout=5)
+    work = circuit_breaker(lambda: together.wait() >= 0)
+    host = agentperf._engine.current.current_host()
+    results = []
+
+    def call():
+        with agentperf.use(host):
+            results.append(work())
+
+    threads = [threading.Thread(target=call) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 5
+
+
+def test_a_refusal_is_told(clock):
+    """Subscribers learn which policy refused."""
+    work = opened(clock, name="search")
+    with recorded(CallRefused) as log, pytest.raises(CircuitOpen):
+        work()
+    assert [(event.policy, event.name) for event in log.of(CallRefused)] == [
+        ("circuit_breaker", "search")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"failure_rate": 0}, "failure_rate=0"),
+        ({"failure_rate": 50}, "failure_rate=50"),
+        ({"slow_rate": 0.5}, "go together"),
+        ({"slow_rate": 2, "slow_after": 1}, "slow_rate=2"),
+        ({"window": 0}, "window=0"),
+        ({"window": "often"}, "window='often'"),
+        ({"minimum_calls": 0}, "minimum_calls=0"),
+        ({"open_for": "0s"}, "open_for='0s'"),
+        ({"probes": -1}, "probes=-1"),
+        ({"fallback": 5}, "fallback=5"),
+    ],
+)
+def test_bad_options_are_refused_before_any_call(options, said):
+    """The error names the parameter."""
+    with pytest.raises(ConfigurationError, match=said):
+        circuit_breaker(**options)
+
+
+def test_a_misspelt_by_is_found_at_decoration():
+    """With the names there are."""
+    with pytest.raises(ConfigurationError, match="usr"):
+        circuit_breaker(by="usr")(lambda user: user)
