@@ -50,12 +50,10 @@ def _kind(byte: int) -> str:
 
 _KINDS = "".join(map(_kind, range(256))).encode()
 _CONTINUATION = bytes(range(0x80, 0xC0))
-# The tokenizers' own pattern in short: a word with one mark joined to its front, three digits, a run
-# of marks with the line breaks after it, blanks up to a line break, blanks, a blank that a number
-# leaves alone, characters of other scripts.
-_PIECES = re.compile(
-    rb"\.?A?[ale]+|\.?A+(?![ale])|0{1,3}|\.+n*|[n ]*n|  +| (?=0)|[gyhriskzofxc]+"
-)
+# The tokenizers' own pattern in short: a word, perhaps with one mark joined to its front; three
+# digits; a run of marks with the line breaks after it; blanks up to a line break; blanks; the blank
+# that a number leaves alone; characters of other scripts.
+_PIECES = re.compile(rb"\.?A?[ale]+|\.?A+(?![ale])|0{1,3}|\.+n*|[n ]*n|  +| (?=0)|[gyhriskzofxc]+")
 
 _WORD = 40
 """Letters in a row that may still be a word. What goes on is none, and costs anything."""
@@ -126,7 +124,7 @@ def _each(costs: str) -> MappingProxyType[str, float]:
 COSTS = MappingProxyType(
     {
         "o200k_base": Costs(
-            error=0.15,
+            error=0.17,
             word=0.96,
             letter=1.02,
             joined=0.59,
@@ -138,12 +136,12 @@ COSTS = MappingProxyType(
             gap=1.06,
             blank=1.0,
             each=_each(
-                "l=1.05 e=0.22 g=0.40 y=0.33 h=0.43 r=0.37 i=0.41 "
+                "l=1.05 e=0.22 g=0.40 y=0.29 h=0.43 r=0.37 i=0.41 "
                 "s=0.52 k=0.60 z=0.77 o=0.66 f=0.91 x=2.73 c=1"
             ),
         ),
         "cl100k_base": Costs(
-            error=0.2,
+            error=0.23,
             word=0.99,
             letter=1.26,
             joined=0.58,

@@ -21,6 +21,8 @@ _EXAMPLE = (
     'or a request such as {"model": "gpt-4o", "messages": [...], "tools": [...]}'
 )
 
+_TOOL = 'such as {"type": "function", "function": {"name": "search", "parameters": {...}}}'
+
 # One token of three might be another in formats to come; those of tools are less certain.
 _FORMAT_ERROR = 1 / 3
 _TOOLS_ERROR = 1 / 2
@@ -194,7 +196,7 @@ class Reading:
 def _functions(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     tools = request.get("tools") or request.get("functions") or ()
     if not _is_list(tools):
-        raise ConfigurationError(f"x['tools']={_shown(tools)}: a list of tool schemas is needed")
+        raise ConfigurationError(f"x['tools']={_shown(tools)}: a list is needed, {_TOOL}")
     return [_function(tool, index) for index, tool in enumerate(tools)]
 
 
@@ -203,8 +205,7 @@ def _function(tool: object, index: int) -> Mapping[str, Any]:
     function = schema.get("function", schema)
     if not (isinstance(function, Mapping) and isinstance(function.get("name"), str)):
         raise ConfigurationError(
-            f"x['tools'][{index}]={_shown(tool)}: a tool schema is needed, such as "
-            '{"type": "function", "function": {"name": "search", "parameters": {...}}}'
+            f"x['tools'][{index}]={_shown(tool)}: a tool schema is needed, {_TOOL}"
         )
     if "input_schema" in function:  # Anthropic's name for the parameters.
         return {**function, "parameters": function["input_schema"]}

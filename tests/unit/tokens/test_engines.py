@@ -132,7 +132,7 @@ def test_a_million_of_anything(loaded, name, run):
     began = time.process_time()
     count = loaded[name].count(run * 1_000_000)
     assert time.process_time() - began < 5
-    assert count == pytest.approx(loaded[name].count(run * 5_000) * 200, rel=0.02)
+    assert count == pytest.approx(loaded[name].count(run * 50_000) * 20, rel=0.02)
     assert count.error == 0.01
 
 
@@ -172,6 +172,7 @@ class Work:
         self.ended = threading.Event()
 
     def __call__(self) -> Engine | None:
+        """Give the result, when that is allowed."""
         self.times += 1
         assert self.may_end.wait(10)
         self.ended.set()

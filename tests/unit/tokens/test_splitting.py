@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from agentperf.tokens.splitting import parts
 
+PUNCTUATION_OF_THE_EAST = "\u3001\u3002\uff01\uff0c"
 SOUP = st.lists(
     st.sampled_from(
         [
-            *"abcXYZ019 \n\t'\"-_.,/\\<>{}()[]éжя中文字。，、！あカ한국\u0301\u200d\u00a0\u2028\x85½٣",
+            *("abcXYZ019 \n\t'\"-_.,/\\<>{}()[]éжя中文字あカ한국" + PUNCTUATION_OF_THE_EAST),
+            *"\u0301\u200d\u00a0\u2028\x85½٣",
             *("the", "don't", "I'LL", "HTTPServer", "\n\n", "    ", "\r\n", " \n", "123456", "//"),
             *("foo_bar", "'s", "'S", "…", "😀", "<|endoftext|>", "¿Qué", "नमस्ते", "สวัสดี"),
         ]

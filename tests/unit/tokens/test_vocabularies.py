@@ -31,9 +31,9 @@ def test_what_is_known_is_what_tiktoken_defines(monkeypatch, name):
 
     seen = []
     monkeypatch.setattr(
-        openai_public, "load_tiktoken_bpe", lambda url, expected_hash: seen.append(
-            (url, expected_hash)
-        )
+        openai_public,
+        "load_tiktoken_bpe",
+        lambda url, expected_hash: seen.append((url, expected_hash)),
     )
     definition = openai_public.ENCODING_CONSTRUCTORS[name]()
     [(url, sha256)] = seen
@@ -123,7 +123,7 @@ def test_packages_are_looked_into_without_importing_them(
 
 
 def test_a_damaged_file_is_passed_over(elsewhere, monkeypatch, caplog, data):
-    """A file with a wrong hash is told of in one line, left where it is, and the next one serves."""
+    """A file with a wrong hash is told of in one line and left alone, and the next one serves."""
     given, home = elsewhere / "given", elsewhere / "home" / "vocabularies"
     for place in (given, home):
         place.mkdir(parents=True)
@@ -139,7 +139,9 @@ def test_a_damaged_file_is_passed_over(elsewhere, monkeypatch, caplog, data):
     assert damaged.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not packed", gzip.compress(b"x")[:-6], b"\x1f\x8b\x08junk"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not packed", gzip.compress(b"x")[:-6], b"\x1f\x8b\x08junk"]
+)
 def test_a_broken_archive_is_passed_over(elsewhere, monkeypatch, caplog, content):
     """Whatever is wrong with a packed file, it is passed over with one line."""
     file = elsewhere / "cl100k_base.tiktoken.gz"
