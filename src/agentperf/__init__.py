@@ -19,8 +19,14 @@ from typing import TYPE_CHECKING, Any
 from agentperf._engine.current import register_default
 
 if TYPE_CHECKING:
+    from agentperf import config as config
+    from agentperf import errors as errors
+    from agentperf import events as events
+    from agentperf import testing as testing
+    from agentperf._base.endings import Ending as Ending
     from agentperf._engine.current import use as use
     from agentperf._engine.scope import scope as scope
+    from agentperf._handle import Handle as Handle
     from agentperf._handle import handle as handle
     from agentperf._host import Host as Host
     from agentperf._host import configure as configure
@@ -42,11 +48,14 @@ if TYPE_CHECKING:
     from agentperf.errors import StoreUnavailable as StoreUnavailable
     from agentperf.errors import UncacheableArgumentError as UncacheableArgumentError
     from agentperf.errors import UncacheableValueError as UncacheableValueError
+    from agentperf.policies.cached import CacheHandle as CacheHandle
+    from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
     from agentperf.policies.compose import stack as stack
     from agentperf.policies.timed import measure as measure
     from agentperf.policies.timed import record as record
     from agentperf.policies.timed import timed as timed
+    from agentperf.telemetry import OperationStats as OperationStats
     from agentperf.usage import Usage as Usage
 
 _ERRORS = (
@@ -56,16 +65,25 @@ _ERRORS = (
     "UncacheableValueError"
 )
 _EXPORTS = {
+    "CacheHandle": "agentperf.policies.cached",
+    "CacheStats": "agentperf.policies.cached",
+    "Ending": "agentperf._base.endings",
+    "Handle": "agentperf._handle",
     "Host": "agentperf._host",
+    "OperationStats": "agentperf.telemetry",
     "Usage": "agentperf.usage",
     "cached": "agentperf.policies.cached",
+    "config": "agentperf.config",
     "configure": "agentperf._host",
+    "errors": "agentperf.errors",
+    "events": "agentperf.events",
     "handle": "agentperf._handle",
     "measure": "agentperf.policies.timed",
     "record": "agentperf.policies.timed",
     "scope": "agentperf._engine.scope",
     "stack": "agentperf.policies.compose",
     "stats": "agentperf._host",
+    "testing": "agentperf.testing",
     "timed": "agentperf.policies.timed",
     "use": "agentperf._engine.current",
 } | dict.fromkeys(_ERRORS.split(), "agentperf.errors")
@@ -78,12 +96,14 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if (module := _EXPORTS.get(name)) is None:
         raise AttributeError(f"module 'agentperf' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(module), name)
+    home = import_module(module)
+    value = home if module == f"agentperf.{name}" else getattr(home, name)
+    globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_EXPORTS})
+    return sorted({*globals(), *__all__})
 
 
 register_default(lambda: import_module("agentperf._host").make_default_host())

@@ -83,6 +83,9 @@ class Host:
 
         Returns:
             A function that ends the subscription.
+
+        Raises:
+            ConfigurationError: The receiver can't be called, or a kind is no class of events.
         """
         return self.bus.subscribe(receiver, *kinds)
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Mapping, MutableMapping
 from typing import Any
+
+
+def _spelled_out(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Put the facts into the text too: plain logging shows nothing else."""
+    facts = [f"{name}={value}" for name, value in event.items() if name not in _NOT_FACTS]
+    event["event"] = " ".join([str(event["event"]), *facts])
+    return event
+
+
+_NOT_FACTS = ("event", "exc_info")
 
 
 @functools.cache
@@ -20,6 +31,7 @@ def _logger() -> Any:
         logger,
         processors=[
             structlog.stdlib.filter_by_level,
+            _spelled_out,
             structlog.stdlib.render_to_log_kwargs,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,

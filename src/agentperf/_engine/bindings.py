@@ -104,7 +104,7 @@ class Bindings(Generic[H]):
     def rebind(self) -> None:
         """Bind every pipeline anew at its next call: something they were bound to has changed."""
         self._generation += 1
-        for reference in tuple(self._bound.values()):
+        for reference in self._bound.copy().values():  # a collection may remove some of them
             if (pipeline := reference()) is not None:
                 self.forget(pipeline)
 

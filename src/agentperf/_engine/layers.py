@@ -43,8 +43,8 @@ class Meter(Protocol):
 
     Attributes:
         frame: The frame of a call that runs in no other.
-        token: The pipeline that is measured. Inside a frame that covers it, it is a part of that
-            call.
+        token: The pipeline that is measured. Inside a frame of the same operation that covers it,
+            it is a part of that call.
         durations: Takes the seconds of completed plain calls.
         attentive: Whether each call must be reported through `ended`, not only its duration kept.
     """

@@ -32,8 +32,7 @@ def scope(
 
     Tasks started inside inherit it; so do threads that are given a copy of the context. Scopes
     nest: what an inner one leaves out comes from the outer one. While a tenant is named, `cached`
-        keeps the
-    entries of each tenant apart.
+    keeps the entries of each tenant apart.
 
     Example:
         with agentperf.scope(tenant="acme", user="anna"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import math
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,14 +60,11 @@ def demo(*, path: Path | None, scale: float, port: int, seed: int, as_json: bool
 
     from agentperf.demo import comparison, table
 
-    quiet = as_json or not sys.stderr.isatty()
-    with click.progressbar(
-        length=2 * len(messages), label="before, then after", file=sys.stderr, hidden=quiet
-    ) as bar:
+    with _progress(2 * len(messages), shown=sys.stderr.isatty() and not as_json) as advance:
 
         async def run() -> Comparison:
             return await comparison.compare(
-                messages, scale=scale, port=port, seed=seed, advance=lambda: bar.update(1)
+                messages, scale=scale, port=port, seed=seed, advance=advance
             )
 
         result = anyio.run(run)
@@ -77,3 +76,13 @@ def demo(*, path: Path | None, scale: float, port: int, seed: int, as_json: bool
     else:
         click.echo(table.render(result, scale=scale))
     sys.exit(1 if problems else 0)
+
+
+@contextlib.contextmanager
+def _progress(steps: int, *, shown: bool) -> Iterator[Callable[[], object]]:
+    """Show how far the work is; gives what to call after each step."""
+    if not shown:
+        yield lambda: None
+        return
+    with click.progressbar(length=steps, label="before, then after", file=sys.stderr) as bar:
+        yield lambda: bar.update(1)

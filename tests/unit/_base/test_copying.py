@@ -75,7 +75,7 @@ MUTABLE = [
 ]
 
 
-@pytest.mark.parametrize("value", IMMUTABLE, ids=repr)
+@pytest.mark.parametrize("value", IMMUTABLE, ids=lambda value: type(value).__name__)
 def test_what_nobody_can_change(value):
     """It may be shared, and its copy is itself."""
     assert is_immutable(value)

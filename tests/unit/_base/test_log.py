@@ -13,14 +13,11 @@ from agentperf._base.log import fault, warn
 
 
 def test_a_warning_has_a_name_and_facts(caplog):
-    """Both reach the application's handlers."""
+    """Both reach the application's handlers, in the text and as attributes of the record."""
     warn("call.slow", operation="op", seconds=1.5)
     (record,) = caplog.records
-    assert (record.name, record.levelno, record.message) == (
-        "agentperf",
-        logging.WARNING,
-        "call.slow",
-    )
+    assert (record.name, record.levelno) == ("agentperf", logging.WARNING)
+    assert record.message == "call.slow operation=op seconds=1.5"
     assert (record.operation, record.seconds) == ("op", 1.5)
 
 
@@ -31,6 +28,12 @@ def test_a_fault_carries_its_error(caplog):
     assert record.exc_info[0] is KeyError
     assert "KeyError: 'mine'" in caplog.text
     assert record.where == "here"
+
+
+def test_facts_with_percent_signs(caplog):
+    """They are text, not a format."""
+    warn("call.slow", operation="100%s")
+    assert caplog.records[0].getMessage() == "call.slow operation=100%s"
 
 
 def test_nothing_is_printed_unless_the_application_wants_it():

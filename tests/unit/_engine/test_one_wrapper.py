@@ -39,6 +39,12 @@ def test_stacked_decorators_make_one_wrapper():
     assert handle(wrapper).pipeline == tuple(spies)
 
 
+def test_a_pipeline_shows_what_is_in_it():
+    """For a look in the debugger."""
+    pipeline = pipeline_of(timed(Spy()(one)))
+    assert repr(pipeline) == f"<Pipeline {__name__}.one: Timed, Spy>"
+
+
 def test_the_order_is_as_written():
     """The decorator on top is entered first and settled last."""
     log = []

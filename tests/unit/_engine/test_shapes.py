@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import typing
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
@@ -45,6 +46,7 @@ def test_a_wrapper_looks_like_its_function(function):
     assert [test(wrapper) for test in TESTS] == [test(function) for test in TESTS]
     assert inspect.signature(wrapper) == inspect.signature(function)
     assert wrapper.__wrapped__ is function
+    assert typing.get_type_hints(wrapper) == typing.get_type_hints(function)
     for name in ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__"):
         assert getattr(wrapper, name) == getattr(function, name)
 

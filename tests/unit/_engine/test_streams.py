@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import contextlib
 import gc
 import inspect
 import io
 import sqlite3
+import subprocess
 import sys
 import types
 
@@ -192,11 +194,9 @@ def test_delegating_to_a_stream_without_throw(spy):
 
 def other_iterators():
     """Make iterators that are no streams."""
-    connection = sqlite3.connect(":memory:")
     return {
         "text": io.StringIO("a\nb"),
         "bytes": io.BytesIO(b"a\nb"),
-        "cursor": connection.execute("select 1"),
         "list iterator": iter([1, 2]),
         "map": map(str, [1, 2]),
         "zip": zip([1], [2], strict=True),
@@ -209,6 +209,14 @@ def test_other_iterators_stay_what_they_are(spy, kind):
     """A file, a cursor, any other iterator is a plain value: the very object, settled at once."""
     value = other_iterators()[kind]
     assert spy(lambda: value)() is value
+    assert spy.endings() == ["done"]
+
+
+def test_a_cursor_stays_what_it_is(spy):
+    """Its own methods are needed, and it may be gone through again."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        cursor = connection.execute("select 1")
+        assert spy(lambda: cursor)() is cursor
     assert spy.endings() == ["done"]
 
 
@@ -451,6 +459,63 @@ async def test_time_inside_an_async_producer(fresh_host, fake_clock):
     assert stats.first_item.sum == pytest.approx(1)
 
 
+class ARows:
+    """An async iterator of no kind that is known."""
+
+    def __init__(self):
+        self._items = iter((1, 2))
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
+@pytest.mark.anyio
+async def test_sources_that_can_do_little(spy):
+    """Without close and without a context: the stand-in settles all the same."""
+    with spy(lambda stream: Rows())(stream=True) as stream:
+        assert next(stream) == 1
+    async with spy(lambda stream: ARows())(stream=True) as stream:
+        assert await anext(stream) == 1
+        assert await items_of(stream) == [2]
+    assert spy.endings() == ["dropped", "done"]
+
+
+@pytest.mark.anyio
+async def test_talking_to_a_returned_generator(spy):
+    """What is sent in gets through; the items then belong to that exchange alone."""
+
+    def echo():
+        received = yield "ready"
+        yield received
+
+    async def aecho():
+        received = yield "ready"
+        yield received
+
+    def opened():
+        return echo()
+
+    async def aopened():
+        return aecho()
+
+    stream, astream = spy(opened)(), await spy(aopened)()
+    assert [stream.send(None), stream.send("a")] == ["ready", "a"]
+    assert [await astream.asend(None), await astream.asend("b")] == ["ready", "b"]
+    assert not stream.replayable
+    assert not astream.replayable
+    with pytest.raises(KeyError):
+        stream.throw(KeyError())
+    with pytest.raises(KeyError):
+        await astream.athrow(KeyError())
+    assert spy.endings() == ["failed", "failed"]
+
+
 # -- recognising ----------------------------------------------------------------------------------
 
 
@@ -515,3 +580,35 @@ def test_no_client_library_is_imported_to_know_its_streams():
     assert "openai._streaming" not in sys.modules or hasattr(
         sys.modules["openai._streaming"], "__file__"
     )
+
+
+def test_nothing_is_said_when_a_program_ends_with_streams_open():
+    """Whatever is still alive then is left in peace."""
+    program = """
+import asyncio, builtins
+import agentperf
+
+@agentperf.timed
+def stream():
+    yield from range(3)
+
+@agentperf.timed
+def returned():
+    return (i for i in range(3))
+
+@agentperf.timed
+async def astream():
+    yield 1
+    yield 2
+
+async def main():
+    builtins.kept = astream()
+    await anext(kept)
+
+asyncio.run(main())
+builtins.reading, builtins.returned = stream(), returned()
+next(reading), next(builtins.returned)
+"""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", program]
+    ran = subprocess.run(command, check=True, capture_output=True)
+    assert (ran.stdout, ran.stderr) == (b"", b"")

@@ -287,3 +287,46 @@ async def test_detached_work_sees_the_callers_context():
         await LoopWaiting(Clock()).detached(work)
     await idle()
     assert seen == [host]
+
+
+def test_the_end_of_detached_work_is_told_in_a_thread():
+    """Also when it was interrupted."""
+    ended = []
+
+    async def work():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _run_in_one_go(ThreadWaiting(Clock()).detached(work, lambda: ended.append(1)))
+    assert ended == [1]
+
+
+@pytest.mark.parametrize("run", [asyncio.run, lambda main: trio.run(lambda: main)])
+@pytest.mark.parametrize("begun", [True, False])
+def test_the_end_of_detached_work_is_told(run, begun):
+    """Also when its loop ended before it, and even if it had no time to begin."""
+    ended = []
+
+    async def work():
+        await anyio.sleep_forever()
+
+    async def main():
+        await LoopWaiting(Clock()).detached(work, lambda: ended.append(1))
+        if begun:
+            await idle()
+
+    run(main())
+    assert set(ended) == {1}
+
+
+def test_a_parker_whose_loop_was_closed_is_deserted():
+    """Nobody can wait in it any more; in a thread somebody always can."""
+
+    async def main():
+        parker = LoopWaiting(Clock()).parker()
+        assert not parker.deserted
+        return parker
+
+    assert asyncio.run(main()).deserted
+    assert not trio.run(main).deserted
+    assert not ThreadWaiting(Clock()).parker().deserted

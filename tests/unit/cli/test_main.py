@@ -154,6 +154,18 @@ def test_colour_can_be_chosen(
     assert ("\x1b" in out) is coloured
 
 
+def test_progress_is_shown_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever waits sees the bar move, on stderr; a hidden one shows nothing."""
+    with command._progress(2, shown=True) as advance:
+        advance()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "before, then after" in shown.err
+    with command._progress(2, shown=False) as advance:
+        advance()
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_wrong_answer_makes_the_command_fail(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from pathlib import Path
 
 from agentperf.demo import before
 
+ROOT = Path(__file__).parents[3]
 FOLDER = Path(before.__file__).parent
 
 
@@ -32,6 +34,21 @@ def test_the_difference_is_small() -> None:
     old, new = source("before").splitlines(), source("after").splitlines()
     kept = sum(size for *_, size in difflib.SequenceMatcher(a=old, b=new).get_matching_blocks())
     assert kept / len(old) > 0.66
+
+
+def test_the_tutorial_shows_the_difference_as_it_is() -> None:
+    """Every changed line of the tutorial's diffs is one of the real difference."""
+    old, new = source("before").splitlines(), source("after").splitlines()
+    real = set(difflib.ndiff(old, new))
+    page = (ROOT / "docs/tutorial/demo.md").read_text(encoding="utf-8")
+    shown = [
+        line
+        for block in re.findall(r"```diff\n(.*?)```", page, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    changed = [f"{line[0]} {line[1:]}" for line in shown if line[0] in "+-"]
+    assert len(changed) > 20
+    assert [line for line in changed if line not in real] == []
 
 
 def test_the_first_version_uses_nothing_of_agentperf() -> None:

@@ -300,6 +300,15 @@ def test_faults_are_drawn_alike_after_a_reset(llm: FakeLLM) -> None:
     assert {first[number] for number in range(0, 30, 5)} == {200, 500}
 
 
+def test_a_server_may_be_stopped_at_once() -> None:
+    """Stopped before its thread has come up, it still frees its port."""
+    for _ in range(5):
+        llm = FakeLLM().start()
+        _, _, listener = llm._running or pytest.fail("it isn't running")
+        llm.stop()
+        assert listener.fileno() == -1
+
+
 def test_a_busy_port_is_a_clear_error(llm: FakeLLM) -> None:
     """The error names the port and what to do."""
     with pytest.raises(ConfigurationError, match=rf"port={llm.port}.*port=0"):

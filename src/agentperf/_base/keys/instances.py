@@ -68,7 +68,7 @@ class InstanceTokens:
 
 
 def method_self(function: Callable[..., Any], signature: inspect.Signature) -> bool:
-    """Tell whether a function was defined in a class body with `self` as its first parameter."""
-    owner, _, _ = function.__qualname__.rpartition(".")
+    """Tell whether a function was defined in a class body, with `self` or `cls` first."""
+    owner, _, _ = getattr(function, "__qualname__", "").rpartition(".")
     first = next(iter(signature.parameters), None)
-    return first == "self" and bool(owner) and not owner.endswith("<locals>")
+    return first in ("self", "cls") and bool(owner) and not owner.endswith("<locals>")

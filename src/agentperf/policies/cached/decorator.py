@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
 from agentperf._base.keys import InstanceTokens, key_maker, method_self
+from agentperf._base.options import refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
@@ -60,7 +61,7 @@ class Cached(Policy):
     def _key_maker(self, target: Target, instances: InstanceTokens) -> KeyOf:
         is_method = method_self(target.function, target.signature)
         return key_maker(
-            target.operation,
+            getattr(target.function, "__qualname__", target.operation),
             target.signature,
             ignore=self.options.ignore,
             key=self.options.key,
@@ -92,6 +93,7 @@ def cached(
     scope: Partition = "auto",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
+    **unknown: object,
 ) -> Any:
     """Keep answers in memory and give them again for the same arguments.
 
@@ -114,6 +116,7 @@ def cached(
             `"tenant"` by tenant, `"user"` and `"session"` by these too, `"none"` shares them all.
         name: Share one cache, with one set of entries, among all functions that name it.
         enabled: False, or a callable that says False at a call, goes past the cache.
+        **unknown: Refused, with what was probably meant.
 
     Example:
         @agentperf.cached(ttl="10m", ignore=("client",))
@@ -125,6 +128,7 @@ def cached(
         ConfigurationError: An option is malformed, contradicts another, or names no parameter.
         UncacheableArgumentError: At a call, an argument has no key by value.
     """
+    refuse_unknown(cached, unknown)
     if is_decorated_bare(ttl):
         return cached()(ttl)
     options = checked(

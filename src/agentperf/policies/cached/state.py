@@ -79,7 +79,7 @@ class CacheStats:
         return (
             f"{self.hit_rate:.1%} hits ({self.hits} hits, {self.shared} shared, "
             f"{self.misses} misses), {self.size} of {self.max_entries} entries, "
-            f"{self.evictions} evicted"
+            f"{self.evictions} evicted, {self.expired} expired, {self.refused} refused"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
+from agentperf._base.options import refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site
@@ -57,6 +58,7 @@ def timed(
     memory: bool = False,
     attributes: Mapping[str, object] | Describe | None = None,
     enabled: bool | Callable[[], bool] = True,
+    **unknown: object,
 ) -> Any:
     """Count and measure calls: how many, how long, how they ended; for streams also the first item.
 
@@ -72,6 +74,7 @@ def timed(
         attributes: Facts about a call for its events: a mapping, or a callable over the call's
             arguments that returns one. Keep the values few.
         enabled: False, or a callable that says False at a call, leaves calls uncounted.
+        **unknown: Refused, with what was probably meant.
 
     Example:
         @agentperf.timed(slow="2s")
@@ -82,6 +85,7 @@ def timed(
     Raises:
         ConfigurationError: An option is malformed.
     """
+    refuse_unknown(timed, unknown)
     if is_decorated_bare(name):
         return Timed()(name)
     if not isinstance(memory, bool):

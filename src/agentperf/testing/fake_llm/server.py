@@ -69,7 +69,7 @@ class FakeLLM:
         self.port = port
         self._behaviour = Behaviour(seed, pace or Pace(), faults or Faults(), answer)
         self._counts = Counts(price or Price())
-        self._running: tuple[uvicorn.Server, threading.Thread] | None = None
+        self._running: tuple[uvicorn.Server, threading.Thread, socket.socket] | None = None
 
     def __repr__(self) -> str:
         state = self.base_url if self._running else "stopped"
@@ -140,17 +140,19 @@ class FakeLLM:
             target=server.run, args=([listener],), name=f"FakeLLM:{self.port}", daemon=True
         )
         thread.start()
-        self._running = server, thread
+        self._running = server, thread, listener
         return self
 
     def stop(self) -> None:
         """Stop serving; requests in flight are dropped. Does nothing when it is not running."""
         if self._running is None:
             return
-        server, thread = self._running
+        server, thread, listener = self._running
         self._running = None
         server.force_exit = server.should_exit = True
         thread.join(_STOP_TIMEOUT)
+        # A server that was stopped before it came up leaves it open.
+        listener.close()
 
     def __enter__(self) -> Self:
         return self.start()

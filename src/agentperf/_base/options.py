@@ -1,0 +1,31 @@
+"""Options that nobody knows, refused with what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agentperf.errors import ConfigurationError
+
+
+def refuse_unknown(decorator: Callable[..., Any], unknown: Mapping[str, object]) -> None:
+    """Refuse options that a decorator doesn't have.
+
+    Args:
+        decorator: The decorator; its parameters are the options it has.
+        unknown: What was given beyond them.
+
+    Raises:
+        ConfigurationError: Something was given.
+    """
+    for option, value in unknown.items():
+        known = [
+            name
+            for name, parameter in inspect.signature(decorator).parameters.items()
+            if parameter.kind is not parameter.VAR_KEYWORD
+        ]
+        close = difflib.get_close_matches(option, known, n=1)
+        hint = f"did you mean {close[0]}={value!r}?" if close else f"there are {', '.join(known)}"
+        raise ConfigurationError(f"{decorator.__name__} has no option {option!r}; {hint}")

@@ -1,0 +1,136 @@
+"""The reference says what the code says: options with their defaults, members, fields, errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import agentperf
+from agentperf import errors, events, testing
+from agentperf._handle import Handle
+from agentperf.policies.cached import CacheHandle, CacheStats
+from agentperf.telemetry import Histogram, MemoryGrowth, OperationStats
+from tests.contracts.source_tree import ROOT
+
+REFERENCE = ROOT / "docs" / "reference"
+MEMBERS: dict[type, str] = {
+    Handle: "handle",
+    CacheHandle: "handle",
+    CacheStats: "handle",
+    OperationStats: "figures",
+    Histogram: "figures",
+    MemoryGrowth: "figures",
+    agentperf.Usage: "figures",
+}
+POLICIES = {"timed": agentperf.timed, "cached": agentperf.cached}
+EVENTS = [getattr(events, name) for name in events.__all__ if name != "Event"]
+
+
+def section(page: str, heading: str) -> str:
+    """Return what a page says under a heading."""
+    text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    assert found, f"{page}.md has no heading {heading!r}"
+    return found[1]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of all tables in a text, without their heads."""
+    lines = re.findall(r"^\| (`.*) \|$", text, re.M)
+    return [re.split(r" \| ", line) for line in lines]
+
+
+def first_cells(text: str) -> set[str]:
+    """Return the names in the first column of the tables, without their arguments."""
+    cells = " ".join(row[0] for row in rows(text))
+    return {re.sub(r"\(.*", "", name) for name in re.findall(r"`([^`]+)`", cells)}
+
+
+def public(kind: type) -> set[str]:
+    """Return the public members of a class; for a dataclass also its fields."""
+    members = {name for name in vars(kind) if not name.startswith("_")}
+    if dataclasses.is_dataclass(kind):
+        members |= {field.name for field in dataclasses.fields(kind)}
+    return members
+
+
+@pytest.mark.parametrize("kind", MEMBERS, ids=lambda kind: kind.__name__)
+def test_every_member_is_listed(kind):
+    """A class has exactly the members that its section lists."""
+    assert first_cells(section(MEMBERS[kind], kind.__name__)) == public(kind)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_options_and_defaults(policy):
+    """The table of defaults has every option, in order, with the default that the code has."""
+    parameters = inspect.signature(POLICIES[policy]).parameters.values()
+    options = [p for p in parameters if p.kind is not p.VAR_KEYWORD]  # those are refused
+    expected = [[f"`{p.name}`", "`" + repr(p.default).replace("'", '"') + "`"] for p in options]
+    listed = [row[:2] for row in rows(section(f"policies/{policy}", "Defaults"))]
+    assert sorted(listed) == sorted(expected)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda kind: kind.__name__)
+def test_every_event_is_listed_with_its_fields(event):
+    """The page of events names the fields of each."""
+    text = (REFERENCE / "events.md").read_text(encoding="utf-8")
+    row = next(row for row in rows(text) if row[0] == f"`{event.__name__}`")
+    fields = [field.name for field in dataclasses.fields(event)]
+    assert sorted(re.findall(r"`(\w+)`", row[2])) == sorted(fields)
+
+
+def test_every_error_is_listed():
+    """The page of errors has each error, in its tables and in its tree."""
+    own = {
+        name
+        for name, thing in vars(errors).items()
+        if isinstance(thing, type) and issubclass(thing, errors.AgentPerfError)
+    }
+    text = (REFERENCE / "errors.md").read_text(encoding="utf-8")
+    tree = re.search(r"```text\n(.*?)```", text, re.S)
+    assert tree
+    bases = {"ValueError", "ImportError", "TimeoutError", "TypeError", "LookupError"}
+    assert set(re.findall(r"\b[A-Z][a-z]\w+", tree[1])) - bases == own
+    assert first_cells(text) == own - {"AgentPerfError"}
+
+
+def test_the_testing_kit_is_listed():
+    """Every name of `agentperf.testing` stands on its page."""
+    listed = first_cells((REFERENCE / "testing.md").read_text(encoding="utf-8"))
+    assert set(testing._EXPORTS) <= listed
+
+
+def signature_of(thing: Callable[..., Any]) -> str:
+    """Write a signature as the pages do: names and defaults, no types."""
+    signature = inspect.signature(thing)
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+        if parameter.name != "self"
+    ]
+    return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "thing"),
+    [
+        ("handle", "peek", CacheHandle.peek),
+        ("handle", "invalidate", CacheHandle.invalidate),
+        ("handle", "warm", CacheHandle.warm),
+        ("testing", "fresh_host", testing.fresh_host),
+        ("testing", "faulty", testing.faulty),
+        ("testing", "delay", testing.delay),
+        ("testing", "recorded", testing.recorded),
+        ("configuration", "agentperf.scope", agentperf.scope),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_signatures(page, name, thing):
+    """A signature that a page shows is the one that the code has."""
+    text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
+    assert f"`{name}{signature_of(thing)}`" in text
