@@ -12,8 +12,10 @@ from agentperf._engine.policy import Policy
 from agentperf._host import Host
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached import Cached, CacheHandle
+from agentperf.policies.circuit_breaker import BreakerHandle, CircuitBreaker
+from agentperf.policies.rate_limited import LimiterHandle, RateLimited
 from agentperf.policies.timed import Timed
-from agentperf.telemetry import OperationStats
+from agentperf.telemetry import Decision, OperationStats
 
 P = TypeVar("P", bound=Policy)
 
@@ -60,6 +62,39 @@ class Handle:
         return CacheHandle(
             current_host(), self._pipeline.target, policy, self._function, self._leading
         )
+
+    def recent(self) -> tuple[Decision, ...]:
+        """Return what the layers decided lately, oldest first.
+
+        Retries, refusals, waits, changes of a breaker and slow calls are remembered from the start;
+        hits, misses and the end of each call from the first time this is asked, as they cost every
+        call a little.
+        """
+        return cast(Host, current_host()).recent.of(self._pipeline.target.operation)
+
+    @property
+    def limiter(self) -> LimiterHandle:
+        """The outermost limiter of the function.
+
+        Raises:
+            ConfigurationError: The function is not rate limited.
+        """
+        policy = self._first(RateLimited)
+        if policy is None:
+            raise self._without("rate_limited", '@rate_limited("500/min")')
+        return LimiterHandle(current_host(), self._pipeline.target, policy, self._leading)
+
+    @property
+    def breaker(self) -> BreakerHandle:
+        """The outermost circuit breaker of the function.
+
+        Raises:
+            ConfigurationError: The function has none.
+        """
+        policy = self._first(CircuitBreaker)
+        if policy is None:
+            raise self._without("behind a circuit breaker", "@circuit_breaker")
+        return BreakerHandle(current_host(), self._pipeline.target, policy, self._leading)
 
     def _first(self, kind: type[P]) -> P | None:
         return next((p for p in self._pipeline.policies if isinstance(p, kind)), None)

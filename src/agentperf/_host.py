@@ -15,7 +15,7 @@ from agentperf._engine.current import current_host, default_bindings
 from agentperf.config import Settings
 from agentperf.errors import ConfigurationError
 from agentperf.events import Event
-from agentperf.telemetry import Aggregates, OperationStats
+from agentperf.telemetry import Aggregates, OperationStats, Recent
 
 T = TypeVar("T")
 
@@ -51,6 +51,7 @@ class Host:
         """Start with nothing; also in a forked child, where threads that are gone hold locks."""
         self.tap = Aggregates()
         self.bus = Bus(self.bindings.rebind)
+        self.recent = Recent(self.bus.subscribe, self.clock.wall)
         self._states = _States()
         self.bindings.rebind()
 

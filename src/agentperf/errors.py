@@ -18,6 +18,8 @@
     ├── CacheMissError                also a LookupError: only a cached answer was allowed
     └── ContextWindowExceeded         also a ValueError: the prompt doesn't fit the model
 
+    OrderWarning                      a UserWarning: policies stand in an order that does harm
+
 Exceptions of the decorated function always pass through unchanged. Every error here pickles.
 """
 
@@ -139,3 +141,7 @@ class CacheMissError(AgentPerfError, LookupError):
 
 class ContextWindowExceeded(AgentPerfError, ValueError):
     """The prompt doesn't fit the model's context window."""
+
+
+class OrderWarning(UserWarning):
+    """Policies stand around a function in an order that does harm; the message shows the fix."""

@@ -12,6 +12,7 @@ from typing import Any
 from agentperf._base.callables import Shape, undressed
 from agentperf._engine.bindings import Step, Token
 from agentperf._engine.current import current_bindings, current_host, current_steps
+from agentperf._engine.order import warn_of_harm
 from agentperf._engine.pipeline import Pipeline, pipeline_of
 from agentperf._engine.site import Bindable, Target
 from agentperf._engine.streams import TurnedAsync
@@ -42,6 +43,8 @@ def decorate(policies: tuple[Bindable, ...], function: Any) -> Any:
         pipeline = Pipeline(policies + beneath.policies, beneath.target)
     for policy in policies:
         policy.check(pipeline.target)
+    if len(pipeline.policies) > 1:
+        warn_of_harm(pipeline.target.operation, pipeline.policies)
     return wrap(pipeline)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from agentperf._engine.bindings import Step
 from agentperf._engine.decorate import decorate
@@ -21,9 +21,12 @@ class Policy:
     One object can decorate many functions. State is not kept here but in the host.
 
     Attributes:
+        kind: The name of its decorator.
         name: What the policy's state is shared by; None keeps it to this object.
         enabled: False, or a callable that says False at a call, lets calls pass as if undecorated.
     """
+
+    kind: ClassVar[str]
 
     name: str | None = field(default=None, kw_only=True)
     enabled: bool | Callable[[], bool] = field(default=True, kw_only=True)

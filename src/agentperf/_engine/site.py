@@ -63,6 +63,11 @@ class Bindable(Protocol):
     """What a pipeline asks of a policy."""
 
     @property
+    def kind(self) -> str:
+        """The name of its decorator."""
+        ...
+
+    @property
     def enabled(self) -> bool | Callable[[], bool]:
         """Whether calls go through the policy; a callable is asked at each call."""
         ...

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from agentperf._engine.decorate import decorate
+from agentperf._engine.order import place
 from agentperf._engine.policy import Policy
 from agentperf.errors import ConfigurationError
+from agentperf.policies.circuit_breaker import circuit_breaker
+from agentperf.policies.retry import retry
+from agentperf.policies.timed import timed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,3 +61,31 @@ def stack(*policies: Policy | Stack) -> Stack:
     if not flat:
         raise ConfigurationError("stack() needs policies, such as stack(timed(), cached(ttl=60))")
     return Stack(tuple(flat))
+
+
+def resilient(*policies: Policy | Stack) -> Stack:
+    """Make one decorator of several, in the order in which they work together best.
+
+    Outermost first: timed, cached, compress_prompt, retry, rate_limited, circuit_breaker. So answers
+    from the cache cost nothing, every attempt needs a permit of its own, and the breaker sees each of
+    them. Without arguments: timed, retry and circuit_breaker with their defaults.
+
+    Example:
+        upstream = agentperf.resilient(
+            agentperf.retry(attempts=4),
+            agentperf.cached(ttl="10m"),
+            agentperf.rate_limited("500/min"),
+        )
+
+    Raises:
+        ConfigurationError: Something is not a policy, or there are two of a kind.
+    """
+    given = stack(*policies or (timed(), retry(), circuit_breaker())).policies
+    kinds = [policy.kind for policy in given]
+    for kind in kinds:
+        if kinds.count(kind) > 1:
+            raise ConfigurationError(
+                f"resilient() was given {kind} twice; which is to stand outside can be said with "
+                "stack(...) only"
+            )
+    return Stack(tuple(sorted(given, key=lambda policy: place(policy.kind))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from agentperf.errors import ConfigurationError
 from agentperf.tokens.count import Tally, TokenCount
@@ -219,8 +219,7 @@ def _plain(value: object) -> Mapping[str, Any] | None:
     dump = getattr(value, "model_dump", None)
     if not callable(dump):
         return None
-    fields: Any = dump(exclude_none=True)
-    return fields
+    return cast("Mapping[str, Any]", dump(exclude_none=True))
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[Any]]:

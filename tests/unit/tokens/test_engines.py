@@ -145,7 +145,7 @@ def test_what_can_not_be_encoded_is_estimated(caplog):
     with caplog.at_level(logging.WARNING, "agentperf"):
         count = encoding("o200k_base", fails).count("some text")
     assert (count.source, count.exact) == ("estimate:o200k_base", False)
-    assert [record.message for record in caplog.records] == ["tokens.not_encoded"]
+    assert [record.message.split()[0] for record in caplog.records] == ["tokens.not_encoded"]
 
 
 def test_nothing_to_load(elsewhere):
@@ -158,7 +158,7 @@ def test_a_tokenizer_that_does_not_start(monkeypatch, caplog):
     monkeypatch.setitem(__import__("sys").modules, "tiktoken", None)
     with caplog.at_level(logging.WARNING, "agentperf"):
         assert load(KNOWN["cl100k_base"]) is None
-    assert [record.message for record in caplog.records] == ["vocabulary.not_loaded"]
+    assert [record.message.split()[0] for record in caplog.records] == ["vocabulary.not_loaded"]
 
 
 class Work:

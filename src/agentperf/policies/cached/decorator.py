@@ -27,6 +27,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Cached(Policy):
     """Answers calls from a cache; made by `cached`."""
 
+    kind = "cached"
+
     options: CacheOptions
 
     def check(self, target: Target) -> None:

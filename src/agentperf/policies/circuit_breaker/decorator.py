@@ -24,6 +24,8 @@ By = str | Sequence[str] | Callable[..., object]
 class CircuitBreaker(Policy):
     """Stops calling an upstream that fails; made by `circuit_breaker`."""
 
+    kind = "circuit_breaker"
+
     rules: Rules
     by: By | None = None
     fallback: Callable[..., Any] | None = None

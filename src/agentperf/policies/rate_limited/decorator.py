@@ -26,6 +26,8 @@ OnLimit = Literal["wait", "raise"]
 class RateLimited(Policy):
     """Keeps calls within rates; made by `rate_limited`."""
 
+    kind = "rate_limited"
+
     limits: Limits
     by: By | None = None
     cost: Callable[..., Any] | str | None = None

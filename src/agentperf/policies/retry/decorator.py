@@ -22,6 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Retry(Policy):
     """Makes failed calls again; made by `retry`."""
 
+    kind = "retry"
+
     options: RetryOptions
 
     def bind(self, site: Site, inner: Step) -> Step:

@@ -22,6 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Timed(Policy):
     """Counts and measures calls; made by `timed`."""
 
+    kind = "timed"
+
     slow: float | None = None
     memory: bool = False
     attributes: Mapping[str, object] | Describe | None = None
