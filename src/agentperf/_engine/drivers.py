@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, current_frame, leave
-from agentperf._engine.layers import Meter, Settler
+from agentperf._engine.layers import Gate, Meter, Settler
 from agentperf._engine.streams import LIVE, AnyLiveStream, Recogniser, TurnedAsync
 from agentperf.abc.telemetry import FOLD_AT
 
@@ -38,6 +38,10 @@ class _Driver(ABC):
     def recognised(self, value: Any, kwargs: Kwargs) -> Any:
         """Return a live stream for a stream, the value itself for anything else."""
         return self._recognise(value, kwargs)
+
+    def gate(self, gate: Gate, inner: Step) -> Step:
+        """Put a gate in front of `inner`."""
+        return self.guarded(gate, inner, gate.enter)
 
     @abstractmethod
     def guarded(self, settler: Settler, inner: Step, enter: Enter | None = None) -> Guarded:

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from agentperf._base.clock import Clock
 from agentperf._engine.bindings import Bindings
 from agentperf._engine.bus import Bus
+from agentperf._engine.site import Bindable, Target
 from agentperf.abc.telemetry import Tap
 from agentperf.config import Settings
 
@@ -40,6 +41,10 @@ class Host(Protocol):
     @property
     def bindings(self) -> Bindings[Host]:
         """The pipelines bound to this host."""
+        ...
+
+    def completed(self, target: Target, policies: tuple[Bindable, ...]) -> tuple[Bindable, ...]:
+        """Return a function's policies with those that the settings add, outermost first."""
         ...
 
     def state(

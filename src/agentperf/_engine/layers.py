@@ -38,6 +38,14 @@ class Settler(Protocol):
         """A stream gave an item."""
 
 
+class Gate(Settler, Protocol):
+    """A quick decision before a call, and its settlement after; neither waits."""
+
+    def enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Let the call in, or raise; what is returned is the ticket of its settlement."""
+        ...
+
+
 class Meter(Protocol):
     """Measures calls: knows where the figures of plain completed calls go at once.
 
@@ -72,6 +80,10 @@ class Driver(Protocol):
     """Runs the layers of one colour."""
 
     is_async: bool
+
+    def gate(self, gate: Gate, inner: Step) -> Step:
+        """Put a gate in front of `inner`."""
+        ...
 
     def guarded(
         self,

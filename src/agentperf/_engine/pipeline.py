@@ -57,9 +57,13 @@ class Pipeline:
         site = Site(host, self.target, self.token, driver, waiting)
         step = _leaf(self.target, host.clock.now, is_async=is_async, first=first)
         if host.settings.enabled:
-            for policy in reversed(self.policies):
+            for policy in reversed(self.completed(host)):
                 step = _around(policy, site, step)
         return _as_coroutine(step) if self._turned_async else step
+
+    def completed(self, host: Host) -> tuple[Bindable, ...]:
+        """Return the policies, those that the settings of `host` add among them."""
+        return host.completed(self.target, self.policies)
 
     def turned_async(self, host: Host, awaitable: Awaitable[Any]) -> Step:
         """Take the function for an asynchronous one from now on.

@@ -21,12 +21,12 @@ class Policy:
     One object can decorate many functions. State is not kept here but in the host.
 
     Attributes:
-        kind: The name of its decorator.
+        kind: The name of its decorator, by which policies find their order.
         name: What the policy's state is shared by; None keeps it to this object.
         enabled: False, or a callable that says False at a call, lets calls pass as if undecorated.
     """
 
-    kind: ClassVar[str]
+    kind: ClassVar[str] = ""
 
     name: str | None = field(default=None, kw_only=True)
     enabled: bool | Callable[[], bool] = field(default=True, kw_only=True)

@@ -35,6 +35,9 @@ class Spy(Policy):
 
 
 class _SpyGate:
+    watches_items = False
+    settles = True
+
     def __init__(self, log: list[tuple[Any, ...]], label: str) -> None:
         self._log = log
         self._label = label

@@ -22,6 +22,9 @@ class Refusing(Spy):
         assert gate
 
         class _Gate:
+            watches_items = False
+            settles = True
+
             def enter(self, args, kwargs):
                 raise Refusal
 

@@ -63,7 +63,7 @@ class BreakerLayer:
 
     def bound(self, inner: Step) -> Step:
         """Put the breaker in front of `inner`."""
-        guarded = self._site.driver.guarded(self, inner, self.enter)
+        guarded = self._site.driver.gate(self, inner)
         if self._fallback is None:
             return guarded
         rescue = self._site.driver.flow(self._fall_back, inner)
