@@ -179,7 +179,7 @@ def estimate(text: str, vocabulary: str) -> tuple[int, float]:
             endless += cost
     # A text that is not empty has a token, and none is shorter than a byte.
     tokens = min(max(1, round(total)), len(data))
-    error = COSTS[vocabulary].error + 2 / tokens + 3 * endless / total if total else 1.0
+    error = min(1.0, COSTS[vocabulary].error + 2 / tokens) + 3 * endless / max(total, 1.0)
     return tokens, error
 
 
