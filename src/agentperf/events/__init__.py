@@ -17,6 +17,7 @@ from agentperf.events.cache import (
 )
 from agentperf.events.calls import CallEnded, SlowCall
 from agentperf.events.limits import CallDelayed, LeaseSettled
+from agentperf.events.prompts import PromptCompressed
 from agentperf.events.retries import RetryGaveUp, RetryScheduled
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "CircuitChanged",
     "Event",
     "LeaseSettled",
+    "PromptCompressed",
     "RetryGaveUp",
     "RetryScheduled",
     "SlowCall",

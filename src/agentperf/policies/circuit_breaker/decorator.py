@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
+from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.keys import key_maker
+from agentperf._base.options import refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
@@ -91,6 +93,7 @@ def circuit_breaker(
     fallback: Callable[..., Any] | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
+    **unknown: object,
 ) -> Any:
     """Stop calling an upstream that fails, and try again when it may have recovered.
 
@@ -117,6 +120,7 @@ def circuit_breaker(
         fallback: Called with the call's arguments in place of a refused call.
         name: Share one circuit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass unwatched.
+        **unknown: Refused, with what was probably meant.
 
     Example:
         @agentperf.circuit_breaker(failure_rate=0.3, window="1m", fallback=lambda q: "try later")
@@ -126,8 +130,13 @@ def circuit_breaker(
         ConfigurationError: An option is malformed, contradicts another, or names no parameter.
         CircuitOpen: At a call, the circuit is open and there is no fallback.
     """
-    if callable(function):
+    refuse_unknown(circuit_breaker, unknown)
+    if is_decorated_bare(function):
         return circuit_breaker()(function)
+    if function is not None:
+        raise ConfigurationError(
+            f"circuit_breaker({function!r}): options are given by name, as in circuit_breaker(failure_rate=0.3)"
+        )
     if (slow_rate is None) != (slow_after is None):
         raise ConfigurationError(
             'slow_rate= and slow_after= go together: slow_rate=0.5, slow_after="10s"'

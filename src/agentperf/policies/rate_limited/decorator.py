@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.keys import key_maker
+from agentperf._base.options import refuse_unknown
 from agentperf._base.rates import Rates, rates
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
@@ -87,6 +89,7 @@ def rate_limited(
     max_wait: Duration = 60,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
+    **unknown: object,
 ) -> RateLimited:
     """Keep calls within rates, of requests, tokens and calls at once; make them wait, or refuse them.
 
@@ -111,6 +114,7 @@ def rate_limited(
         max_wait: How long to wait at most. Who would have to wait longer is refused at once.
         name: Share one limit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass.
+        **unknown: Refused, with what was probably meant.
 
     Example:
         limit = agentperf.rate_limited("500/min", tokens="90_000/min")
@@ -123,7 +127,8 @@ def rate_limited(
         RateLimitExceeded: At a call, its turn does not come in time.
         RequestTooLarge: At a call, it could never fit.
     """
-    if callable(requests):
+    refuse_unknown(rate_limited, unknown)
+    if is_decorated_bare(requests):
         raise ConfigurationError('rate_limited needs a limit: @rate_limited("500/min")')
     limits = Limits(
         (

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
+from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
+from agentperf._base.options import refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
+from agentperf.errors import ConfigurationError
 from agentperf.policies.retry.core import Budget
 from agentperf.policies.retry.layer import RetryLayer
 from agentperf.policies.retry.options import On, RetryOptions, checked
@@ -72,6 +75,7 @@ def retry(
     restart: bool = False,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
+    **unknown: object,
 ) -> Any:
     """Make a failed call again when that may help.
 
@@ -94,6 +98,7 @@ def retry(
             the type `agentperf.Restarted`; what came before it is void.
         name: Share one budget among all functions that name it.
         enabled: False, or a callable that says False at a call, makes no retries.
+        **unknown: Refused, with what was probably meant.
 
     `total` and `per_attempt` need a synchronous call to run in a thread of its own, which goes on after
     the time is up; give the client its own timeout where it has one.
@@ -106,8 +111,13 @@ def retry(
         ConfigurationError: An option is malformed or contradicts another.
         CallTimeout: At a call, the last attempt ran out of time.
     """
-    if callable(function):
+    refuse_unknown(retry, unknown)
+    if is_decorated_bare(function):
         return retry()(function)
+    if function is not None:
+        raise ConfigurationError(
+            f"retry({function!r}): options are given by name, as in retry(attempts=4)"
+        )
     options = checked(
         on=on,
         attempts=attempts,

@@ -1,0 +1,188 @@
+"""The decorator `compress_prompt`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, overload
+
+from agentperf._base.callables import is_decorated_bare
+from agentperf._base.log import fault
+from agentperf._base.options import refuse_unknown
+from agentperf._engine.bindings import Step
+from agentperf._engine.policy import Policy
+from agentperf._engine.site import Site, Target
+from agentperf.context import Compressed, compress
+from agentperf.context.keeping import Keep
+from agentperf.context.options import OnFail, checked
+from agentperf.errors import ConfigurationError, ContextWindowExceeded
+from agentperf.events import PromptCompressed
+from agentperf.policies.compress_prompt.arguments import Argument, prompt_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+Query = str | Callable[..., str]
+
+
+@dataclass(frozen=True, eq=False)
+class CompressPrompt(Policy):
+    """Makes prompts shorter; made by `compress_prompt`."""
+
+    kind = "compress_prompt"
+
+    arg: str | None = None
+    max_tokens: int | None = None
+    ratio: float | None = None
+    model: str | None = None
+    query: Query | None = None
+    keep: Keep | Iterable[Keep] | None = None
+    on_fail: OnFail = "error"
+
+    def check(self, target: Target) -> None:
+        """Refuse a function whose prompt can't be found."""
+        prompt_of(target.signature, self.arg, target.operation)
+
+    def bind(self, site: Site, inner: Step) -> Step:
+        """Shorten the prompt, then go on."""
+        prompt = prompt_of(site.target.signature, self.arg, site.target.operation)
+        model = Argument(site.target.signature, "model")
+        tell = site.host.bus.emitter(PromptCompressed)
+
+        def step(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            given = prompt.of(args, kwargs)
+            if not isinstance(given, str | list | tuple):
+                return inner(args, kwargs)
+            made = self._compressed(given, model.of(args, kwargs), args, kwargs)
+            if made is None or made.value is given:
+                return inner(args, kwargs)
+            if tell is not None:
+                tell(_event(site.target.operation, made))
+            return inner(*prompt.replaced(args, kwargs, made.value))
+
+        return step
+
+    def _compressed(
+        self, given: Any, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Compressed[Any] | None:
+        try:
+            return compress(
+                given,
+                max_tokens=self.max_tokens,
+                ratio=self.ratio,
+                query=self.query(*args, **kwargs) if callable(self.query) else self.query,
+                keep=self.keep,
+                on_fail=self.on_fail,
+                count=_quick(self.model or (model if isinstance(model, str) else None)),
+            )
+        except (ContextWindowExceeded, ConfigurationError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a prompt is better sent whole than not at all
+            fault("compress_prompt.failed", error)
+            return None
+
+
+def _quick(model: str | None) -> Callable[[str], int]:
+    """Count without ever waiting for a vocabulary."""
+    from agentperf.tokens import count_tokens
+
+    return partial(count_tokens, model=model, wait=False)
+
+
+def _event(operation: str, made: Compressed[Any]) -> PromptCompressed:
+    report = made.report
+    return PromptCompressed(
+        operation=operation,
+        tokens_before=report.tokens_before,
+        tokens_after=report.tokens_after,
+        cuts=len(report.cuts),
+        exact=report.exact,
+        seconds=report.seconds,
+    )
+
+
+@overload
+def compress_prompt(function: F, /) -> F: ...
+@overload
+def compress_prompt(
+    arg: str | None = None,
+    *,
+    max_tokens: int | None = None,
+    ratio: float | None = None,
+    model: str | None = None,
+    query: Query | None = None,
+    keep: Keep | Iterable[Keep] | None = None,
+    on_fail: OnFail = "error",
+    name: str | None = None,
+    enabled: bool | Callable[[], bool] = True,
+) -> CompressPrompt: ...
+def compress_prompt(
+    arg: Any = None,
+    *,
+    max_tokens: int | None = None,
+    ratio: float | None = None,
+    model: str | None = None,
+    query: Query | None = None,
+    keep: Keep | Iterable[Keep] | None = None,
+    on_fail: OnFail = "error",
+    name: str | None = None,
+    enabled: bool | Callable[[], bool] = True,
+    **unknown: object,
+) -> Any:
+    """Make the prompt of a call shorter, without losing what the question needs.
+
+    What `agentperf.compress` does to a text or to messages is done to the argument that holds them.
+    Without a limit or an aim only what loses nothing is done.
+
+    Args:
+        arg: The parameter that holds the prompt; `messages`, `prompt`, `input`, `context`, `text` or
+            `question`, whichever is there, or the only one.
+        max_tokens: A limit: the prompt never has more.
+        ratio: An aim: the share of the tokens to keep, above 0 and up to 1.
+        model: The model whose tokens are counted; the call's own argument `model` by default.
+        query: What the parts are ranked by: a text, or a callable over the call's arguments. What the
+            user's last message says by default.
+        keep: Texts, compiled patterns or predicates: a part in which one is found stays.
+        on_fail: What to do when what must stay is over `max_tokens`: `"error"` raises, `"keep"` sends
+            the least that can be reached.
+        name: A name for reports.
+        enabled: False, or a callable that says False at a call, sends prompts as they are.
+        **unknown: Refused, with what was probably meant.
+
+    Example:
+        @agentperf.compress_prompt(max_tokens=4_000)
+        async def complete(messages: list[dict[str, str]], model: str = "gpt-4o") -> str: ...
+
+    Raises:
+        ConfigurationError: An option is malformed, or the prompt can't be found.
+        ContextWindowExceeded: At a call, what must stay doesn't fit into `max_tokens`.
+    """
+    refuse_unknown(compress_prompt, unknown)
+    if is_decorated_bare(arg):
+        return compress_prompt()(arg)
+    if arg is not None and not isinstance(arg, str):
+        raise ConfigurationError(f'arg={arg!r}: the name of a parameter, such as "messages"')
+    checked(
+        max_tokens=max_tokens,
+        ratio=ratio,
+        query=None if callable(query) else query,
+        keep=keep,
+        on_fail=on_fail,
+        strip_comments=False,
+        count=None,
+    )
+    return CompressPrompt(
+        arg=arg,
+        max_tokens=max_tokens,
+        ratio=ratio,
+        model=model,
+        query=query,
+        keep=keep if keep is None or isinstance(keep, str) or callable(keep) else _whole(keep),
+        on_fail=on_fail,
+        name=name,
+        enabled=enabled,
+    )
+
+
+def _whole(keep: Any) -> Any:
+    """An iterator would be empty at the second call."""
+    return tuple(keep) if isinstance(keep, Iterable) else keep
