@@ -30,8 +30,8 @@ class Handle:
 
     @property
     def pipeline(self) -> tuple[Policy, ...]:
-        """The policies, outermost first."""
-        return tuple(p for p in self._pipeline.policies if isinstance(p, Policy))
+        """The policies, outermost first, with those that the current host's settings add."""
+        return tuple(p for p in self._pipeline.completed(current_host()) if isinstance(p, Policy))
 
     @property
     def operation(self) -> str:
@@ -97,7 +97,7 @@ class Handle:
         return BreakerHandle(current_host(), self._pipeline.target, policy, self._leading)
 
     def _first(self, kind: type[P]) -> P | None:
-        return next((p for p in self._pipeline.policies if isinstance(p, kind)), None)
+        return next((p for p in self.pipeline if isinstance(p, kind)), None)
 
     def _without(self, policy: str, example: str) -> ConfigurationError:
         return ConfigurationError(

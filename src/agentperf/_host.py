@@ -6,16 +6,20 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agentperf._base.clock import Clock
 from agentperf._engine.bindings import Bindings
 from agentperf._engine.bus import Bus, Receiver
 from agentperf._engine.current import current_host, default_bindings
-from agentperf.config import Settings
+from agentperf._engine.site import Bindable, Target
+from agentperf.config import Settings, load
 from agentperf.errors import ConfigurationError
 from agentperf.events import Event
 from agentperf.telemetry import Aggregates, OperationStats, Recent
+
+if TYPE_CHECKING:
+    from agentperf.policies.compose.configured import Configured
 
 T = TypeVar("T")
 
@@ -29,8 +33,12 @@ class Host:
 
     Args:
         clock: Where time comes from; real time by default.
-        settings: What holds for the whole host; from the environment by default.
+        settings: What holds for the whole host; read from the environment and the configuration
+            file by default.
         bindings: The bound pipelines to serve; a new set by default.
+
+    Raises:
+        ConfigurationError: The settings are wrong.
     """
 
     def __init__(
@@ -41,7 +49,8 @@ class Host:
         bindings: Bindings[Any] | None = None,
     ) -> None:
         self.clock = clock or Clock()
-        self.settings = settings or Settings.from_environment()
+        self.settings = settings or load()
+        self._configured = _configured(self.settings)
         self.bindings: Bindings[Any] = bindings or Bindings()
         self.begin_anew()
         self.bindings.host = self
@@ -76,6 +85,16 @@ class Host:
             return self._states.owned(owners, make)
         return self._states.named(kind, name, options, owners, make)
 
+    def completed(self, target: Target, policies: tuple[Bindable, ...]) -> tuple[Bindable, ...]:
+        """Return a function's policies with those that are configured for its operation.
+
+        Raises:
+            ConfigurationError: A configured policy can't serve the function.
+        """
+        if self._configured is None:
+            return policies
+        return self._configured.completed(target, policies)
+
     def subscribe(self, receiver: Receiver, *kinds: type[Event]) -> Callable[[], None]:
         """Call `receiver(event)` for every event of `kinds`, all of them where none is named.
 
@@ -99,16 +118,29 @@ class Host:
         return self.tap.stats(operation)
 
     def configure(self, **changes: object) -> None:
-        """Change settings, from the next call on.
+        """Lay settings over those there are, from the next call on.
+
+        A configured policy whose options stay the same keeps its state.
 
         Raises:
-            ConfigurationError: A setting is unknown or its value is of the wrong kind.
+            ConfigurationError: A setting is unknown or its value is wrong; nothing changes then.
         """
-        self.settings = self.settings.changed(**changes)
+        settings = self.settings.changed(**changes)
+        self._configured = _configured(settings, self._configured)
+        self.settings = settings
         self.bindings.rebind()
 
     def __repr__(self) -> str:
         return f"<Host of {len(self.tap.snapshot())} operations>"
+
+
+def _configured(settings: Settings, before: Configured | None = None) -> Configured | None:
+    """Make the configured policies; who configures none doesn't load them all."""
+    if not settings.policies:
+        return None
+    from agentperf.policies.compose.configured import Configured
+
+    return Configured(settings, before)
 
 
 class _Named:
@@ -189,13 +221,20 @@ def stats() -> dict[str, OperationStats]:
 
 
 def configure(**changes: object) -> None:
-    """Change settings of the current host, from the next call on.
+    """Lay settings over those of the current host, from the next call on.
+
+    They go above the environment (`AGENTPERF_*`), which goes above the configuration file.
 
     Args:
-        changes: `enabled=False` turns every decorated function into a plain call of itself; the
-            environment variable `AGENTPERF_DISABLED=1` does the same from outside.
+        changes: `enabled=False` turns every decorated function into a plain call of itself.
+            `policies=` puts policies on operations, besides what decorates their functions:
+            by operation and policy its options, or True for the defaults, or False to take off
+            what the file put there.
+
+    Example:
+        agentperf.configure(policies={"app.search": {"retry": {"attempts": 4}, "timed": True}})
 
     Raises:
-        ConfigurationError: A setting is unknown or its value is of the wrong kind.
+        ConfigurationError: A setting is unknown or its value is wrong; nothing changes then.
     """
     cast(Host, current_host()).configure(**changes)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from agentperf._base.clock import Clock
 from agentperf._engine.bindings import Bindings
 from agentperf._engine.bus import Bus
-from agentperf._engine.site import Bindable, Target
 from agentperf.abc.telemetry import Tap
 from agentperf.config import Settings
 
@@ -43,7 +42,7 @@ class Host(Protocol):
         """The pipelines bound to this host."""
         ...
 
-    def completed(self, target: Target, policies: tuple[Bindable, ...]) -> tuple[Bindable, ...]:
+    def completed(self, target: Any, policies: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a function's policies with those that the settings add, outermost first."""
         ...
 

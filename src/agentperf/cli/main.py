@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from agentperf.cli.config import config
 from agentperf.cli.demo import demo
 from agentperf.errors import DISTRIBUTION, ConfigurationError
 
@@ -30,6 +31,7 @@ def colour_wanted() -> bool | None:
     return True if os.environ.get("FORCE_COLOR") else None
 
 
+commands.add_command(config)
 commands.add_command(demo)
 
 

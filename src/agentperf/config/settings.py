@@ -1,16 +1,43 @@
-"""Settings of a host."""
+"""The model: what can be set for a whole host, and where each value came from."""
 
 from __future__ import annotations
 
-import difflib
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
+from agentperf.config.complaints import Path, complaint, suggestion
 from agentperf.errors import ConfigurationError
 
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"", "0", "false", "no", "off"}
+Options = Mapping[str, Any]
+Policies = Mapping[str, Mapping[str, Options | bool]]
+"""By operation and kind of policy: its options, or False to take it off again."""
+
+_YES = ("1", "true", "yes", "on")
+_NO = ("0", "false", "no", "off")
+_SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
+_MERGED = 3
+"""So many levels of tables are merged: operations, policies, options; not what an option holds."""
+
+
+class Source(Protocol):
+    """Where values come from."""
+
+    def where(self, path: Path) -> str:
+        """Say where the value at `path` stands, such as `agentperf.toml:12`."""
+        ...
+
+
+class Given:
+    """Values that the program itself hands over."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def where(self, path: Path) -> str:
+        """Name the function that took them."""
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,34 +46,155 @@ class Settings:
 
     Attributes:
         enabled: False turns every decorated function into a plain call of itself.
+        policies: What is put on operations besides their decorators, with its options:
+            `{"app.search": {"retry": {"attempts": 4}, "timed": True}}`; False takes off what a
+            source of lower rank put there.
+        origins: Where values came from; what is not in it is the default.
+
+    Raises:
+        ConfigurationError: A value is of the wrong kind.
     """
 
     enabled: bool = True
+    policies: Policies = field(default_factory=dict)
+    origins: Mapping[Path, Source] = field(default_factory=dict, compare=False, repr=False)
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the `AGENTPERF_*` variables: `AGENTPERF_DISABLED=1` turns everything off.
+    def __post_init__(self) -> None:
+        given = Given("Settings()")
+        origins = dict(self.origins)
+        for name, read in _READERS.items():
+            value = read(getattr(self, name), (name,), given)
+            object.__setattr__(self, name, value)
+            if value != _DEFAULTS[name]:
+                origins = dict.fromkeys(_paths(value, (name,)), given) | origins
+        object.__setattr__(self, "origins", origins)
+
+    def merged(self, values: Mapping[str, object], source: Source) -> Settings:
+        """Return these settings with `values` laid over them.
 
         Raises:
-            ConfigurationError: A variable holds something else than a yes or no.
+            ConfigurationError: A setting is unknown or its value is of the wrong kind.
         """
-        text = environment.get("AGENTPERF_DISABLED", "").strip().lower()
-        if text not in _TRUE | _FALSE:
-            raise ConfigurationError(f"AGENTPERF_DISABLED={text!r}: use AGENTPERF_DISABLED=1 or 0")
-        return cls(enabled=text not in _TRUE)
+        changes: dict[str, Any] = {}
+        origins = dict(self.origins)
+        for name, value in values.items():
+            path = (str(name),)
+            if (read := _READERS.get(name)) is None:
+                text = f": no such setting{suggestion(str(name), _READERS)}"
+                raise complaint(source.where(path), path, text)
+            above = read(value, path, source)
+            origins |= dict.fromkeys(_paths(above, path), source)
+            changes[name] = _laid_over(getattr(self, name), above, _MERGED)
+        return replace(self, **changes, origins=origins)
 
     def changed(self, **changes: object) -> Settings:
-        """Return settings with some values changed.
+        """Return settings with `changes` laid over these, as `agentperf.configure` does.
 
         Raises:
-            ConfigurationError: A name is unknown or a value is of the wrong kind.
+            ConfigurationError: A setting is unknown or its value is of the wrong kind.
         """
-        known = {field.name: field for field in fields(self)}
-        for name, value in changes.items():
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
-                raise ConfigurationError(f"configure({name}=...): no such setting{hint}")
-            if not isinstance(value, bool):
-                raise ConfigurationError(f"{name}={value!r}: True or False, as in {name}=False")
-        return replace(self, **changes)  # type: ignore[arg-type]  # checked above
+        return self.merged(changes, Given("configure()"))
+
+    def origin(self, path: Path) -> str:
+        """Say where the value at `path` came from: a file and line, a variable, or `default`."""
+        source = self.origins.get(path)
+        return source.where(path) if source else "default"
+
+    def complaint(self, path: Path, text: str) -> ConfigurationError:
+        """Make the error for the value at `path`, which says where it came from."""
+        return complaint(self.origin(path), path, text)
+
+    def rows(self) -> Iterator[tuple[Path, object, str]]:
+        """Give every value with its path and where it came from."""
+        for name in _READERS:
+            for path, value in _leaves(getattr(self, name), (name,)):
+                yield path, value, self.origin(path)
+
+
+def as_switch(value: object) -> bool | None:
+    """Read a yes or no as people write it; None for anything else."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        return True if text in _YES else False if text in _NO else None
+    return value if isinstance(value, bool) else None
+
+
+def _read_switch(value: object, path: Path, source: Source) -> bool:
+    if (switch := as_switch(value)) is None:
+        raise complaint(
+            source.where(path), path, f"={value!r}: true or false, as in {path[-1]}=false"
+        )
+    return switch
+
+
+def _read_policies(value: object, path: Path, source: Source) -> Policies:
+    example = '{"app.search": {"retry": {"attempts": 4}}}'
+    table = _read_table(value, path, source, f"a table by operation, such as {example}")
+    return {
+        operation: {
+            kind: _read_options(options, (*path, operation, kind), source)
+            for kind, options in _read_table(
+                kinds, (*path, operation), source, 'a table by policy, such as {"timed": True}'
+            ).items()
+        }
+        for operation, kinds in table.items()
+    }
+
+
+def _read_options(value: object, path: Path, source: Source) -> Options | bool:
+    if (switch := as_switch(value)) is not None:
+        return {} if switch else False
+    table = _read_table(value, path, source, 'true, false, or a table such as {"name": "search"}')
+    return {name: _human(option) for name, option in table.items()}
+
+
+def _read_table(value: object, path: Path, source: Source, wanted: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise complaint(source.where(path), path, f"={value!r}: {wanted}")
+    return {str(key): inner for key, inner in value.items()}
+
+
+def _human(value: object) -> object:
+    """Turn a share such as "80%" into a number; times and rates are read by the policies."""
+    if isinstance(value, str) and (share := _SHARE.fullmatch(value)):
+        return float(share[1]) / 100
+    if isinstance(value, list):
+        return [_human(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _human(inner) for key, inner in value.items()}
+    return value
+
+
+_READERS: Mapping[str, Callable[[object, Path, Source], Any]] = {
+    "enabled": _read_switch,
+    "policies": _read_policies,
+}
+_DEFAULTS: Mapping[str, object] = {"enabled": True, "policies": {}}
+
+
+def _laid_over(below: Any, above: Any, levels: int) -> Any:
+    if levels == 0 or not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    return {**below} | {
+        key: _laid_over(below[key], value, levels - 1) if key in below else value
+        for key, value in above.items()
+    }
+
+
+def _paths(value: object, path: Path) -> Iterator[Path]:
+    """Give the paths of a value and of all that is merged inside it."""
+    yield path
+    if isinstance(value, Mapping) and len(path) <= _MERGED:
+        for key, inner in value.items():
+            yield from _paths(inner, (*path, key))
+
+
+def _leaves(value: object, path: Path) -> Iterator[tuple[Path, object]]:
+    """Give the values that are no tables themselves; a policy without options is simply on."""
+    if not isinstance(value, Mapping) or len(path) > _MERGED:
+        yield path, value
+    elif not value and len(path) == _MERGED:
+        yield path, True
+    else:
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, key))

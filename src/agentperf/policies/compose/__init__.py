@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from agentperf.policies.compose.stacks import Stack, stack
+from agentperf.policies.compose.stacks import Stack, resilient, stack
 
-__all__ = ["Stack", "stack"]
+__all__ = ["Stack", "resilient", "stack"]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from agentperf._engine.order import place
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Bindable, Target
 from agentperf.config.complaints import Path, suggestion
 from agentperf.config.settings import Options, Settings
 from agentperf.errors import ConfigurationError
-from agentperf.policies.compose.catalogue import CANONICAL, Kind, rank
+from agentperf.policies.compose.catalogue import DECORATORS
 from agentperf.policies.timed import Timed
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A policy on an operation, and the options it was made with."""
+    """A policy on an operation, where it is configured, and the options it was made with."""
 
     path: Path
     options: Options
@@ -28,7 +31,7 @@ class Configured:
 
     Args:
         settings: What to make them of.
-        before: What the settings were until now: a policy whose options stay the same stays the
+        before: What the settings made until now: a policy whose options stay the same stays the
             same object, and so keeps its state.
 
     Raises:
@@ -37,12 +40,11 @@ class Configured:
 
     def __init__(self, settings: Settings, before: Configured | None = None) -> None:
         self._settings = settings
-        self._kept = before.made if before else {}
-        self.made: dict[Path, _Made] = {}
-        self._by_operation = {
-            operation: self._in_order(operation) for operation in settings.policies
+        kept = before.made if before else {}
+        self.made: dict[str, tuple[_Made, ...]] = {
+            operation: self._in_order(operation, kept.get(operation, ()))
+            for operation in settings.policies
         }
-        self._kept = {}
 
     def completed(self, target: Target, policies: tuple[Bindable, ...]) -> tuple[Bindable, ...]:
         """Return a function's policies with those that are configured for its operation.
@@ -57,56 +59,46 @@ class Configured:
             return policies
         whole = list(policies)
         for made in self._for(target, policies):
-            place = rank(made.policy)
-            ranks = [rank(policy) for policy in whole]
-            if place is None or place in ranks:
-                continue
-            self._check(made, target)
-            inner = (i for i, other in enumerate(ranks) if other is not None and other > place)
-            whole.insert(next(inner, len(whole)), made.policy)
+            policy: Bindable = made.policy
+            if all(other.kind != policy.kind for other in policies):
+                self._check(made, target)
+                further_in = (place(other.kind) > place(policy.kind) for other in whole)
+                at = next((i for i, inner in enumerate(further_in) if inner), len(whole))
+                whole.insert(at, policy)
         return tuple(whole)
 
     def _for(self, target: Target, policies: tuple[Bindable, ...]) -> tuple[_Made, ...]:
         """Find what is configured, by the name the calls are counted under or the function's."""
         timed = next((p.name for p in policies if isinstance(p, Timed) and p.name), None)
-        for name in (timed, target.operation):
-            if name is not None and name in self._by_operation:
-                return self._by_operation[name]
-        return ()
+        return self.made.get(timed or "") or self.made.get(target.operation, ())
 
-    def _in_order(self, operation: str) -> tuple[_Made, ...]:
+    def _in_order(self, operation: str, before: tuple[_Made, ...]) -> tuple[_Made, ...]:
         configured = self._settings.policies[operation]
-        known = [kind.name for kind in CANONICAL]
-        for name in configured:
-            if name not in known:
-                text = f": no such policy{suggestion(name, known)}"
-                raise self._settings.complaint(("policies", operation, name), text)
-        return tuple(
-            self._make(kind, operation, options)
-            for kind in CANONICAL
-            if not isinstance(options := configured.get(kind.name, False), bool)
-        )
+        for kind in configured:
+            if kind not in DECORATORS:
+                text = f": no such policy{suggestion(kind, DECORATORS)}"
+                raise self._settings.complaint(("policies", operation, kind), text)
+        kept = {(made.path, repr(made.options)): made for made in before}
+        made = []
+        for kind in DECORATORS:
+            if not isinstance(options := configured.get(kind, False), bool):
+                path = ("policies", operation, kind)
+                same = kept.get((path, repr(options)))
+                made.append(same or _Made(path, options, self._policy(path, options)))
+        return tuple(made)
 
-    def _make(self, kind: Kind, operation: str, options: Options) -> _Made:
-        path = ("policies", operation, kind.name)
-        kept = self._kept.get(path)
-        if kept is None or kept.options != options:
-            kept = _Made(path, options, self._policy(kind, path, options))
-        self.made[path] = kept
-        return kept
-
-    def _policy(self, kind: Kind, path: Path, options: Options) -> Policy:
-        known = _options_of(kind)
+    def _policy(self, path: Path, options: Options) -> Policy:
+        decorator = DECORATORS[path[-1]]
+        known = _options_of(decorator)
         for option in options:
             if option not in known:
-                text = f": no such option of {kind.name}{suggestion(option, known)}"
+                text = f": no such option of {path[-1]}{suggestion(option, known)}"
                 raise self._settings.complaint((*path, option), text)
         try:
-            policy: Policy = kind.decorator(**options)
+            policy: Policy = decorator(**options)
         except (TypeError, ValueError) as error:
-            named = [option for option in options if str(error).startswith(f"{option}=")]
-            place = (*path, *named[:1])
-            raise ConfigurationError(str(self._settings.complaint(place, f": {error}"))) from error
+            blamed = [option for option in options if str(error).startswith(f"{option}=")]
+            raise self._settings.complaint((*path, *blamed[:1]), f": {error}") from error
         return policy
 
     def _check(self, made: _Made, target: Target) -> None:
@@ -116,6 +108,6 @@ class Configured:
             raise self._settings.complaint(made.path, f": {error}") from error
 
 
-def _options_of(kind: Kind) -> list[str]:
-    parameters = inspect.signature(kind.decorator).parameters.values()
-    return [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY]
+def _options_of(decorator: Callable[..., Any]) -> list[str]:
+    parameters = inspect.signature(decorator).parameters.values()
+    return [p.name for p in parameters if p.kind not in (p.POSITIONAL_ONLY, p.VAR_KEYWORD)]

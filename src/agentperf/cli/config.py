@@ -1,0 +1,35 @@
+"""`agentperf config`: what is configured, and where each value came from."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.group()
+def config() -> None:
+    """Settings from the configuration file and the environment."""
+
+
+@config.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the settings as JSON.")
+def show(*, as_json: bool) -> None:
+    """Show every value and where it came from, as a program started in this folder would see it.
+
+    All of it is checked, also the options of configured policies.
+    """
+    from agentperf._host import Host
+    from agentperf.config.complaints import dotted
+
+    settings = Host().settings
+    rows = [(dotted(path), value, origin) for path, value, origin in settings.rows()]
+    if as_json:
+        keys = ("key", "value", "origin")
+        shown = [dict(zip(keys, row, strict=True)) for row in rows]
+        click.echo(json.dumps(shown, indent=2, default=str))
+        return
+    texts = [(key, json.dumps(value, default=str), origin) for key, value, origin in rows]
+    widths = [max(len(row[column]) for row in texts) for column in (0, 1)]
+    for key, value, origin in texts:
+        click.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
