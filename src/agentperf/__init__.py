@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from agentperf import events as events
     from agentperf import testing as testing
     from agentperf._base.endings import Ending as Ending
+    from agentperf._engine.classify import Fault as Fault
+    from agentperf._engine.classify import Verdict as Verdict
+    from agentperf._engine.classify import classify as classify
     from agentperf._engine.current import use as use
     from agentperf._engine.scope import scope as scope
     from agentperf._handle import Handle as Handle
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from agentperf._host import Host as Host
     from agentperf._host import configure as configure
     from agentperf._host import stats as stats
+    from agentperf.context import Compressed as Compressed
+    from agentperf.context import CompressionReport as CompressionReport
+    from agentperf.context import compress as compress
     from agentperf.errors import AgentPerfError as AgentPerfError
     from agentperf.errors import BackendError as BackendError
     from agentperf.errors import BudgetExceeded as BudgetExceeded
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     from agentperf.errors import ConfigurationError as ConfigurationError
     from agentperf.errors import ContextWindowExceeded as ContextWindowExceeded
     from agentperf.errors import MissingExtraError as MissingExtraError
+    from agentperf.errors import OrderWarning as OrderWarning
     from agentperf.errors import PluginError as PluginError
     from agentperf.errors import RateLimitExceeded as RateLimitExceeded
     from agentperf.errors import RequestTooLarge as RequestTooLarge
@@ -51,35 +58,63 @@ if TYPE_CHECKING:
     from agentperf.policies.cached import CacheHandle as CacheHandle
     from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
+    from agentperf.policies.circuit_breaker import BreakerHandle as BreakerHandle
+    from agentperf.policies.circuit_breaker import circuit_breaker as circuit_breaker
+    from agentperf.policies.compose import resilient as resilient
     from agentperf.policies.compose import stack as stack
+    from agentperf.policies.compress_prompt import compress_prompt as compress_prompt
+    from agentperf.policies.rate_limited import LimiterHandle as LimiterHandle
+    from agentperf.policies.rate_limited import rate_limited as rate_limited
+    from agentperf.policies.retry import retry as retry
+    from agentperf.policies.retry.layer import Restarted as Restarted
     from agentperf.policies.timed import measure as measure
     from agentperf.policies.timed import record as record
     from agentperf.policies.timed import timed as timed
+    from agentperf.telemetry import Decision as Decision
     from agentperf.telemetry import OperationStats as OperationStats
+    from agentperf.tokens import TokenCount as TokenCount
+    from agentperf.tokens import count_tokens as count_tokens
     from agentperf.usage import Usage as Usage
 
 _ERRORS = (
     "AgentPerfError BackendError BudgetExceeded BulkheadFull CacheMissError CallRejected "
     "CallTimeout CircuitOpen ConfigurationError ContextWindowExceeded MissingExtraError "
-    "PluginError RateLimitExceeded RequestTooLarge StoreUnavailable UncacheableArgumentError "
-    "UncacheableValueError"
+    "OrderWarning PluginError RateLimitExceeded RequestTooLarge StoreUnavailable "
+    "UncacheableArgumentError UncacheableValueError"
 )
 _EXPORTS = {
+    "BreakerHandle": "agentperf.policies.circuit_breaker",
     "CacheHandle": "agentperf.policies.cached",
     "CacheStats": "agentperf.policies.cached",
+    "Compressed": "agentperf.context",
+    "CompressionReport": "agentperf.context",
+    "Decision": "agentperf.telemetry",
     "Ending": "agentperf._base.endings",
+    "Fault": "agentperf._engine.classify",
     "Handle": "agentperf._handle",
     "Host": "agentperf._host",
+    "LimiterHandle": "agentperf.policies.rate_limited",
     "OperationStats": "agentperf.telemetry",
+    "Restarted": "agentperf.policies.retry.layer",
+    "TokenCount": "agentperf.tokens",
     "Usage": "agentperf.usage",
+    "Verdict": "agentperf._engine.classify",
     "cached": "agentperf.policies.cached",
+    "circuit_breaker": "agentperf.policies.circuit_breaker",
+    "classify": "agentperf._engine.classify",
+    "compress": "agentperf.context",
+    "compress_prompt": "agentperf.policies.compress_prompt",
     "config": "agentperf.config",
     "configure": "agentperf._host",
+    "count_tokens": "agentperf.tokens",
     "errors": "agentperf.errors",
     "events": "agentperf.events",
     "handle": "agentperf._handle",
     "measure": "agentperf.policies.timed",
+    "rate_limited": "agentperf.policies.rate_limited",
     "record": "agentperf.policies.timed",
+    "resilient": "agentperf.policies.compose",
+    "retry": "agentperf.policies.retry",
     "scope": "agentperf._engine.scope",
     "stack": "agentperf.policies.compose",
     "stats": "agentperf._host",

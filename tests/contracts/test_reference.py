@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import inspect
 import re
 from collections.abc import Callable
@@ -12,9 +13,13 @@ import pytest
 
 import agentperf
 from agentperf import errors, events, testing
+from agentperf._engine.classify import _BY_STATUS
 from agentperf._handle import Handle
 from agentperf.policies.cached import CacheHandle, CacheStats
-from agentperf.telemetry import Histogram, MemoryGrowth, OperationStats
+from agentperf.policies.circuit_breaker import BreakerHandle
+from agentperf.policies.circuit_breaker.windows import Tally
+from agentperf.policies.rate_limited import LimiterHandle
+from agentperf.telemetry import Decision, Histogram, MemoryGrowth, OperationStats
 from tests.contracts.source_tree import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -22,26 +27,40 @@ MEMBERS: dict[type, str] = {
     Handle: "handle",
     CacheHandle: "handle",
     CacheStats: "handle",
+    LimiterHandle: "handle",
+    BreakerHandle: "handle",
+    Tally: "handle",
+    Decision: "handle",
+    agentperf.Verdict: "classify",
+    agentperf.Fault: "classify",
     OperationStats: "figures",
     Histogram: "figures",
     MemoryGrowth: "figures",
     agentperf.Usage: "figures",
 }
-POLICIES = {"timed": agentperf.timed, "cached": agentperf.cached}
+POLICIES = {
+    "timed": agentperf.timed,
+    "cached": agentperf.cached,
+    "retry": agentperf.retry,
+    "rate_limited": agentperf.rate_limited,
+    "circuit_breaker": agentperf.circuit_breaker,
+}
 EVENTS = [getattr(events, name) for name in events.__all__ if name != "Event"]
 
 
 def section(page: str, heading: str) -> str:
     """Return what a page says under a heading."""
     text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
-    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    found = re.search(
+        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+    )
     assert found, f"{page}.md has no heading {heading!r}"
     return found[1]
 
 
 def rows(text: str) -> list[list[str]]:
     """Return the cells of all tables in a text, without their heads."""
-    lines = re.findall(r"^\| (`.*) \|$", text, re.M)
+    lines = re.findall(r"^\| (`.*) \|$", text, re.MULTILINE)
     return [re.split(r" \| ", line) for line in lines]
 
 
@@ -53,6 +72,8 @@ def first_cells(text: str) -> set[str]:
 
 def public(kind: type) -> set[str]:
     """Return the public members of a class; for a dataclass also its fields."""
+    if issubclass(kind, enum.Enum):
+        return set(kind.__members__)
     members = {name for name in vars(kind) if not name.startswith("_")}
     if dataclasses.is_dataclass(kind):
         members |= {field.name for field in dataclasses.fields(kind)}
@@ -69,7 +90,8 @@ def test_every_member_is_listed(kind):
 def test_options_and_defaults(policy):
     """The table of defaults has every option, in order, with the default that the code has."""
     parameters = inspect.signature(POLICIES[policy]).parameters.values()
-    options = [p for p in parameters if p.kind is not p.VAR_KEYWORD]  # those are refused
+    # What is decorated is no option, and unknown ones are refused.
+    options = [p for p in parameters if p.kind not in (p.POSITIONAL_ONLY, p.VAR_KEYWORD)]
     expected = [[f"`{p.name}`", "`" + repr(p.default).replace("'", '"') + "`"] for p in options]
     listed = [row[:2] for row in rows(section(f"policies/{policy}", "Defaults"))]
     assert sorted(listed) == sorted(expected)
@@ -92,11 +114,27 @@ def test_every_error_is_listed():
         if isinstance(thing, type) and issubclass(thing, errors.AgentPerfError)
     }
     text = (REFERENCE / "errors.md").read_text(encoding="utf-8")
-    tree = re.search(r"```text\n(.*?)```", text, re.S)
+    tree = re.search(r"```text\n(.*?)```", text, re.DOTALL)
     assert tree
     bases = {"ValueError", "ImportError", "TimeoutError", "TypeError", "LookupError"}
     assert set(re.findall(r"\b[A-Z][a-z]\w+", tree[1])) - bases == own
     assert first_cells(text) == own - {"AgentPerfError"}
+
+
+def test_verdicts_on_statuses():
+    """The table of `classify` says of each status what the code says."""
+    listed = re.findall(
+        r"^\| status (\d+) \| `(\w+)` \| (\w+) \| (\w+) \| `\"(.+)\"` \|$",
+        section("classify", "Defaults"),
+        re.MULTILINE,
+    )
+    assert {int(status) for status, *_ in listed} == set(_BY_STATUS)
+    for status, *row in listed:
+        error = Exception()
+        error.status_code = int(status)  # type: ignore[attr-defined]
+        verdict = agentperf.classify(error)
+        yes_or_no = ["yes" if said else "no" for said in (verdict.retryable, verdict.counts)]
+        assert row == [verdict.fault.name, *yes_or_no, verdict.reason]
 
 
 def test_the_testing_kit_is_listed():
@@ -122,6 +160,9 @@ def signature_of(thing: Callable[..., Any]) -> str:
         ("handle", "peek", CacheHandle.peek),
         ("handle", "invalidate", CacheHandle.invalidate),
         ("handle", "warm", CacheHandle.warm),
+        ("handle", "remaining", LimiterHandle.remaining),
+        ("handle", "force", BreakerHandle.force),
+        ("classify", "agentperf.classify", agentperf.classify),
         ("testing", "fresh_host", testing.fresh_host),
         ("testing", "faulty", testing.faulty),
         ("testing", "delay", testing.delay),

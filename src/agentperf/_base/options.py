@@ -24,7 +24,7 @@ def refuse_unknown(decorator: Callable[..., Any], unknown: Mapping[str, object])
         known = [
             name
             for name, parameter in inspect.signature(decorator).parameters.items()
-            if parameter.kind is not parameter.VAR_KEYWORD
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY)
         ]
         close = difflib.get_close_matches(option, known, n=1)
         hint = f"did you mean {close[0]}={value!r}?" if close else f"there are {', '.join(known)}"

@@ -97,17 +97,18 @@ def circuit_breaker(
 ) -> Any:
     """Stop calling an upstream that fails, and try again when it may have recovered.
 
-    Closed, it lets calls through and watches how they end. When the share of failures or slow calls in
-    its window is too large it opens: calls are refused with `CircuitOpen` at once. After `open_for` it is
-    half-open: a few probes go through, and their outcome closes it, or opens it for twice as long (ten
-    minutes at most). An upstream that says how long to leave it alone (`Retry-After`) is left alone for
-    that long.
+    Closed, it lets calls through and watches how they end. When the share of failures or slow calls
+    in its window is too large it opens: calls are refused with `CircuitOpen` at once. After
+    `open_for` it is half-open: a few probes go through, and their outcome closes it, or opens it
+    for twice as long (ten minutes at most). An upstream that says how long to leave it alone
+    (`Retry-After`) is left alone for that long.
 
     Which errors speak against the upstream is decided by `agentperf.classify`: wrong requests, rate
-    limits and programming errors don't. Cancelled calls and streams that their reader left count neither
-    way. A stream counts when it ends.
+    limits and programming errors don't. Cancelled calls and streams that their reader left count
+    neither way. A stream counts when it ends.
 
     Args:
+        function: What is decorated, where no options are given.
         failure_rate: The share of failures, 0 to 1, at which it opens.
         slow_rate: The share of slow calls at which it opens; slow calls don't matter by default.
         slow_after: How long a call takes at least to be slow.
@@ -115,8 +116,8 @@ def circuit_breaker(
         minimum_calls: Calls in the window without which no share means anything.
         open_for: How long it stays open the first time.
         probes: How many calls decide in half-open; no more run at once.
-        by: Keep a circuit for each value: names of parameters, a template, or a callable over the call's
-            arguments. The 1,024 values used last are remembered.
+        by: Keep a circuit for each value: names of parameters, a template, or a callable over the
+            call's arguments. The 1,024 values used last are remembered.
         fallback: Called with the call's arguments in place of a refused call.
         name: Share one circuit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass unwatched.
@@ -135,7 +136,8 @@ def circuit_breaker(
         return circuit_breaker()(function)
     if function is not None:
         raise ConfigurationError(
-            f"circuit_breaker({function!r}): options are given by name, as in circuit_breaker(failure_rate=0.3)"
+            f"circuit_breaker({function!r}): options are given by name, as in "
+            "circuit_breaker(failure_rate=0.3)"
         )
     if (slow_rate is None) != (slow_after is None):
         raise ConfigurationError(

@@ -91,13 +91,13 @@ def rate_limited(
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
 ) -> RateLimited:
-    """Keep calls within rates, of requests, tokens and calls at once; make them wait, or refuse them.
+    """Keep calls within rates of requests, tokens and calls at once: make them wait, or refuse.
 
-    Everything a call needs is taken at once or not at all. Over any stretch of time no more is let in
-    than `rate * time + burst`. Calls wait in the order they came; a large one is not overtaken for ever
-    by small ones; a call that is cancelled while it waits leaves nothing behind. Tokens are estimated
-    before the call and put right by the usage that the answer reports. A call that fails or is cancelled
-    gives back what it took.
+    Everything a call needs is taken at once or not at all. A call that fails or is cancelled gives
+    back what it took; of all others no more are let in, over any stretch of time, than
+    `rate * time + burst`. Calls wait in the order they came; a large one is not overtaken for ever
+    by small ones; a call that is cancelled while it waits leaves nothing behind. Tokens are
+    estimated before the call and put right by the usage that the answer reports.
 
     Args:
         requests: Calls: `"500/min"`, or several rates that hold together: `["60/min", "1000/day"]`.
@@ -106,10 +106,10 @@ def rate_limited(
         output_tokens: Tokens of answers.
         concurrency: Calls at once.
         burst: Requests at once after a rest; the whole allowance of a rate by default.
-        cost: What one call counts as, instead of one request or an estimate of its tokens: a callable
-            over the call's arguments, or the name of a parameter. A number, or a `Usage`.
-        by: Keep a limit for each value: names of parameters, a template, or a callable over the call's
-            arguments. The 1,024 values used last are remembered.
+        cost: What one call counts as, instead of one request or an estimate of its tokens: a
+            callable over the call's arguments, or the name of a parameter. A number, or a `Usage`.
+        by: Keep a limit for each value: names of parameters, a template, or a callable over the
+            call's arguments. The 1,024 values used last are remembered.
         on_limit: `"wait"` for one's turn, or `"raise"` at once.
         max_wait: How long to wait at most. Who would have to wait longer is refused at once.
         name: Share one limit among all policies that name it.
@@ -142,8 +142,8 @@ def rate_limited(
     )
     if not any(limits.rates) and concurrency is None:
         raise ConfigurationError(
-            'rate_limited needs a limit: rate_limited("500/min"), rate_limited(tokens="90_000/min") or '
-            "rate_limited(concurrency=8)"
+            'rate_limited needs a limit: rate_limited("500/min"), '
+            'rate_limited(tokens="90_000/min") or rate_limited(concurrency=8)'
         )
     if burst is not None and not limits.rates[0]:
         raise ConfigurationError('burst= goes with requests: rate_limited("500/min", burst=20)')

@@ -79,29 +79,32 @@ def retry(
 ) -> Any:
     """Make a failed call again when that may help.
 
-    What may help is decided by `agentperf.classify`: lost connections, timeouts, overload, rate limits
-    and server errors are tried again, wrong requests and programming errors are not. A wait that the
-    upstream asks for (`Retry-After`) is kept exactly; otherwise pauses grow exponentially, with full
-    jitter. A stream is tried again only until its first item was handed over. Cancellation ends
-    everything at once. When no attempt is left, the last error passes through as it is.
+    What may help is decided by `agentperf.classify`: lost connections, timeouts, overload, rate
+    limits and server errors are tried again, wrong requests and programming errors are not. A wait
+    that the upstream asks for (`Retry-After`) is kept exactly; otherwise pauses grow exponentially,
+    with full jitter. A stream is tried again only until its first item was handed over.
+    Cancellation ends everything at once. When no attempt is left, the last error passes through as
+    it is.
 
     Args:
+        function: What is decorated, where no options are given.
         on: What to retry instead: exception types, or a callable that is given the error.
         attempts: How often to try in all.
         total: How long all attempts and pauses may take together; bounds a running attempt too.
         per_attempt: How long one attempt may take.
         backoff: Upper bound of the first pause; each further one is twice as long.
-        max_backoff: Upper bound of every pause. An upstream that asks for a longer one gets no retry.
-        budget: The share of calls that may be retries: each call that works earns so much of one, and
-            ten are at hand at the start. None for no bound.
-        restart: Begin a stream anew even after items were handed over. The reader is told by an item of
-            the type `agentperf.Restarted`; what came before it is void.
+        max_backoff: Upper bound of every pause. An upstream that asks for a longer one gets no
+            retry.
+        budget: The share of calls that may be retries: each call that works earns so much of one,
+            and ten are at hand at the start. None for no bound.
+        restart: Begin a stream anew even after items were handed over. The reader is told by an
+            item of the type `agentperf.Restarted`; what came before it is void.
         name: Share one budget among all functions that name it.
         enabled: False, or a callable that says False at a call, makes no retries.
         **unknown: Refused, with what was probably meant.
 
-    `total` and `per_attempt` need a synchronous call to run in a thread of its own, which goes on after
-    the time is up; give the client its own timeout where it has one.
+    `total` and `per_attempt` need a synchronous call to run in a thread of its own, which goes on
+    after the time is up; give the client its own timeout where it has one.
 
     Example:
         @agentperf.retry(attempts=4, total="20s")

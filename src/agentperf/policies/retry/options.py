@@ -51,7 +51,7 @@ def checked(
         raise ConfigurationError(
             f"attempts={attempts!r}: how often to try in all, a whole number, such as attempts=3"
         )
-    if budget is not None and (isinstance(budget, bool) or not 0 <= budget <= 1):
+    if budget is not None and not _is_share(budget):
         raise ConfigurationError(
             f"budget={budget!r}: the share of calls that may be retries, from 0 to 1, such as "
             "budget=0.2; None for no bound"
@@ -74,6 +74,10 @@ def checked(
             'let several attempts fit, such as total="30s", per_attempt="10s"'
         )
     return options
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _what(on: object) -> On | None:

@@ -1,0 +1,57 @@
+"""Options that nobody knows, or that come without their names, are refused at once."""
+
+from __future__ import annotations
+
+import pytest
+
+import agentperf
+from agentperf.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("decorator", "slip", "meant"),
+    [
+        (agentperf.retry, {"attemps": 3}, "attempts=3"),
+        (agentperf.rate_limited, {"token": "9/s"}, "tokens='9/s'"),
+        (agentperf.circuit_breaker, {"failure_rat": 0.3}, "failure_rate=0.3"),
+    ],
+)
+def test_a_slip_of_the_pen(decorator, slip, meant):
+    """A misspelt option is refused with what was probably meant."""
+    with pytest.raises(ConfigurationError, match=f"did you mean {meant}"):
+        decorator(**slip)
+
+
+@pytest.mark.parametrize("decorator", [agentperf.retry, agentperf.circuit_breaker])
+def test_what_is_decorated_is_no_option(decorator):
+    """The options that are listed don't contain the place of the function."""
+    with pytest.raises(ConfigurationError, match=r"there are (on|failure_rate), "):
+        decorator(zzz=1)
+
+
+@pytest.mark.parametrize("decorator", [agentperf.retry, agentperf.circuit_breaker])
+@pytest.mark.parametrize("value", [3, "search", 0.5])
+def test_options_go_by_name(decorator, value):
+    """A value without a name is no function to decorate, and is not dropped in silence."""
+    with pytest.raises(ConfigurationError, match="by name"):
+        decorator(value)
+
+
+@pytest.mark.parametrize("budget", ["x", True, 2, -0.1])
+def test_a_budget_is_a_share(budget):
+    """Anything but a share from 0 to 1 is refused with an example."""
+    with pytest.raises(ConfigurationError, match=r"budget=0\.2"):
+        agentperf.retry(budget=budget)
+
+
+@pytest.mark.parametrize("decorator", [agentperf.retry, agentperf.circuit_breaker])
+def test_bare_on_a_class_method(decorator):
+    """A class method, which can't be called by itself, is decorated bare too."""
+
+    class Agent:
+        @decorator
+        @classmethod
+        def name(cls):
+            return cls.__name__
+
+    assert Agent.name() == "Agent"
