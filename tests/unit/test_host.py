@@ -131,7 +131,7 @@ def test_settings(host):
     with use(host):
         configure(enabled=False)
         with pytest.raises(ConfigurationError):
-            configure(enabled="yes")
+            configure(enabled="perhaps")
     assert not host.settings.enabled
 
 

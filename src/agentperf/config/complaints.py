@@ -23,10 +23,10 @@ def complaint(where: str, path: Path, text: str) -> ConfigurationError:
     return ConfigurationError(f"{where}: {dotted(path)}{text}")
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """Say what may have been meant instead of an unknown name."""
     import difflib  # only when something is wrong
 
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=likeness)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -43,7 +43,8 @@ def _switch(name: str, text: str) -> bool:
     if name.startswith(f"{PREFIX}POLICIES"):
         raise ConfigurationError(f"{name}: policies are configured in a file or by configure()")
     if name not in (ENABLED, DISABLED):
-        known = suggestion(name, (ENABLED, DISABLED, *_READ_ELSEWHERE))
+        # All are alike to begin with.
+        known = suggestion(name, (ENABLED, DISABLED, *_READ_ELSEWHERE), likeness=0.85)
         raise ConfigurationError(f"{name}: no such variable{known}")
     if (switch := as_switch(text)) is None:
         raise ConfigurationError(f"{name}={text!r}: use {name}=1 or 0")

@@ -78,13 +78,15 @@ class Configured:
             if kind not in DECORATORS:
                 text = f": no such policy{suggestion(kind, DECORATORS)}"
                 raise self._settings.complaint(("policies", operation, kind), text)
-        kept = {(made.path, repr(made.options)): made for made in before}
+        kept = {made.path: made for made in before}
         made = []
         for kind in DECORATORS:
             if not isinstance(options := configured.get(kind, False), bool):
                 path = ("policies", operation, kind)
-                same = kept.get((path, repr(options)))
-                made.append(same or _Made(path, options, self._policy(path, options)))
+                same = kept.get(path)
+                if same is None or same.options != options:
+                    same = _Made(path, options, self._policy(path, options))
+                made.append(same)
         return tuple(made)
 
     def _policy(self, path: Path, options: Options) -> Policy:
