@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentperf.context.messages import blocks, get
+from agentperf.context.messages import CALLING, blocks, get, is_one_of
 
-_CALLING = {"tool_use", "server_tool_use", "mcp_tool_use"}
 _ANSWERING = {"tool", "function"}
 
 
@@ -51,7 +50,7 @@ def pending(messages: Sequence[object]) -> set[int]:
 def _called(message: object) -> list[str]:
     """List the ids of the calls in a message."""
     ids = [get(call, "id") for call in get(message, "tool_calls") or ()]
-    ids += [get(block, "id") for block in blocks(message) if get(block, "type") in _CALLING]
+    ids += [get(block, "id") for block in blocks(message) if is_one_of(block, CALLING)]
     ids += [] if _is_output(message) else [get(message, "call_id")]
     return [str(each) for each in ids if each]
 

@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from agentperf.context.counting import CountTokens, Tokens
-from agentperf.context.document import Document
+from agentperf.context.document import Document, Draft
 from agentperf.context.fit import fit
-from agentperf.context.framing import list_tokens
 from agentperf.context.keeping import Keep
 from agentperf.context.marks import find_marks, marked_tokens, read_mark
 from agentperf.context.messages import texts
@@ -109,9 +108,10 @@ class _Compression:
         self._content = content
         self._options = options
         self._tokens = tokens
-        self._document = Document(content)
+        self._document = Document(content, tokens)
         self._stages: list[StageReport] = []
-        self._before = self._size = self._measure(content)
+        self._draft = self._document.as_it_is()
+        self._before = self._size = self._document.size(self._draft)
         self._target = self._aim()
 
     def run(self) -> Any:
@@ -119,16 +119,14 @@ class _Compression:
         options, document = self._options, self._document
         query = document.query if options.query is None else options.query
         setting = Setting(self._tokens, options.keep, query)
-        value = self._content
         for name, stage in self._planned():
             if self._is_done():
-                return value
-            stage(document, setting)
-            value = self._noted(name, value, document.as_it_is())
-        if self._target is None or self._is_done():
-            return value
-        fitted = fit(document, self._target, setting, self._measure)
-        return self._noted("selection", value, fitted)
+                break
+            if stage(document, setting):
+                self._take(name, document.as_it_is())
+        if self._target is not None and not self._is_done():
+            self._take("selection", fit(document, self._target, setting))
+        return document.content(self._draft) if self._stages else self._content
 
     def report(self, value: Any, seconds: float) -> CompressionReport:
         """Say what was done."""
@@ -147,7 +145,7 @@ class _Compression:
         options = self._options
         aims = [] if options.max_tokens is None else [options.max_tokens]
         if options.ratio is not None:
-            earlier = sum(marked_tokens(text) for _, text in _texts(self._content))
+            earlier = sum(marked_tokens(passage.text) for passage in self._document.passages)
             aims.append(int(options.ratio * (self._before + earlier)))
         return min(aims, default=None)
 
@@ -159,35 +157,23 @@ class _Compression:
     def _is_done(self) -> bool:
         return self._target is not None and self._size <= self._target
 
-    def _noted(self, name: str, before: Any, after: Any) -> Any:
+    def _take(self, name: str, draft: Draft) -> None:
         """Take the result of a stage, unless it gained nothing."""
-        size = self._measure(after)
+        size = self._document.size(draft)
         if size >= self._size:
-            return before
-        began = self._size
-        if self._stages and self._stages[-1].name == name:
-            began = self._stages.pop().tokens_before
+            return
+        again = self._stages and self._stages[-1].name == name
+        began = self._stages.pop().tokens_before if again else self._size
         self._stages.append(StageReport(name, began, size))
-        self._size = size
-        return after
-
-    def _measure(self, content: Any) -> int:
-        if isinstance(content, str):
-            return self._tokens(content)
-        return list_tokens(content, self._tokens)
-
-
-def _texts(content: Any) -> Iterator[tuple[int | None, str]]:
-    """Yield the texts of a content, each with the message it is in."""
-    if isinstance(content, str):
-        yield None, content
-        return
-    for at, message in enumerate(content):
-        yield from ((at, text) for _, text in texts(message))
+        self._draft, self._size = draft, size
 
 
 def _cuts(content: Any) -> Iterator[Cut]:
-    for message, text in _texts(content):
+    if isinstance(content, str):
+        told: list[tuple[int | None, str]] = [(None, content)]
+    else:
+        told = [(at, text) for at, message in enumerate(content) for _, text in texts(message)]
+    for message, text in told:
         for found in find_marks(text):
             if mark := read_mark(found[0]):
                 yield Cut(message, mark.count, mark.noun, mark.tokens)

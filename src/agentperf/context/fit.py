@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from agentperf.context.bm25 import lend, rank
 from agentperf.context.counting import Tokens
-from agentperf.context.document import Document
+from agentperf.context.document import Document, Draft
 from agentperf.context.framing import FRAME_TOKENS
 from agentperf.context.headtail import shorten
 from agentperf.context.marks import Mark
@@ -31,12 +30,7 @@ _EDGE = 0.15
 """Shares of the budget that go to the newest messages, and to each end of a text, unasked."""
 
 
-def fit(
-    document: Document,
-    budget: int,
-    setting: Setting,
-    measure: Callable[[Any], int],
-) -> Any:
+def fit(document: Document, budget: int, setting: Setting) -> Draft:
     """Leave out what is furthest from the query until the rest fits, marks included.
 
     Args:
@@ -44,19 +38,18 @@ def fit(
         budget: The tokens it may have.
         setting: The counter, what must stay, and the query that units are ranked by; an empty one
             prefers both ends of a text, and new messages.
-        measure: Counts a whole content.
 
     Returns:
-        The content; of what was tried the smallest, when what must stay is over the budget.
+        What stays; the least that was tried, when what must stay is over the budget.
     """
     longest = min(_LONGEST, max(_SHORTEST, budget * 4 // _FEWEST_UNITS))
     fitting = _Fitting(document, setting, longest)
     room = budget
-    tried: list[tuple[int, Any]] = []
+    tried: list[tuple[int, Draft]] = []
     for _ in range(_TRIES):
-        content = fitting.content_within(room)
-        size = measure(content)
-        tried.append((size, content))
+        draft = fitting.within(room)
+        size = document.size(draft)
+        tried.append((size, draft))
         if size <= budget or room <= 0:
             break
         # Texts counted apart and counted together differ by a little.
@@ -76,15 +69,15 @@ class _Fitting:
     def __init__(self, document: Document, setting: Setting, longest: int) -> None:
         self._document = document
         self._tokens = tokens = setting.tokens
-        self._root, self._nodes = plant(document, tokens, setting.keep, longest)
+        self._root, self._nodes = plant(document, setting.keep, longest)
         self._marks = _mark_costs(self._root, tokens)
         self._root.measure(tokens, self._marks)
         self._units: list[Node] = []
         _collect(self._root, self._units)
         self._ranked = _ranked(self._units, setting.query, newest_first=not document.is_text)
 
-    def content_within(self, budget: int) -> Any:
-        """Return the content with what fits into a budget."""
+    def within(self, budget: int) -> Draft:
+        """Return what fits into a budget."""
         selection = Selection(self._root, self._marks, budget)
         self._take_edges(selection, budget)
         selection.take(unit for unit in self._ranked if unit.coded)
@@ -124,14 +117,13 @@ class _Fitting:
             for node in references:
                 node.kept = node.fixed or node.stands_for in told
 
-    def _harvest(self) -> Any:
-        """Put together what is kept."""
+    def _harvest(self) -> Draft:
         groups = dict(zip(self._root.children, self._document.groups, strict=True))
         order: list[range | Mark] = []
         for kept, run in runs(self._root.children):
             order += [groups[node] for node in run] if kept else [mark_of(run)]
-        kept_texts = {p: node.kept_text() for p, node in self._nodes.items() if node.kept}
-        return self._document.put_together(order, kept_texts)
+        texts = {p: node.kept_text() for p, node in self._nodes.items() if node.kept}
+        return Draft(order, texts)
 
 
 def _mark_costs(root: Node, tokens: Tokens) -> dict[Style, int]:
@@ -142,6 +134,7 @@ def _mark_costs(root: Node, tokens: Tokens) -> dict[Style, int]:
     return {
         Style.TEXT: tokens(f"{mark}\n"),
         Style.JSON: tokens(f"{json.dumps(mark)},"),
+        Style.STRING: tokens(f"{mark}\\n"),
         Style.MESSAGE: tokens(mark) + FRAME_TOKENS,
     }
 

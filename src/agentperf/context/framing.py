@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from agentperf.context.counting import Tokens
-from agentperf.context.messages import Path, get, is_one_of, own_text, texts
+from agentperf.context.messages import (
+    CALLING,
+    Path,
+    blocks,
+    get,
+    is_one_of,
+    own_text,
+    texts,
+)
 
 FRAME_TOKENS = 4
 """Around each message, its role included, as OpenAI's chat format has them."""
@@ -14,6 +22,8 @@ FRAME_TOKENS = 4
 REPLY_TOKENS = 3
 """What begins the reply."""
 
+_CALL_TOKENS = 3
+_NAME_TOKENS = 1
 _MEDIUM = 765
 """An image of 1024 by 1024 pixels with several models; a guess, as for all media."""
 
@@ -29,16 +39,10 @@ _NOT_READ = {
 
 def frame_tokens(message: object, tokens: Tokens) -> int:
     """Count what a message has beside its texts."""
-    told = (_MEDIUM if part is None else tokens(part) for part in _other(message))
-    return FRAME_TOKENS + sum(told)
-
-
-def list_tokens(messages: Sequence[object], tokens: Tokens) -> int:
-    """Count a whole list: every message with its frame, and the beginning of the reply."""
-    return REPLY_TOKENS + sum(
-        frame_tokens(message, tokens) + sum(tokens(text) for _, text in texts(message))
-        for message in messages
-    )
+    told = sum(_MEDIUM if part is None else tokens(part) for part in _other(message))
+    calls = len(get(message, "tool_calls") or ()) + bool(get(message, "function_call"))
+    calls += sum(is_one_of(block, CALLING) for block in blocks(message))
+    return FRAME_TOKENS + told + _CALL_TOKENS * calls + _NAME_TOKENS * bool(get(message, "name"))
 
 
 def _other(message: object) -> Iterator[str | None]:

@@ -1,13 +1,16 @@
-"""JSON as a tree: the items of arrays are units, whatever else there is stays with its parent."""
+"""JSON as a tree: items of arrays and parts of long strings are units, the rest stays around."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from agentperf.context.json_text import elements
 from agentperf.context.marks import read_mark
+from agentperf.context.pieces import lines_of, spans
 from agentperf.context.tree import Node, Style
+from agentperf.context.units import units
 
 _KEY = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*":')
 _DEEPEST = 6
@@ -34,10 +37,10 @@ def json_node(text: str, longest: int) -> Node:
 
 
 def _value(text: str, start: int, end: int, longest: int, depth: int) -> Node:
-    if end - start > longest and depth and text[start] in "[{":
-        inside = _array if text[start] == "[" else _object
-        return inside(text, start, end, longest, depth - 1)
-    return Node(text[start:end], "item", at=start)
+    inside = _INSIDE.get(text[start])
+    if inside is None or end - start <= longest or not depth:
+        return Node(text[start:end], "item", at=start)
+    return inside(text, start, end, longest, depth - 1)
 
 
 def _array(text: str, start: int, end: int, longest: int, depth: int) -> Node:
@@ -98,3 +101,26 @@ def _member(text: str, key: re.Match[str], stop: int, longest: int, depth: int) 
     value.noun = "value"
     member.add(value)
     return member
+
+
+def _string(text: str, start: int, end: int, longest: int, _: int) -> Node:
+    """Cut what a long string says into units; what is left of it is a valid string again."""
+    raw = text[start:end]
+    parts = units(json.loads(raw), longest)
+    written = [json.dumps(part, ensure_ascii=raw.isascii())[1:-1] for part in parts]
+    if len(parts) == 1 or "".join(written) != raw[1:-1]:
+        return Node(raw, "item", at=start)
+    node = Node('"', "item", tail='"', style=Style.STRING, at=start)
+    for part, inner, (at, _) in zip(parts, written, spans(written), strict=True):
+        unit = Node(inner, "sentence", at=start + 1 + at, topic=part)
+        if part.endswith("\n"):
+            unit.noun, unit.amount = "line", max(1, sum(map(bool, map(str.strip, lines_of(part)))))
+        node.add(unit)
+    return node
+
+
+_INSIDE: dict[str, Callable[[str, int, int, int, int], Node]] = {
+    "[": _array,
+    "{": _object,
+    '"': _string,
+}

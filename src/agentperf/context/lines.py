@@ -27,6 +27,8 @@ _FEWEST = 4
 
 _FEWEST_LINES = 8
 _LONGEST = 2000
+_SMALLEST = 16
+"""So few characters have fewer tokens than any mark."""
 
 
 def fold_equal(pieces: Sequence[Piece], tokens: Tokens, keep: Keeper) -> list[Piece]:
@@ -119,10 +121,8 @@ def _marked(lines: list[str], dropped: list[bool], how: str, tokens: Tokens) -> 
     told: list[str] = []
     for drop, run in groupby(zip(lines, dropped, strict=True), key=itemgetter(1)):
         texts = [line for line, _ in run]
-        size = sum(map(tokens, texts)) if drop else 0
-        count = sum(1 for line in texts if line.strip())
-        mark = f"{Mark(count, 'line', size, how)}{newline_of(texts[-1])}"
-        if not drop or size <= tokens(mark):
+        mark = _mark(texts, how, tokens) if drop else ""
+        if not mark:
             told += texts
             continue
         if told:
@@ -131,3 +131,13 @@ def _marked(lines: list[str], dropped: list[bool], how: str, tokens: Tokens) -> 
         yield Piece(Kind.MARK, mark)
     if told:
         yield Piece(Kind.TEXT, "".join(told))
+
+
+def _mark(lines: list[str], how: str, tokens: Tokens) -> str:
+    """Write the mark for some lines; nothing, if it were no shorter than they are."""
+    if sum(map(len, lines)) < _SMALLEST:
+        return ""
+    size = sum(map(tokens, lines))
+    count = sum(1 for line in lines if line.strip())
+    mark = f"{Mark(count, 'line', size, how)}{newline_of(lines[-1])}"
+    return mark if tokens(mark) < size else ""

@@ -11,6 +11,9 @@ from agentperf.context.marks import read_mark
 Path = tuple[str | int, ...]
 """Where a text is in a message: keys and positions, from the outside in."""
 
+CALLING = {"tool_use", "server_tool_use", "mcp_tool_use"}
+"""Kinds of blocks that call a tool."""
+
 _INSTRUCTING = {"system", "developer"}
 _TEXT = {"text", "input_text", "output_text"}
 
@@ -69,9 +72,10 @@ def texts(message: object) -> Iterator[tuple[Path, str]]:
 
 
 def with_texts(message: Any, changed: Mapping[Path, str]) -> Any:
-    """Return a copy of a message in which some texts are others."""
-    for path, text in changed.items():
-        message = _put(message, path, text)
+    """Return a message in which some texts are others: a copy, if they are."""
+    for path, text in texts(message):
+        if changed.get(path, text) != text:
+            message = _put(message, path, changed[path])
     return message
 
 

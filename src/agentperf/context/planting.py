@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from agentperf.context.counting import Tokens
 from agentperf.context.document import Document, Passage
 from agentperf.context.framing import REPLY_TOKENS
 from agentperf.context.json_text import compact
@@ -20,14 +19,11 @@ from agentperf.context.units import units
 _HEADING = re.compile(r"^#{1,6} [^\n]*(?:\n|\Z)", re.MULTILINE)
 
 
-def plant(
-    document: Document, tokens: Tokens, keep: Keeper, longest: int
-) -> tuple[Node, dict[Passage, Node]]:
+def plant(document: Document, keep: Keeper, longest: int) -> tuple[Node, dict[Passage, Node]]:
     """Make the tree of a document.
 
     Args:
         document: What is to be cut.
-        tokens: The counter.
         keep: What must stay.
         longest: How many characters a unit should have at most.
 
@@ -41,8 +37,8 @@ def plant(
     nodes: dict[Passage, Node] = {}
     for group in document.groups:
         node = Node(noun="message", amount=len(group))
-        node.fixed = document.is_text or not document.fixed.isdisjoint(group)
-        node.cost = sum(document.frame(at, tokens) for at in group)
+        node.fixed = not document.fixed.isdisjoint(group)
+        node.cost = sum(document.frames[at] for at in group)
         root.add(node)
         for passage in (each for at in group for each in inside.get(at, ())):
             nodes[passage] = _Planter(node, keep, longest).plant(passage)

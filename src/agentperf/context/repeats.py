@@ -62,15 +62,19 @@ class Repeats:
         at = 0
         while at < len(lines):
             size = 0 if frozen else self._repeated(lines, fixed, at)
-            mark = self._mark(lines[at : at + size]) if size else None
+            again = _times(lines, fixed, at, size)
+            mark = self._mark(lines[at : at + size * again], size)
+            size *= again
             if mark is None:
-                self._remember(told, lines[at].rstrip())
-                at += 1
-                continue
-            if told:
-                yield Piece(piece.kind, "".join(lines[at - len(told) : at]))
-            yield mark
-            told = []
+                # A block that is too small for a mark is not looked at again line by line.
+                size = max(size, 1)
+                for line in lines[at : at + size]:
+                    self._remember(told, line.rstrip())
+            else:
+                if told:
+                    yield Piece(piece.kind, "".join(lines[at - len(told) : at]))
+                yield mark
+                told = []
             at += size
         if told:
             yield Piece(piece.kind, "".join(lines[at - len(told) :]))
@@ -98,14 +102,26 @@ class Repeats:
         if len(text) >= _LONG_LINE:
             self._seen.setdefault((text,), line)
 
-    def _mark(self, lines: list[str]) -> Piece | None:
-        """Make the mark that stands for a block, unless it were no shorter."""
+    def _mark(self, lines: list[str], size: int) -> Piece | None:
+        """Make the mark for lines that repeat a block of some size, unless it were no shorter."""
         told = [line for line in lines if line.strip()]
         if not told:
             return None
-        block = "".join(lines)
-        size = self._tokens(block)
+        tokens = self._tokens("".join(lines))
         quote = _UNQUOTABLE.sub(" ", told[0]).strip()[:_QUOTED].strip()
-        mark = str(Mark(len(told), "line", size, f'as above from "{quote}" on'))
+        mark = str(Mark(len(told), "line", tokens, f'as above from "{quote}" on'))
         mark += newline_of(lines[-1])
-        return Piece(Kind.MARK, mark, block.strip()) if size > self._tokens(mark) else None
+        if tokens <= self._tokens(mark):
+            return None
+        return Piece(Kind.MARK, mark, "".join(lines[:size]).strip())
+
+
+def _times(lines: list[str], fixed: list[bool], at: int, size: int) -> int:
+    """Tell how often a block of lines stands here, one after the other."""
+    times = 1
+    while size and at + size * (times + 1) <= len(lines):
+        ahead = range(at + size * times, at + size * (times + 1))
+        if any(fixed[i] or lines[i].rstrip() != lines[i - size].rstrip() for i in ahead):
+            break
+        times += 1
+    return times

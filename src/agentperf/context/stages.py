@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from agentperf.context.comments import without_comments
 from agentperf.context.counting import Tokens
-from agentperf.context.document import Document
+from agentperf.context.document import Document, Passage
 from agentperf.context.json_text import compact
 from agentperf.context.keeping import Keeper
 from agentperf.context.lines import fold_alike, fold_equal
@@ -31,10 +31,11 @@ class Setting:
     query: str
 
 
-Stage = Callable[[Document, Setting], None]
+Stage = Callable[[Document, Setting], bool]
+"""Changes the texts of a document; tells whether it did."""
 
 
-def dense_json(document: Document, setting: Setting) -> None:
+def dense_json(document: Document, setting: Setting) -> bool:
     """Take the white space out of JSON."""
 
     def dense(piece: Piece) -> Piece:
@@ -42,34 +43,41 @@ def dense_json(document: Document, setting: Setting) -> None:
             return piece
         return Piece(Kind.JSON, f"{compact(piece.text)}{newline_of(piece.text)}")
 
-    _replace(document, setting, dense)
+    return _each_piece(document, setting, dense)
 
 
-def bare_code(document: Document, setting: Setting) -> None:
+def bare_code(document: Document, setting: Setting) -> bool:
     """Take the comments out of fenced Python."""
-    _replace(document, setting, lambda piece: without_comments(piece, setting.tokens))
+    return _each_piece(document, setting, lambda piece: without_comments(piece, setting.tokens))
 
 
-def equal_lines(document: Document, setting: Setting) -> None:
+def equal_lines(document: Document, setting: Setting) -> bool:
     """Fold equal lines that follow one another."""
-    for passage in document.loose():
-        passage.pieces = fold_equal(passage.pieces, setting.tokens, setting.keep)
+
+    def folded(passage: Passage) -> Sequence[Piece]:
+        return fold_equal(passage.pieces, setting.tokens, setting.keep)
+
+    return _each_passage(document, folded)
 
 
-def log_lines(document: Document, setting: Setting, first: int) -> None:
+def log_lines(document: Document, setting: Setting, first: int) -> bool:
     """Fold log lines that differ in numbers only, but for the first ones of each shape."""
-    for passage in document.loose():
-        passage.unfolded = passage.unfolded or passage.pieces
-        passage.pieces = fold_alike(
-            passage.unfolded, setting.tokens, setting.keep, setting.query, first
-        )
+
+    def folded(passage: Passage) -> Sequence[Piece]:
+        passage.plain = passage.plain or passage.pieces
+        return fold_alike(passage.plain, setting.tokens, setting.keep, setting.query, first)
+
+    return _each_passage(document, folded)
 
 
-def repeats(document: Document, setting: Setting) -> None:
+def repeats(document: Document, setting: Setting) -> bool:
     """Refer to blocks that stand further up already."""
     finder = Repeats(setting.tokens, setting.keep)
+    changed = False
     for passage in document.passages:
-        passage.pieces = finder.reduced(passage.pieces, frozen=passage.frozen)
+        reduced = finder.reduced(passage.pieces, frozen=passage.frozen)
+        changed = passage.revise(reduced) or changed
+    return changed
 
 
 LOSSLESS: tuple[tuple[str, Stage], ...] = (
@@ -86,16 +94,18 @@ LOSSY: tuple[tuple[str, Stage], ...] = tuple(
 """These lose lines, each more than the one before."""
 
 
-def _replace(document: Document, setting: Setting, change: Callable[[Piece], Piece]) -> None:
+def _each_passage(document: Document, change: Callable[[Passage], Sequence[Piece]]) -> bool:
+    changed = [passage.revise(change(passage)) for passage in document.loose()]
+    return any(changed)
+
+
+def _each_piece(document: Document, setting: Setting, change: Callable[[Piece], Piece]) -> bool:
     """Change the pieces for which that is shorter, and loses nothing that must stay."""
-    for passage in document.loose():
-        passage.pieces = [
-            new if _is_better(new, old, setting) else old
-            for old, new in ((piece, change(piece)) for piece in passage.pieces)
-        ]
 
+    def better(piece: Piece) -> Piece:
+        new = change(piece)
+        if new.text == piece.text or setting.keep.lost(piece.text, new.text):
+            return piece
+        return new if setting.tokens(new.text) < setting.tokens(piece.text) else piece
 
-def _is_better(new: Piece, old: Piece, setting: Setting) -> bool:
-    if new.text == old.text or setting.keep.lost(old.text, new.text):
-        return False
-    return setting.tokens(new.text) < setting.tokens(old.text)
+    return _each_passage(document, lambda passage: [better(piece) for piece in passage.pieces])

@@ -11,12 +11,23 @@ from itertools import groupby
 from agentperf.context.counting import Tokens
 from agentperf.context.marks import Mark
 
+_ESCAPED = "\\n"
+"""A newline as it stands in a JSON string."""
+
 
 class Style(Enum):
-    """How a mark is written among the children of a node."""
+    """How a mark is written among the children of a node.
+
+    Attributes:
+        TEXT: As it is.
+        JSON: As a string, between elements.
+        STRING: As it is, in the middle of a string.
+        MESSAGE: As a message of its own.
+    """
 
     TEXT = auto()
     JSON = auto()
+    STRING = auto()
     MESSAGE = auto()
 
 
@@ -128,10 +139,8 @@ class Node:
         for kept, run in runs(self.children):
             if kept:
                 parts += [child.kept_text() for child in run]
-            elif self.style is Style.JSON:
-                parts.append(json.dumps(str(mark_of(run))))
             else:
-                parts.append(f"{mark_of(run)}{_ending(run[-1])}")
+                parts.append(_marked(run, self.style))
         return f"{self.text}{self.glue.join(parts)}{self.tail}"
 
 
@@ -148,7 +157,12 @@ def mark_of(run: Sequence[Node]) -> Mark:
     return Mark(sum(node.amount for node in run), noun, sum(node.left for node in run))
 
 
-def _ending(node: Node) -> str:
-    """Return the white space that a text ends with: it stays, so that lines stay lines."""
-    text = node.full_text()
-    return text[len(text.rstrip()) :]
+def _marked(run: Sequence[Node], style: Style) -> str:
+    """Write the mark in place of units; white space at their end stays, so lines stay lines."""
+    mark = str(mark_of(run))
+    if style is Style.JSON:
+        return json.dumps(mark)
+    last = run[-1].full_text()
+    if style is Style.STRING:
+        return f"{mark}{_ESCAPED}" if last.endswith(_ESCAPED) else mark
+    return f"{mark}{last[len(last.rstrip()) :]}"

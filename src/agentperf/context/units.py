@@ -12,11 +12,11 @@ _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _LINE = re.compile(r"\n")
 _SENTENCE = re.compile(
     r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)(?<!\bvs)(?<!\bNo)(?<!\b[A-Z])"
-    r"[.!?\u2026]+[\"'\u201d\u2019)\]]*\s+(?=[^\Wa-z_]|[\"'\u201c\u2018(\[])"
-    r"|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d\uff09]*(?=\w)"
+    r"(?<![.!?\u2026])[.!?\u2026]++[\"'\u201d\u2019)\]]*+\s++(?=[^\Wa-z_]|[\"'\u201c\u2018(\[])"
+    r"|(?<![\u3002\uff01\uff1f])[\u3002\uff01\uff1f]++[\u300d\u300f\u201d\uff09]*+(?=\w)"
 )
 _WRAPPED = re.compile(r"[\w,]\n(?=[a-z(])")
-_SPACE = re.compile(r"\s+(?=[!-~]|\w)")
+_SPACE = re.compile(r"(?<!\s)\s++(?=[!-~]|\w)")
 
 _SMALLEST = 32
 """Units of fewer characters are not worth a mark; they go with the next."""
