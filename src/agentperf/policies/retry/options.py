@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from agentperf._base.durations import Duration, seconds
 from agentperf.errors import ConfigurationError
@@ -85,7 +86,7 @@ def _what(on: object) -> On | None:
     if on is None or all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
         return on  # type: ignore[return-value]
     if callable(on) and not isinstance(on, type):
-        return on
+        return cast(Predicate, on)
     raise ConfigurationError(
         f"on={on!r}: exception types such as on=(ConnectionError, TimeoutError), or a callable "
         "such as on=lambda error: error.status_code == 503"
