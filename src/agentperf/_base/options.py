@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +20,8 @@ def refuse_unknown(decorator: Callable[..., Any], unknown: Mapping[str, object])
         ConfigurationError: Something was given.
     """
     for option, value in unknown.items():
+        import difflib  # only when something is wrong
+
         known = [
             name
             for name, parameter in inspect.signature(decorator).parameters.items()
