@@ -98,7 +98,8 @@ class Row:
         """The ratio in words."""
         if self.ratio is None or self.terms.sense == "below":
             return "-"
-        return f"{self.ratio:.2g}x" if self.ratio < 10 else f"{self.ratio:.1f}x"
+        figure = f"{self.ratio:.2g}" if self.ratio < 10 else f"{self.ratio:.1f}"
+        return _RATIO[self.terms.sense].format(figure)
 
     @property
     def missed(self) -> bool:

@@ -149,11 +149,8 @@ def _by_function(
     check = compiled(function, signature, ())
 
     def maker(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
-        try:
-            value = key(*args, **kwargs)
-        except TypeError:
-            check(args, kwargs)  # a wrong call is reported in the function's own words
-            raise
+        check(args, kwargs)  # `key` may take what the function wouldn't
+        value = key(*args, **kwargs)
         try:
             return freeze(value)
         except Unkeyable as error:
