@@ -87,6 +87,11 @@ class Row:
     missing: str = ""
 
     @property
+    def name(self) -> str:
+        """What stands for the row in a sentence."""
+        return f"{self.path} beside {self.peer}" if self.peer else self.path
+
+    @property
     def ratio(self) -> float | None:
         """What is compared with floor and goal."""
         if self.ours is None or (self.theirs is None and self.terms.sense != "below"):

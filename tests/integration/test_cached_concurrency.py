@@ -223,29 +223,28 @@ def test_invalidation_during_a_flight_in_another_thread(forget):
 
 def test_an_old_answer_is_never_seen_after_invalidation():
     """Writer and readers at once: what is read after `invalidate` returned is not older."""
-    version = [0]
-    f = cached(lambda: version[0])
+    written = invalidated = 0
+    f = cached(lambda: written)
     stop = threading.Event()
-    wrong = []
+    too_old = []
 
     def read():
         while not stop.is_set():
-            least = version[0]
-            invalidated = published[0]
-            if f() < invalidated:
-                wrong.append((least, invalidated))
+            at_least = invalidated
+            if (answer := f()) < at_least:
+                too_old.append((answer, at_least))
 
-    published = [0]
     threads = Threads()
     for _ in range(4):
         threads.start(read)
+    cache = handle(f).cache
     for n in range(1, 2000):
-        version[0] = n
-        handle_of_f.invalidate() if (handle_of_f := handle(f).cache) else None
-        published[0] = n
+        written = n
+        cache.invalidate()
+        invalidated = n
     stop.set()
     threads.join()
-    assert wrong == []
+    assert too_old == []
 
 
 def test_a_cycle_of_waits_through_threads_comes_to_an_end():
@@ -260,8 +259,14 @@ def test_a_cycle_of_waits_through_threads_comes_to_an_end():
         meet.wait(20)
         return other()
 
-    a = cached(lambda: once(lambda: b()))
-    b = cached(lambda: once(lambda: a()))
+    @cached
+    def a():
+        return once(b)
+
+    @cached
+    def b():
+        return once(a)
+
     threads = Threads()
     threads.start(a)
     threads.start(b)
@@ -271,12 +276,12 @@ def test_a_cycle_of_waits_through_threads_comes_to_an_end():
 def test_a_sync_follower_on_a_loops_thread_computes_privately():
     """To wait there would hold up the loop that the leader runs on."""
     calls = []
-    release = []
+    begun, release = asyncio.Event(), asyncio.Event()
 
     async def slow():
         calls.append("async")
-        while not release:
-            await asyncio.sleep(0)
+        begun.set()
+        await release.wait()
         return "async"
 
     def quick():
@@ -288,10 +293,9 @@ def test_a_sync_follower_on_a_loops_thread_computes_privately():
 
     async def main():
         task = asyncio.create_task(slow_one())
-        while not calls:
-            await asyncio.sleep(0)
+        await begun.wait()
         assert quick_one() == "sync"
-        release.append(True)
+        release.set()
         return await task
 
     assert asyncio.run(asyncio.wait_for(main(), 20)) == "async"
@@ -311,8 +315,7 @@ def test_a_loop_that_ends_hands_its_flight_to_a_follower_elsewhere():
 
     async def leave_when_followed():
         task = asyncio.create_task(abandoned())
-        while not follows.is_set():
-            await asyncio.sleep(0)
+        await asyncio.to_thread(follows.wait, 20)
         assert not task.done()
 
     threads = Threads()

@@ -56,7 +56,9 @@ class SyncDriver:
         """Measure `inner`."""
         root, mine, recorder, covers = _of_frame(meter)
         keep, attentive = meter.durations.append, meter.attentive
-        plain, recognise = self._recognise.plain, self._recognise
+        recognise = self._recognise
+        # A call that is reported one by one never ends the quick way.
+        plain = frozenset[type]() if attentive else recognise.plain
         outer, push, pop = current_frame.get, current_frame.set, current_frame.reset
         left = FOLD_AT
 
@@ -79,7 +81,7 @@ class SyncDriver:
                 raise
             finally:
                 pop(token)
-            if attentive or type(value) not in plain:
+            if type(value) not in plain:
                 value = recognise(value, kwargs)
                 _measure_value(meter, start, value, note, frame)
                 return value
@@ -153,7 +155,9 @@ class AsyncDriver:
         """Measure `inner`."""
         root, mine, recorder, covers = _of_frame(meter)
         keep, attentive = meter.durations.append, meter.attentive
-        plain, recognise = self._recognise.plain, self._recognise
+        recognise = self._recognise
+        # A call that is reported one by one never ends the quick way.
+        plain = frozenset[type]() if attentive else recognise.plain
         outer, push, pop = current_frame.get, current_frame.set, current_frame.reset
         left = FOLD_AT
 
@@ -179,7 +183,7 @@ class AsyncDriver:
                 _measure_error(meter, start, error, note)
                 raise
             pop(token)
-            if attentive or type(value) not in plain:
+            if type(value) not in plain:
                 value = recognise(value, kwargs)
                 _measure_value(meter, start, value, note, frame)
                 return value

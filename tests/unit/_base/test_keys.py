@@ -329,7 +329,12 @@ DISTINCT: list[object] = [
         KeyedList(),
     ),
     *(..., NotImplemented, UNSET, msgspec.UNSET, openai.NOT_GIVEN, openai.omit),
-    *(memoryview(b"abcd"), memoryview(b"abcd").cast("i"), memoryview(b"abcd")[::2]),
+    *(
+        memoryview(b"abcd"),
+        memoryview(b"abcd").cast("i"),
+        memoryview(b"abcd").cast("B", (2, 2)),
+        memoryview(b"abcd")[::2],
+    ),
 ]
 
 

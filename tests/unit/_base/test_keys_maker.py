@@ -427,6 +427,9 @@ def test_a_class_may_say_what_its_instances_are_keyed_by() -> None:
     key = key_of(Agent.ask, instance=InstanceTokens())
     assert key(Tenant("a"), "x") == key(Tenant("a"), "x") != key(Tenant("b"), "x")
     assert digest(key(Tenant("a"), "x")) == digest(key(Tenant("a"), "x"))
+    plain = Agent()
+    assert key(plain, "x") == key(plain, "x") != key(Tenant("m"), "x")
+    assert key(Tenant("a"), "x") == key(Tenant("a"), "x"), "also after an instance without it"
 
 
 def test_self_counts_with_key_only_if_named() -> None:

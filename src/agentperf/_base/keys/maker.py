@@ -119,8 +119,17 @@ def _check_known(
 
 
 def _instance_freezer(instance: Callable[[object], Hashable]) -> Callable[[Any], Hashable]:
+    # Looking in vain for an attribute costs more than all the rest: once per class in a row.
+    plain: type | None = None
+
     def frozen(value: object) -> Hashable:
-        return freeze(value) if hasattr(type(value), HOOK) else instance(value)
+        nonlocal plain
+        kind = type(value)
+        if kind is not plain:
+            if hasattr(kind, HOOK):
+                return freeze(value)
+            plain = kind
+        return instance(value)
 
     return frozen
 

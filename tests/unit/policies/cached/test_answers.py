@@ -140,7 +140,7 @@ async def test_without_the_policy_a_call_is_a_plain_call(fresh_host, colour):
     source = Counted()
     wanted = [True, False]
     never = cached(enabled=False)(source.function(colour))
-    sometimes = cached(enabled=lambda: wanted.pop())(source.function(colour))
+    sometimes = cached(enabled=wanted.pop)(source.function(colour))
     for f in (never, never, sometimes, sometimes):
         await outcome(f())
     assert source.calls == 4
@@ -154,7 +154,11 @@ async def test_without_the_policy_a_call_is_a_plain_call(fresh_host, colour):
 async def test_hits_are_the_same_object_when_nobody_can_change_it(fresh_host):
     """An immutable answer is handed out itself, not a copy."""
     answer = ("a long text " * 10, (1, frozenset({2})))
-    f = cached(lambda: answer)
+
+    @cached
+    def f():
+        return answer
+
     assert f() is f() is answer
 
 
@@ -203,7 +207,10 @@ def test_an_async_function_behind_a_plain_one_is_cached_as_async(fresh_host):
 
     source = Counted()
     hidden = source.function("async")
-    f = cached(lambda x: hidden(x))
+
+    @cached
+    def f(x):
+        return hidden(x)
 
     async def main():
         return [await f(1), await f(1), *await asyncio.gather(f(2), f(2))]

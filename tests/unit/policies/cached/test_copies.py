@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import socket
 import threading
+from pathlib import Path
 
 import anyio
 import pytest
@@ -101,7 +102,7 @@ async def test_sharing_hands_out_the_very_object(fresh_host, colour):
         (lambda: {"deep": [threading.Lock()]}, "it can't be copied"),
         (socket.socket, "it can't be copied"),
         (lambda: map(str, [1]), "it can be read only once"),
-        (lambda: open(__file__), "it can be read only once"),  # noqa: SIM115 - closed below
+        (lambda: Path(__file__).open("rb"), "it can be read only once"),  # noqa: SIM115 - below
     ],
     ids=["lock", "object", "nested", "socket", "iterator", "file"],
 )
@@ -148,7 +149,7 @@ def test_an_answer_whose_copying_fails_in_its_own_way_is_refused(fresh_host):
         def __deepcopy__(self, memo):
             raise RuntimeError("never")
 
-    f = cached(lambda: Unwilling())
+    f = cached(Counted(lambda _: Unwilling()).function("sync"))
     assert isinstance(f(), Unwilling)
     assert handle(f).cache.stats().refused == 1
 
@@ -165,3 +166,22 @@ def test_an_answer_that_contains_itself(fresh_host):
     f()
     again = f()
     assert again[1] is again
+
+
+def test_what_is_one_object_stays_one(fresh_host):
+    """An answer that holds the same thing twice is copied as such, and only once."""
+
+    @cached
+    def f():
+        parent = Plain(["root"])
+        shared = ["x"]
+        children = [Plain(parent), Plain(parent)]
+        for _ in range(60):  # copied one by one, these would be 2**60 lists
+            shared = [shared, shared]
+        return [children, {"a": shared, "b": shared}]
+
+    f()
+    children, lists = f()
+    assert children[0] is not children[1]
+    assert children[0].words is children[1].words
+    assert lists["a"] is lists["b"]

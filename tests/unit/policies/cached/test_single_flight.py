@@ -343,18 +343,21 @@ def test_a_failed_call_leaves_nothing_for_the_collector(fresh_host):
 
 
 def test_work_that_was_cancelled_before_it_began_frees_its_key(fresh_host):
-    """A loop that shuts down at once leaves nothing behind that later callers would wait for."""
+    """A task that never took its first step leaves nothing that later callers would wait for."""
     source = Counted()
     f = cached(source.function("async"))
 
-    async def leave_at_once():
+    async def cancel_at_once():
         task = asyncio.create_task(f())
         await asyncio.sleep(0)
-        assert not task.done()
+        for each in asyncio.all_tasks() - {asyncio.current_task()}:
+            each.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert source.calls == 0
+        return await asyncio.wait_for(f(), 10)
 
-    asyncio.run(leave_at_once())
-    assert aboard(f) == 0
-    assert asyncio.run(asyncio.wait_for(f(), 10)) == [0]
+    assert asyncio.run(cancel_at_once()) == [0]
 
 
 def test_work_on_a_loop_that_was_closed_is_taken_over(fresh_host):
@@ -387,9 +390,8 @@ def test_a_loop_that_shuts_down_frees_the_keys_of_its_work(fresh_host):
 
     async def leave():
         task = asyncio.create_task(f())
-        while not gated.calls:
-            await asyncio.sleep(0)
-        assert not task.done()
+        await anyio.wait_all_tasks_blocked()
+        assert (gated.calls, task.done()) == (1, False)
 
     asyncio.run(leave())
     assert handle(f).cache.stats().size == 0

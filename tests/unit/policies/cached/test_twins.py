@@ -117,14 +117,14 @@ def test_what_cannot_be_made_again_is_shared():
     """A class that refuses is no reason to raise something else."""
 
     @dataclasses.dataclass(frozen=True)
-    class Frozen(Exception):  # noqa: N818 - what it is
+    class Frozen(Exception):
         x: int
 
-    class Unwilling(Exception):  # noqa: N818 - what it is
+    class Unwilling(Exception):
         def __reduce__(self):
             raise TypeError("never")
 
-    class Other(Exception):  # noqa: N818 - what it is
+    class Other(Exception):
         def __reduce__(self):
             return ValueError, ("something else",)
 
