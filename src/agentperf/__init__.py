@@ -127,14 +127,16 @@ _EXPORTS = {
 __all__ = [*_EXPORTS]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if (module := _EXPORTS.get(name)) is None:
-        raise AttributeError(f"module 'agentperf' has no attribute {name!r}")
-    home = import_module(module)
-    value = home if module == f"agentperf.{name}" else getattr(home, name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # to a checker any name would seem to be there
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used."""
+        if (module := _EXPORTS.get(name)) is None:
+            raise AttributeError(f"module 'agentperf' has no attribute {name!r}")
+        home = import_module(module)
+        value = home if module == f"agentperf.{name}" else getattr(home, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

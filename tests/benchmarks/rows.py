@@ -87,6 +87,11 @@ class Row:
     missing: str = ""
 
     @property
+    def name(self) -> str:
+        """What stands for the row in a sentence."""
+        return f"{self.path} beside {self.peer}" if self.peer else self.path
+
+    @property
     def ratio(self) -> float | None:
         """What is compared with floor and goal."""
         if self.ours is None or (self.theirs is None and self.terms.sense != "below"):
@@ -98,7 +103,8 @@ class Row:
         """The ratio in words."""
         if self.ratio is None or self.terms.sense == "below":
             return "-"
-        return f"{self.ratio:.2g}x" if self.ratio < 10 else f"{self.ratio:.1f}x"
+        figure = f"{self.ratio:.2g}" if self.ratio < 10 else f"{self.ratio:.1f}"
+        return _RATIO[self.terms.sense].format(figure)
 
     @property
     def missed(self) -> bool:

@@ -59,9 +59,8 @@ def main() -> int:
     if options.json:
         write(options.json, results)
     rows = [row for group in results.values() for row in group]
-    missed = [f"{row.path} beside {row.peer}" if row.peer else row.path for row in rows if row.missed]
-    absent = sorted({f"{row.peer or row.path} ({row.missing})" for row in rows if row.missing})
-    if absent:
+    missed = [row.name for row in rows if row.missed]
+    if absent := sorted({f"{row.name} ({row.missing})" for row in rows if row.missing}):
         print(f"\nnot measured: {', '.join(absent)}")
     print(f"\nfloors missed: {'; '.join(missed) if missed else 'none'}")
     return 1 if missed and options.check else 0

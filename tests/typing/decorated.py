@@ -281,3 +281,5 @@ def wrong_options() -> None:
     stack(len)  # type: ignore[arg-type]
     timed("op")(3)  # type: ignore[type-var]
     agentperf.record(input_tokens="1")  # type: ignore[arg-type]
+
+agentperf.tmied(3)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

@@ -56,24 +56,28 @@ def is_immutable(value: object) -> bool:
 
 
 def copied(value: Any) -> Any:
-    """Return a deep copy; what is immutable is not copied.
+    """Return a deep copy; what is immutable is not copied, and what is one object stays one.
 
     Raises:
         Exception: Whatever the value's own copying raises, where it can't be copied.
     """
-    try:
-        return _tree_copy(value)
-    except RecursionError:
-        return copy.deepcopy(value)  # it contains itself
+    return _tree_copy(value, {})
 
 
-def _tree_copy(value: Any) -> Any:
-    # JSON-like values are most of what is cached, and this is three times faster than deepcopy.
+def _tree_copy(value: Any, copies: dict[int, Any]) -> Any:
+    # JSON-like values are most of what is cached, and this is several times faster than deepcopy.
     kind = type(value)
     if kind in _IMMUTABLE:
         return value
-    if kind is dict:
-        return {key: _tree_copy(item) for key, item in value.items()}
+    if kind is not dict and kind is not list:
+        return copy.deepcopy(value, copies)
+    if (made := copies.get(id(value))) is not None:
+        return made
     if kind is list:
-        return [_tree_copy(item) for item in value]
-    return copy.deepcopy(value)
+        made = copies[id(value)] = []
+        made.extend([x if type(x) in _IMMUTABLE else _tree_copy(x, copies) for x in value])
+    else:
+        made = copies[id(value)] = {}
+        for key, x in value.items():
+            made[key] = x if type(x) in _IMMUTABLE else _tree_copy(x, copies)
+    return made

@@ -93,8 +93,8 @@ def _covered(function: object) -> frozenset[Token]:
     return frozenset(tokens)
 
 
-# Each wrapper holds its pipeline: a coroutine or generator may begin after its wrapper has gone, as
-# in `await timed(f)()`.
+# Each wrapper holds its pipeline: a coroutine or generator may begin after the decorated object has
+# gone, as in `await timed(partial(f))()`.
 
 
 def _bind(pipeline: Pipeline) -> Step:

@@ -78,7 +78,9 @@ class SyncDriver(_Driver):
         """Measure `inner`."""
         root, mine, recorder, covers = _of_frame(meter)
         keep, attentive = meter.durations.append, meter.attentive
-        plain, recognise = self._recognise.plain, self._recognise
+        recognise = self._recognise
+        # A call that is reported one by one never ends the quick way.
+        plain = frozenset[type]() if attentive else recognise.plain
         outer, push, pop = current_frame.get, current_frame.set, current_frame.reset
         left = FOLD_AT
 
@@ -101,7 +103,7 @@ class SyncDriver(_Driver):
                 raise
             finally:
                 pop(token)
-            if attentive or type(value) not in plain:
+            if type(value) not in plain:
                 value = recognise(value, kwargs)
                 _measure_value(meter, start, value, note, frame)
                 return value
@@ -181,7 +183,9 @@ class AsyncDriver(_Driver):
         """Measure `inner`."""
         root, mine, recorder, covers = _of_frame(meter)
         keep, attentive = meter.durations.append, meter.attentive
-        plain, recognise = self._recognise.plain, self._recognise
+        recognise = self._recognise
+        # A call that is reported one by one never ends the quick way.
+        plain = frozenset[type]() if attentive else recognise.plain
         outer, push, pop = current_frame.get, current_frame.set, current_frame.reset
         left = FOLD_AT
 
@@ -207,7 +211,7 @@ class AsyncDriver(_Driver):
                 _measure_error(meter, start, error, note)
                 raise
             pop(token)
-            if attentive or type(value) not in plain:
+            if type(value) not in plain:
                 value = recognise(value, kwargs)
                 _measure_value(meter, start, value, note, frame)
                 return value

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agentperf._base.callables import shape_of, signature_of
+from agentperf._base.callables import shape_of, signature_of, undressed
 from agentperf._base.keys import qualified_name
 from agentperf._engine.bindings import Step, Token
 
@@ -34,18 +34,13 @@ class Target:
     ) -> None:
         self.function = function
         self.shape = shape_of(function)
-        self.operation = qualified_name(_named(function))
+        self.operation = qualified_name(undressed(function))
         self.covers = covers
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:
         """The function's signature; one that takes anything where Python knows none."""
         return signature_of(self.function)
-
-
-def _named(function: Any) -> Any:
-    """Return what the operation is named after: the function in a partial, which has no name."""
-    return _named(function.func) if isinstance(function, functools.partial) else function
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,9 @@ class _Life:
             raise AttributeError(name)
         return getattr(self._source, name)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._source.__reduce_ex__(protocol)  # a twin of ours would settle a second time
+
     def __repr__(self) -> str:
         return repr(self._source)
 

@@ -75,7 +75,7 @@ class ThreadWaiting:
         return on_event_loop()
 
     async def detached(
-        self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = bool
+        self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
     ) -> None:
         """Do the work here and now."""
         try:
@@ -147,7 +147,7 @@ class LoopWaiting:
         return False
 
     async def detached(
-        self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = bool
+        self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
     ) -> None:
         """Start a task of its own, in a copy of this context."""
 

@@ -41,7 +41,7 @@ class Recorder(Protocol):
         """Note by how many bytes the memory in use grew during a call."""
 
 
-FOLD_AT = 2048
+FOLD_AT = 4096
 """How many pending durations a writer lets grow before it folds them."""
 
 

@@ -58,7 +58,7 @@ class Waiting(Protocol):
         ...
 
     async def detached(
-        self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = bool
+        self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
     ) -> None:
         """Run `work` so that the caller's cancellation can't reach it.
 

@@ -36,12 +36,14 @@ _EXPORTS = {
 __all__ = [*_EXPORTS]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name when it is first used: the model needs packages that the clock does not."""
-    if (module := _EXPORTS.get(name)) is None:
-        raise AttributeError(f"module 'agentperf.testing' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(module), name)
-    return value
+if not TYPE_CHECKING:  # to a checker any name would seem to be there
+
+    def __getattr__(name: str) -> Any:
+        """Import a name when it is first used: the model needs packages that the clock does not."""
+        if (module := _EXPORTS.get(name)) is None:
+            raise AttributeError(f"module 'agentperf.testing' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(module), name)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -68,8 +68,8 @@ HIT = Race(
     (
         Peer("cachetools TTL + lock", cachetools_locked, faster(floor=3)),
         Peer("functools.lru_cache", lambda: functools.lru_cache(1024)(work), within(goal=2.5)),
-        Peer("dogpile.cache memory", _dogpile),
-        Peer("diskcache", _diskcache),
+        Peer("dogpile.cache memory", _dogpile, faster()),
+        Peer("diskcache", _diskcache, faster()),
     ),
 )
 HIT_ASYNC = Race(
@@ -79,7 +79,7 @@ HIT_ASYNC = Race(
         Peer("cashews memory", _cashews, faster(floor=20)),
         Peer("aiocache memory", _aiocache, faster(floor=20)),
         Peer("bare await", lambda: awork, within(goal=4)),
-        Peer("async_lru", _async_lru),
+        Peer("async_lru", _async_lru, faster()),
     ),
 )
 

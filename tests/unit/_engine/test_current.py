@@ -188,6 +188,28 @@ def test_threads_that_make_the_default_host_at_once_share_it(monkeypatch):
     assert first.stats() == {}
 
 
+def test_no_call_is_lost_while_pipelines_are_bound_anew(fresh_host):
+    """Threads call on while subscribers come and go."""
+    done = threading.Event()
+
+    def call():
+        for _ in range(1000):
+            op()
+
+    def come_and_go():
+        while not done.is_set():
+            fresh_host.subscribe(lambda event: None)()
+
+    contexts = [contextvars.copy_context() for _ in range(3)]
+    changing = threading.Thread(target=come_and_go)
+    changing.start()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda context: context.run(call), contexts))
+    done.set()
+    changing.join()
+    assert calls(fresh_host) == 3000
+
+
 def test_bindings_without_a_host_say_so():
     """That is a mistake in the engine's use."""
     with pytest.raises(RuntimeError, match="no host"):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from agentperf import ConfigurationError, Host, configure, handle, stats, timed, use
@@ -134,6 +138,15 @@ def test_switched_off_from_outside(monkeypatch):
     with use(Host()):
         timed(plain)(1)
         assert stats() == {}
+
+
+def test_a_whole_process_that_is_switched_off():
+    """The default host reads the variable when it is first needed."""
+    code = "import agentperf; agentperf.timed(len)([]); print(agentperf.stats())"
+    environment = {**os.environ, "AGENTPERF_DISABLED": "1"}
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("{}\n", "")
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ import inspect
 import multiprocessing
 import os
 import pickle
+import threading
 import typing
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -351,6 +353,11 @@ def test_pickling_by_name(name):
     assert through_pickle(run)(3) == 4
 
 
+# A test runner has threads of its own; newer Pythons warn of forking beside them.
+with_fork = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+
+
+@with_fork
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_other_processes(method):
     """Decorated functions are called there, and each process counts for itself."""
@@ -364,6 +371,7 @@ def test_other_processes(method):
     assert handle(things.square).stats().calls == 1
 
 
+@with_fork
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_begins_anew(fresh_host):
     """No counts, no subscribers, no deadlock in the child; the parent's are as they were."""
@@ -589,6 +597,22 @@ def test_a_function_that_gives_an_awaitable_only_sometimes():
 
     assert asyncio.run(main()) == [0, 1, 0]
     assert stats()["op"].calls == 3
+
+
+def test_threads_that_find_out_at_once(fresh_host):
+    """Each gets its own answer, and every call counts."""
+    wrapper = timed("op")(from_elsewhere(late))
+    together = threading.Barrier(4)
+
+    def call(x):
+        together.wait(10)
+        return asyncio.run(wait_for(wrapper(x)))
+
+    contexts = [contextvars.copy_context() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda i: contexts[i].run(call, i), range(4))
+        assert list(answers) == [0, 1, 2, 3]
+    assert stats()["op"].calls == 4
 
 
 def test_turned_async_on_every_host():

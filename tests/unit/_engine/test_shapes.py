@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import typing
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentperf import timed
+from agentperf.testing import fresh_host as fresh
 from tests.unit._engine.spies import (
     IDS,
     SHAPES,
@@ -34,9 +38,11 @@ class Oops(Exception):
     """The user's own error."""
 
 
-@pytest.fixture(autouse=True)
-def _host(fresh_host):
-    """Every test on a host of its own."""
+@pytest.fixture(autouse=True, scope="module")
+def _host():
+    """On a host of their own."""
+    with fresh():
+        yield
 
 
 @pytest.mark.parametrize("function", SHAPES, ids=IDS)
@@ -138,6 +144,23 @@ def test_a_plain_function_may_raise_stop_iteration():
         exhausted()
     assert caught.value is stop
     assert stop.__context__ is None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_an_async_function_may_return_something_to_await(policy):
+    """That is its value: it is handed on, not awaited."""
+
+    async def inner():
+        return "inner"
+
+    @policy
+    async def outer():
+        return inner()
+
+    given = await outer()
+    assert inspect.iscoroutine(given)
+    assert await given == "inner"
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -270,6 +293,72 @@ def test_a_generator_makes_a_context_manager():
     assert log == ["saw"]
 
 
+MOVES = st.lists(
+    st.sampled_from(["next", "send", "throw known", "throw unknown", "close"]), max_size=6
+)
+
+
+def played(make, moves):
+    """Make these moves on a generator, and write down what comes of each."""
+    log = []
+    talk = make(log)
+    for move in moves:
+        try:
+            match move:
+                case "next":
+                    log.append(next(talk))
+                case "send":
+                    log.append(talk.send("x"))
+                case "throw known":
+                    log.append(talk.throw(Oops("y")))
+                case "throw unknown":
+                    log.append(talk.throw(KeyError("z")))
+                case "close":
+                    log.append(talk.close())
+        except Exception as error:  # noqa: BLE001 - it is what we compare
+            log.append(repr(error))
+    return log
+
+
+@given(MOVES)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_any_play_with_a_generator_goes_as_with_a_bare_one(policy, moves):
+    """Whatever is done to it, in whatever order."""
+    with fresh():
+        assert played(policy(echo), moves) == played(echo, moves)
+
+
+async def aplayed(make, moves):
+    """The same for an async generator."""
+    log = []
+    talk = make(log)
+    for move in moves:
+        try:
+            match move:
+                case "next":
+                    log.append(await anext(talk))
+                case "send":
+                    log.append(await talk.asend("x"))
+                case "throw known":
+                    log.append(await talk.athrow(Oops("y")))
+                case "throw unknown":
+                    log.append(await talk.athrow(KeyError("z")))
+                case "close":
+                    log.append(await talk.aclose())
+        except Exception as error:  # noqa: BLE001 - it is what we compare
+            log.append(repr(error))
+    await talk.aclose()
+    return log
+
+
+@given(MOVES)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_any_play_with_an_async_generator_goes_as_with_a_bare_one(policy, moves):
+    """Whatever is done to it, in whatever order."""
+    with fresh():
+        assert asyncio.run(aplayed(policy(aecho), moves)) == asyncio.run(aplayed(aecho, moves))
+
+
 # -- async generators -----------------------------------------------------------------------------
 
 
@@ -355,6 +444,8 @@ async def test_an_async_generator_makes_a_context_manager():
 def test_a_call_outlives_its_wrapper(function):
     """`await timed(f)()`: nobody holds the wrapper when the coroutine or stream begins."""
     assert list(finish(lambda: timed(function)(1))) == [1, 2]
+    call = timed(functools.partial(function, 1))()
+    assert list(finish(lambda: call)) == [1, 2]
 
 
 def test_an_async_generator_is_not_held_by_its_context():

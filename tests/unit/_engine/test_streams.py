@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import contextlib
+import copy
 import gc
 import inspect
 import io
@@ -145,6 +146,18 @@ def test_a_returned_stream_looks_like_itself(spy, kind):
         assert repr(stream).startswith("<")
     with pytest.raises(AttributeError):
         stream.no_such_thing  # noqa: B018
+
+
+def test_a_copy_of_a_stream_is_a_copy_of_its_source(spy):
+    """Copied where the source can be, and the call is still settled once."""
+    stream = spy(lambda stream: Rows([1, 2]))(stream=True)
+    assert list(copy.copy(stream)) == [1, 2]
+    gc.collect()
+    assert spy.endings() == []
+    assert list(stream) == []
+    assert spy.endings() == ["done"]
+    with pytest.raises(TypeError):
+        copy.copy(spy(returned_generator)())
 
 
 @pytest.mark.parametrize("kind", ["sdk", "sdk subclass", "generator"])

@@ -32,10 +32,11 @@ class InstanceTokens:
         self._numbers = itertools.count(1)
         self._references = references = dict[int, _Reference]()
 
-        # Python runs this before it gives the address away, and it touches nothing but the
-        # one entry: it needs no lock, which a collection in the middle of `_new` could not get.
+        # Python runs this before it gives the address away. It takes no lock, because a collection
+        # may run it in the middle of anything, also of `_new`.
         def forget(reference: _Reference) -> None:
-            references.pop(reference.address, None)
+            if references.get(reference.address) is reference:
+                references.pop(reference.address, None)
 
         self._forget: Callable[[_Reference], None] = forget
 
@@ -64,7 +65,10 @@ class InstanceTokens:
             ) from None
         reference.address = id(instance)
         reference.token = ("self", next(self._numbers))
-        return self._references.setdefault(reference.address, reference).token
+        kept = self._references.setdefault(reference.address, reference)
+        if kept() is not instance:
+            self._references[reference.address] = kept = reference
+        return kept.token
 
 
 def method_self(function: Callable[..., Any], signature: inspect.Signature) -> bool:

@@ -119,8 +119,17 @@ def _check_known(
 
 
 def _instance_freezer(instance: Callable[[object], Hashable]) -> Callable[[Any], Hashable]:
+    # Looking in vain for an attribute costs more than all the rest: once per class in a row.
+    plain: type | None = None
+
     def frozen(value: object) -> Hashable:
-        return freeze(value) if hasattr(type(value), HOOK) else instance(value)
+        nonlocal plain
+        kind = type(value)
+        if kind is not plain:
+            if hasattr(kind, HOOK):
+                return freeze(value)
+            plain = kind
+        return instance(value)
 
     return frozen
 
@@ -149,11 +158,8 @@ def _by_function(
     check = compiled(function, signature, ())
 
     def maker(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
-        try:
-            value = key(*args, **kwargs)
-        except TypeError:
-            check(args, kwargs)  # a wrong call is reported in the function's own words
-            raise
+        check(args, kwargs)  # `key` may take what the function wouldn't
+        value = key(*args, **kwargs)
         try:
             return freeze(value)
         except Unkeyable as error:

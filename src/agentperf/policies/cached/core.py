@@ -222,7 +222,8 @@ class CacheLayer:
             self._put(reading, self._state.recorded_entry(reading.key, recording, self._now()))
 
     def _refuse_uncopyable(self, error: Exception) -> None:
-        if self._state.refused.value == 0:  # once is enough: every answer will be like this one
+        if not self._state.told_uncopyable:  # once: every other answer will be like this one
+            self._state.told_uncopyable = True
             fault("cache.uncopyable", error, operation=self._site.target.operation)
         self._refuse("it can't be copied")
 

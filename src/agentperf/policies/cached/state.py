@@ -113,6 +113,7 @@ class CacheState:
         self.store = MemoryStore(options.max_entries)
         self.flights = Flights(airspace)
         self._airspace = airspace
+        self.told_uncopyable = False
         self.instances = InstanceTokens()
         self.keys: WeakKeyDictionary[Target, KeyOf] = WeakKeyDictionary()
 

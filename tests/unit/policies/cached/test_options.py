@@ -1,0 +1,106 @@
+"""Bad options are refused before any call, by name and with a good example."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import math
+
+import pytest
+
+from agentperf import ConfigurationError, cached
+
+
+class Something:
+    """A class."""
+
+
+BAD = {
+    "ttl": [0, -1, 0.0, math.nan, math.inf, True, "", "10 bananas", "-5s", b"5s", [5], object()],
+    "max_entries": [0, -1, 1.5, "10", True, None],
+    "copy": ["maybe", None, True, ["auto"]],
+    "scope": ["x", None, "", ["tenant"]],
+    "name": ["", 5, b"x"],
+    "enabled": ["", 5, None],
+    "key": [5, (), ("a", 5), [""], "nope", ("a", "nope"), "{nope}", "{a", "{a!r}", "{}", "{0}"],
+    "ignore": [5, None, "nope", ("a", "nope"), (5,)],
+}
+EXAMPLES = {
+    "ttl": '"5m"',
+    "max_entries": "max_entries=10_000",
+    "copy": '"share"',
+    "scope": '"tenant"',
+    "name": 'name="search"',
+    "enabled": "lambda",
+    "key": '"{user',
+    "ignore": 'ignore="client"',
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [(option, value) for option, values in BAD.items() for value in values]
+)
+def test_a_malformed_option_is_refused(option, value):
+    """The error names the parameter and shows how to write it."""
+
+    def function(a, b=1):
+        raise AssertionError("it must not run")
+
+    with pytest.raises(ConfigurationError) as raised:
+        cached(**{option: value})(function)
+    assert str(raised.value).startswith(f"{option}=")
+    assert EXAMPLES[option] in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "ttl", [1, 0.5, "250ms", "5m", "1h30m", dt.timedelta(seconds=3), None], ids=str
+)
+def test_a_duration_is_understood(ttl):
+    """Numbers, text and `timedelta`."""
+    cached(ttl)(lambda: 1)
+
+
+def test_what_counts_and_what_does_not_exclude_each_other():
+    """Both at once contradict."""
+    with pytest.raises(ConfigurationError, match=r"key= and ignore= contradict each other"):
+        cached(key="a", ignore="b")(lambda a, b: 1)
+
+
+def test_an_unknown_option_is_refused():
+    """Before anything is decorated."""
+    with pytest.raises((ConfigurationError, TypeError), match="tll"):
+        cached(tll=5)
+
+
+@pytest.mark.parametrize("bare", [True, False])
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (Something, "Something is a class; decorate its methods"),
+        (property(lambda self: 1), "put the decorator below @property"),
+        (functools.cached_property(lambda self: 1), "put the decorator below @property"),
+    ],
+    ids=["class", "property", "cached_property"],
+)
+def test_what_cannot_be_decorated_is_refused(thing, message, bare):
+    """With options or without."""
+    with pytest.raises(ConfigurationError, match=message):
+        cached(thing) if bare else cached(60)(thing)
+
+
+def test_a_value_cannot_be_decorated():
+    """The error shows a function that can."""
+    with pytest.raises(ConfigurationError, match=r"can't be called; decorate a function"):
+        cached(60)("text")
+
+
+def test_a_class_method_can_be_decorated_bare():
+    """The decorator may stand above `@classmethod`, although that can't be called itself."""
+
+    class Agent:
+        @cached
+        @classmethod
+        def name(cls):
+            return "agent"
+
+    assert Agent.name() == "agent"

@@ -1,0 +1,102 @@
+"""Regions, and what a call used."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentperf import ConfigurationError, Usage, configure, handle, measure, record, stats, timed
+from agentperf.events import CallEnded
+from agentperf.testing import recorded
+from tests.unit.policies.cached.calls import PLAIN, Counted, outcome
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_region_is_a_call(fresh_host, fake_clock):
+    """Counted and measured under its name, together with functions of that name."""
+    with measure("plan"):
+        fake_clock.advance(2)
+    timed("plan")(lambda: fake_clock.advance(4))()
+    assert (stats()["plan"].calls, stats()["plan"].mean) == (2, 3.0)
+
+
+async def test_a_region_that_fails(fresh_host):
+    """An error is a failure, an interrupt is not; both pass."""
+    for error in (ValueError, KeyboardInterrupt):
+        with pytest.raises(error), measure("plan"):
+            raise error
+    assert (dict(stats()["plan"].errors), stats()["plan"].cancelled) == ({"ValueError": 1}, 1)
+
+
+async def test_a_region_is_told(fresh_host, fake_clock):
+    """To who listens, as any call."""
+    with recorded(CallEnded) as log, measure("plan"):
+        fake_clock.advance(1)
+    assert [(event.operation, event.seconds) for event in log] == [("plan", 1.0)]
+
+
+async def test_a_region_that_is_switched_off(fresh_host):
+    """Runs as it is."""
+    configure(enabled=False)
+    with measure("plan"):
+        pass
+    assert "plan" not in stats()
+
+
+@pytest.mark.parametrize("colour", PLAIN)
+async def test_usage_belongs_to_the_innermost_call(fresh_host, colour):
+    """Those around it show it as inclusive; totals count it once."""
+
+    def use_some(_):
+        record(input_tokens=100, output_tokens=20, cached_tokens=10, cost_usd=0.5)
+        record(Usage(1, 2, 0, None))
+
+    inside = timed("inside")(Counted(use_some).function(colour))
+    with measure("outside"):
+        await outcome(inside())
+        record(input_tokens=1000)
+    spent = Usage(101, 22, 10, 0.5)
+    assert handle(inside).stats().own_usage == handle(inside).stats().usage == spent
+    assert stats()["outside"].own_usage == Usage(1000, 0, 0, None)
+    assert stats()["outside"].usage == Usage(1101, 22, 10, 0.5)
+
+
+async def test_usage_outside_of_any_call_is_ignored(fresh_host):
+    """There is nothing it could belong to."""
+    record(input_tokens=5)
+    assert stats() == {}
+
+
+async def test_usage_of_a_stream_belongs_to_it(fresh_host):
+    """Also when the consumer reads it in a call of its own."""
+
+    @timed("model")
+    def stream():
+        yield "a"
+        record(output_tokens=7)
+
+    with measure("page"):
+        list(stream())
+    assert stats()["model"].own_usage.output_tokens == 7
+
+
+@pytest.mark.parametrize("name", ["", None, 5])
+def test_a_region_needs_a_name(fresh_host, name):
+    """The error shows one."""
+    with pytest.raises(ConfigurationError, match=r'measure\("plan"\)'), measure(name):
+        raise AssertionError("it must not run")
+
+
+@pytest.mark.parametrize(
+    "figures", [{"input_tokens": -1}, {"output_tokens": -5}, {"cost_usd": -0.1}], ids=str
+)
+def test_a_negative_figure_is_refused(fresh_host, figures):
+    """By name, wherever it is said."""
+    with pytest.raises(ConfigurationError, match=f"^{next(iter(figures))}="):
+        record(**figures)
+
+
+def test_something_else_than_usage_is_refused(fresh_host):
+    """The error shows how to write it."""
+    with pytest.raises(ConfigurationError, match=r"record\(input_tokens=120\)"):
+        record(5)
