@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from agentperf._base.callables import shape_of, signature_of, undressed
 from agentperf._base.keys import qualified_name
@@ -55,12 +55,13 @@ class Site:
 
 
 class Bindable(Protocol):
-    """What a pipeline asks of a policy."""
+    """What a pipeline asks of a policy.
 
-    @property
-    def kind(self) -> str:
-        """The name of its decorator."""
-        ...
+    Attributes:
+        kind: The name of its decorator.
+    """
+
+    kind: ClassVar[str]
 
     @property
     def enabled(self) -> bool | Callable[[], bool]:
