@@ -41,6 +41,7 @@ MEMBERS: dict[type, str] = {
 POLICIES = {
     "timed": agentperf.timed,
     "cached": agentperf.cached,
+    "compress_prompt": agentperf.compress_prompt,
     "retry": agentperf.retry,
     "rate_limited": agentperf.rate_limited,
     "circuit_breaker": agentperf.circuit_breaker,

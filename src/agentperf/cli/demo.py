@@ -18,8 +18,8 @@ from agentperf.errors import ConfigurationError, MissingExtraError
 if TYPE_CHECKING:
     from agentperf.demo.comparison import Comparison
 
-SCALE = 0.05
-"""One 20th of full scale: the whole demo takes less than a minute."""
+SCALE = 0.02
+"""One 50th of full scale: the whole demo takes less than a minute."""
 
 _NEEDED = ("openai", "starlette", "uvicorn")
 
@@ -40,7 +40,7 @@ _NEEDED = ("openai", "starlette", "uvicorn")
     help="What all times are multiplied by; 1 is a model of ordinary speed.",
 )
 @click.option("--port", type=int, default=0, help="Port of the model server; by default any.")
-@click.option("--seed", type=int, default=0, help="Draws how long the model takes for each answer.")
+@click.option("--seed", type=int, default=0, help="Draws how long the model takes, and its faults.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def demo(*, path: Path | None, scale: float, port: int, seed: int, as_json: bool) -> None:
     """Play conversations to a small agent, as first written and with agentperf, and compare.
@@ -60,7 +60,7 @@ def demo(*, path: Path | None, scale: float, port: int, seed: int, as_json: bool
 
     from agentperf.demo import comparison, table
 
-    with _progress(2 * len(messages), shown=sys.stderr.isatty() and not as_json) as advance:
+    with _progress(4 * len(messages), shown=sys.stderr.isatty() and not as_json) as advance:
 
         async def run() -> Comparison:
             return await comparison.compare(
@@ -84,5 +84,5 @@ def _progress(steps: int, *, shown: bool) -> Iterator[Callable[[], object]]:
     if not shown:
         yield lambda: None
         return
-    with click.progressbar(length=steps, label="before, then after", file=sys.stderr) as bar:
+    with click.progressbar(length=steps, label="before, then after, twice", file=sys.stderr) as bar:
         yield lambda: bar.update(1)

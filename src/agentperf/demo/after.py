@@ -1,10 +1,12 @@
-"""The same agent with agentperf: nothing is asked twice, and nobody waits without need."""
+"""The same agent with agentperf: nothing asked twice, nobody waits in vain, nothing gets lost."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextvars import ContextVar
+from typing import Any
 
 import anyio
 from openai import AsyncOpenAI
@@ -25,23 +27,32 @@ in_private: ContextVar[bool] = ContextVar("in_private")
 # so when the memory changes, something else is asked, and no answer can be out of date.
 kept = agentperf.cached(ttl="10m", ignore=("client",), enabled=lambda: not in_private.get())
 
+# What the user said stays word for word; of what was answered the most telling half is left.
+shorter = agentperf.compress_prompt(
+    "conversation", ratio=0.5, keep=re.compile("^User:.*", re.MULTILINE)
+)
 
-@agentperf.timed
-@kept
+# One model server, so one limit and one circuit for all that call it.
+again = agentperf.retry(attempts=8, budget=0.5)
+upstream = agentperf.stack(
+    agentperf.rate_limited("2000/min", concurrency=32), agentperf.circuit_breaker()
+)
+asking = agentperf.stack(agentperf.timed(), kept, again, upstream)
+
+
+@asking
 async def is_sensitive(client: AsyncOpenAI, text: str) -> bool:
     """Ask the model whether a message must not be stored."""
     return bool((await ask(client, prompts.PRIVACY, text))["private"])
 
 
-@agentperf.timed
-@kept
+@asking
 async def understand(client: AsyncOpenAI, text: str) -> Intent:
     """Ask the model what a message is about."""
     return Intent.read(await ask(client, prompts.INTENT, text))
 
 
-@agentperf.timed
-@kept
+@asking
 async def embed(client: AsyncOpenAI, text: str) -> list[float]:
     """Turn a text into a vector."""
     result = await client.embeddings.create(model=EMBEDDING, input=text)
@@ -61,16 +72,25 @@ async def recall(
     return [fact.text for fact in sorted({*semantic, *keyword, *temporal, *entity})]
 
 
-@agentperf.timed
-@kept
+@agentperf.stack(agentperf.timed(), kept, upstream)
 async def answer(client: AsyncOpenAI, text: str, facts: Sequence[str]) -> AsyncIterator[str]:
     """Have the model answer, piece by piece."""
     async for piece in stream(client, text, facts):
         yield piece
 
 
-@agentperf.timed
-@kept
+@again
+async def speak(client: AsyncOpenAI, text: str, facts: Sequence[str], show: Show) -> str:
+    """Give the answer whole; `show` gets each piece of it as it comes."""
+    show("")  # Tried again, the answer begins anew.
+    pieces: list[str] = []
+    async for piece in answer(client, text, facts):
+        show(piece)
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+@asking
 async def extract(client: AsyncOpenAI, text: str) -> list[NewFact]:
     """Ask the model which facts a message holds."""
     said = await ask(client, prompts.EXTRACTION, text)
@@ -83,12 +103,17 @@ async def remember(client: AsyncOpenAI, memory: Memory, message: Message) -> Non
         await memory.add(message.profile, fact, await embed(client, fact.text))
 
 
-@agentperf.timed
+@agentperf.stack(agentperf.timed(), shorter, again, upstream)
+async def judge(client: AsyncOpenAI, conversation: str) -> dict[str, Any]:
+    """Ask the model how a conversation goes."""
+    return await ask(client, prompts.ANALYSIS, conversation)
+
+
 async def analyse(client: AsyncOpenAI, memory: Memory, message: Message, reply: str) -> None:
     """Have the model judge how the conversation goes."""
     await memory.add_turn(message, reply)
     conversation = await memory.conversation(message)
-    await memory.add_analysis(message, await ask(client, prompts.ANALYSIS, conversation))
+    await memory.add_analysis(message, await judge(client, conversation))
 
 
 async def respond(
@@ -104,11 +129,7 @@ async def respond(
     )
     in_private.set(message.private or sensitive)
     facts = await recall(memory, message.profile, intent, vector)
-    pieces: list[str] = []
-    async for piece in answer(client, message.text, facts):
-        show(piece)
-        pieces.append(piece)
-    reply = "".join(pieces)
+    reply = await speak(client, message.text, facts, show)
     if not in_private.get():
         later.add(message.profile, remember, client, memory, message)
         later.add(ANYTIME, analyse, client, memory, message, reply)
@@ -116,9 +137,12 @@ async def respond(
 
 
 @contextlib.asynccontextmanager
-async def agent(client: AsyncOpenAI, memory: Memory) -> AsyncIterator[Respond]:
+async def agent(base_url: str, memory: Memory) -> AsyncIterator[Respond]:
     """Run the agent: gives the function that answers messages."""
-    async with anyio.create_task_group() as background:
+    async with (
+        AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client,
+        anyio.create_task_group() as background,
+    ):
         later = Deferred(background)
 
         async def in_scope(message: Message, show: Show) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from openai import AsyncOpenAI
 
@@ -48,6 +49,15 @@ async def answer(client: AsyncOpenAI, text: str, facts: Sequence[str]) -> AsyncI
         yield piece
 
 
+async def speak(client: AsyncOpenAI, text: str, facts: Sequence[str], show: Show) -> str:
+    """Give the answer whole; `show` gets each piece of it as it comes."""
+    pieces: list[str] = []
+    async for piece in answer(client, text, facts):
+        show(piece)
+        pieces.append(piece)
+    return "".join(pieces)
+
+
 async def extract(client: AsyncOpenAI, text: str) -> list[NewFact]:
     """Ask the model which facts a message holds."""
     said = await ask(client, prompts.EXTRACTION, text)
@@ -60,11 +70,16 @@ async def remember(client: AsyncOpenAI, memory: Memory, message: Message) -> Non
         await memory.add(message.profile, fact, await embed(client, fact.text))
 
 
+async def judge(client: AsyncOpenAI, conversation: str) -> dict[str, Any]:
+    """Ask the model how a conversation goes."""
+    return await ask(client, prompts.ANALYSIS, conversation)
+
+
 async def analyse(client: AsyncOpenAI, memory: Memory, message: Message, reply: str) -> None:
     """Have the model judge how the conversation goes."""
     await memory.add_turn(message, reply)
     conversation = await memory.conversation(message)
-    await memory.add_analysis(message, await ask(client, prompts.ANALYSIS, conversation))
+    await memory.add_analysis(message, await judge(client, conversation))
 
 
 async def respond(client: AsyncOpenAI, memory: Memory, message: Message, show: Show) -> str:
@@ -73,11 +88,7 @@ async def respond(client: AsyncOpenAI, memory: Memory, message: Message, show: S
     intent = await understand(client, message.text)
     vector = await embed(client, message.text)
     facts = await recall(memory, message.profile, intent, vector)
-    pieces: list[str] = []
-    async for piece in answer(client, message.text, facts):
-        show(piece)
-        pieces.append(piece)
-    reply = "".join(pieces)
+    reply = await speak(client, message.text, facts, show)
     if not (message.private or sensitive):
         await remember(client, memory, message)
         await analyse(client, memory, message, reply)
@@ -85,6 +96,7 @@ async def respond(client: AsyncOpenAI, memory: Memory, message: Message, show: S
 
 
 @contextlib.asynccontextmanager
-async def agent(client: AsyncOpenAI, memory: Memory) -> AsyncIterator[Respond]:
+async def agent(base_url: str, memory: Memory) -> AsyncIterator[Respond]:
     """Run the agent: gives the function that answers messages."""
-    yield functools.partial(respond, client, memory)
+    async with AsyncOpenAI(base_url=base_url, api_key="none") as client:
+        yield functools.partial(respond, client, memory)

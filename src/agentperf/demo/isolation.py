@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from openai import AsyncOpenAI
-
 from agentperf._engine.current import use
 from agentperf._host import Host
 from agentperf.demo.conversations import Message
@@ -84,9 +82,6 @@ class _World:
         async with AsyncExitStack() as exits:
             folder = exits.enter_context(tempfile.TemporaryDirectory())
             exits.enter_context(use(Host()))
-            self._client = await exits.enter_async_context(
-                AsyncOpenAI(base_url=self._llm.base_url, api_key="none")
-            )
             self._memory = Memory(Path(folder) / "memory.db")
             for message in (_OPEN, _PRIVATE):
                 fact = NewFact(f"The bakery I like best is the {message.expect[0]}.")
@@ -100,7 +95,7 @@ class _World:
     async def calls(self, *messages: Message) -> int:
         """Send messages at the same time; tell how many calls they and what follows took."""
         start = self._llm.stats().calls
-        async with self._program(self._client, self._memory) as respond:
+        async with self._program(self._llm.base_url, self._memory) as respond:
             self.replies += await together(*(ask(respond, message) for message in messages))
         return self._llm.stats().calls - start
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
-from openai import AsyncOpenAI
-
 from agentperf.demo.conversations import Message
 from agentperf.demo.memory import Memory
 
 Show = Callable[[str], object]
-"""Gets each piece of an answer as it comes."""
+"""Gets each piece of an answer as it comes; an empty one says that the answer begins anew."""
 
 Respond = Callable[[Message, Show], Awaitable[str]]
 """Answers a message."""
 
-Program = Callable[[AsyncOpenAI, Memory], AbstractAsyncContextManager[Respond]]
-"""Runs an agent: gives what answers messages, and on leaving waits for what is still at work."""
+Program = Callable[[str, Memory], AbstractAsyncContextManager[Respond]]
+"""Runs an agent on the model server at a base URL: gives what answers messages, and on leaving
+waits for what is still at work."""

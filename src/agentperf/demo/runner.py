@@ -14,6 +14,7 @@ from openai import AsyncOpenAI
 
 from agentperf._engine.current import use
 from agentperf._host import Host
+from agentperf.demo.clock import ScaledClock
 from agentperf.demo.conversations import Message, repeated
 from agentperf.demo.figures import Figures, mean, quantile
 from agentperf.demo.memory import Memory
@@ -103,15 +104,12 @@ async def play(
         advance: Called after each message.
     """
     llm.reset()
-    host = Host()
+    host = Host(clock=ScaledClock(scale))
     lookups = _Lookups(host)
     with tempfile.TemporaryDirectory() as folder, use(host):
         memory = Memory(Path(folder) / "memory.db")
         replies = []
-        async with (
-            AsyncOpenAI(base_url=llm.base_url, api_key="none") as client,
-            program(client, memory) as respond,
-        ):
+        async with program(llm.base_url, memory) as respond:
             for message, again in zip(messages, repeated(messages), strict=True):
                 _in_repeat.set(again)
                 replies.append(await ask(respond, message))
@@ -132,9 +130,16 @@ async def ask(respond: Respond, message: Message) -> Reply:
     """Send one message and time the answer by the caller's clock."""
     shown: list[float] = []
     start = time.perf_counter()
+
+    def show(piece: str) -> None:
+        if piece:
+            shown.append(time.perf_counter() - start)
+        else:
+            shown.clear()
+
     text, failure = None, None
     try:
-        text = await respond(message, lambda _: shown.append(time.perf_counter() - start))
+        text = await respond(message, show)
     except Exception as error:  # noqa: BLE001 - this answer failed, the next one may not
         failure = error
     seconds = time.perf_counter() - start

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import click
 
-from agentperf.demo.comparison import NOT_YET, Comparison
+from agentperf.demo.comparison import FAULTY, Comparison
 from agentperf.demo.conversations import repeated
 from agentperf.demo.figures import Figures
+from agentperf.demo.runner import Run
 
 WIDTH = 72
 _GAIN = 14
@@ -75,6 +76,9 @@ _ROWS = (
     _Row("cache hits, repeated messages", lambda f: f.cache_hit_rate, _share, _points),
     _Row("failed answers", lambda f: f.failed, _whole, _fewer),
 )
+_FAULTY_ROWS = tuple(
+    row for row in _ROWS if row.label.startswith(("response", "model", "cost", "failed"))
+)
 
 
 def render(comparison: Comparison, *, scale: float) -> str:
@@ -85,16 +89,28 @@ def render(comparison: Comparison, *, scale: float) -> str:
 
 
 def _table(comparison: Comparison) -> list[str]:
-    old, new = comparison.before.figures, comparison.after.figures
-    head = _COLUMNS.format("one agent, the same work", "before", "after", "gain")
+    return [
+        *_block("one agent, the same work", _ROWS, comparison.before, comparison.after),
+        "",
+        *_block(
+            f"{FAULTY:.0%} of the requests go wrong",
+            _FAULTY_ROWS,
+            comparison.faulty_before,
+            comparison.faulty_after,
+        ),
+    ]
+
+
+def _block(title: str, rows: Sequence[_Row], before: Run, after: Run) -> list[str]:
+    old, new = before.figures, after.figures
+    head = _COLUMNS.format(title, "before", "after", "gain")
     lines = [click.style(head, bold=True), "-" * WIDTH]
-    for row in _ROWS:
+    for row in rows:
         was, now = row.value(old), row.value(new)
         cells = _COLUMNS.format(row.label, row.shown(was), row.shown(now), row.gain(was, now))
         better = now > was if row.shown is _share else now < was
         figures, gain = cells[:-_GAIN], cells[-_GAIN:]
         lines.append((figures + click.style(gain, fg="green") if better else cells).rstrip())
-    lines.append(_COLUMNS.format("with a faulty model server", NOT_YET, NOT_YET, "").rstrip())
     return lines
 
 
@@ -106,6 +122,7 @@ def _notes(comparison: Comparison, scale: float) -> list[str]:
     lines = [
         f"{len(messages)} messages, {repeats} of them repeated; times at {scale:g} of full scale.",
         "Calls, tokens and cost are the server's own counts, times the caller's clock.",
+        "The pauses that the openai client makes before it tries again are not scaled.",
     ]
     if wrong:
         lines.append(click.style("The answers don't agree on the facts:", fg="red", bold=True))
