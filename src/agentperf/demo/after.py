@@ -25,7 +25,7 @@ in_private: ContextVar[bool] = ContextVar("in_private")
 
 # What is kept depends on the arguments alone. An answer too: the facts it was given are among them,
 # so when the memory changes, something else is asked, and no answer can be out of date.
-kept = agentperf.cached(ttl="10m", ignore=("client",), enabled=lambda: not in_private.get())
+kept = agentperf.cached(ttl="1d", ignore=("client",), enabled=lambda: not in_private.get())
 
 # What the user said stays word for word; of what was answered the most telling half is left.
 shorter = agentperf.compress_prompt(
