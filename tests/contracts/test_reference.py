@@ -34,14 +34,16 @@ EVENTS = [getattr(events, name) for name in events.__all__ if name != "Event"]
 def section(page: str, heading: str) -> str:
     """Return what a page says under a heading."""
     text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
-    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    found = re.search(
+        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+    )
     assert found, f"{page}.md has no heading {heading!r}"
     return found[1]
 
 
 def rows(text: str) -> list[list[str]]:
     """Return the cells of all tables in a text, without their heads."""
-    lines = re.findall(r"^\| (`.*) \|$", text, re.M)
+    lines = re.findall(r"^\| (`.*) \|$", text, re.MULTILINE)
     return [re.split(r" \| ", line) for line in lines]
 
 
@@ -92,7 +94,7 @@ def test_every_error_is_listed():
         if isinstance(thing, type) and issubclass(thing, errors.AgentPerfError)
     }
     text = (REFERENCE / "errors.md").read_text(encoding="utf-8")
-    tree = re.search(r"```text\n(.*?)```", text, re.S)
+    tree = re.search(r"```text\n(.*?)```", text, re.DOTALL)
     assert tree
     bases = {"ValueError", "ImportError", "TimeoutError", "TypeError", "LookupError"}
     assert set(re.findall(r"\b[A-Z][a-z]\w+", tree[1])) - bases == own
