@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any, Literal
 
 Sense = Literal["faster", "within", "below", "shown"]
@@ -103,7 +104,7 @@ class Row:
         """The ratio in words."""
         if self.ratio is None or self.terms.sense == "below":
             return "-"
-        figure = f"{self.ratio:.2g}" if self.ratio < 10 else f"{self.ratio:.1f}"
+        figure = f"{self.ratio:.2f}" if self.ratio < 10 else f"{self.ratio:.1f}"
         return _RATIO[self.terms.sense].format(figure)
 
     @property
@@ -129,6 +130,16 @@ class Row:
     def limit(self, limit: float | None) -> str:
         """Write a floor or goal out."""
         return "-" if limit is None else _LIMITS[self.terms.sense].format(limit, self.unit)
+
+    @classmethod
+    def of_several(cls, samples: list[dict[str, Any]]) -> Row:
+        """Make a row of the same row measured in several processes: the medians count."""
+        first = samples[0]
+        medians = {
+            name: None if first[name] is None else median(sample[name] for sample in samples)
+            for name in ("ours", "theirs")
+        }
+        return cls(**first | medians | {"terms": Terms(**first["terms"])})
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values for JSON."""

@@ -67,6 +67,7 @@ def test_more_work_takes_longer_in_either_colour():
         assert first < second
 
 
+@pytest.mark.load
 def test_a_group_runs_and_is_written_down(tmp_path):
     """The command measures one group and writes what it printed as JSON."""
     script, file = Path(__file__).with_name("run.py"), tmp_path / "figures.json"

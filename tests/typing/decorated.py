@@ -282,4 +282,5 @@ def wrong_options() -> None:
     timed("op")(3)  # type: ignore[type-var]
     agentperf.record(input_tokens="1")  # type: ignore[arg-type]
 
+
 agentperf.tmied(3)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

@@ -18,7 +18,6 @@ IMPORT = "import agentperf"
 DECORATE = "import agentperf\n@agentperf.cached(ttl=1)\ndef f(x): return x\n"
 
 SOURCE = Path(agentperf.__file__).parent.parent
-PROCESSES = 15
 
 
 def rows(rounds: int) -> Iterator[Row]:
@@ -28,7 +27,7 @@ def rows(rounds: int) -> Iterator[Row]:
     except ImportError:
         yield Row(IMPORT, None, "", None, "ms", below(floor=20, goal=10), "needs a POSIX system")
         return
-    bare, imported, decorated = _medians([BARE, IMPORT, DECORATE], max(rounds, PROCESSES))
+    bare, imported, decorated = _medians([BARE, IMPORT, DECORATE], rounds)
     yield Row("import agentperf, CPU", imported - bare, "", None, "ms", below(floor=20, goal=10))
     path = "import and one decoration, CPU"
     yield Row(path, decorated - bare, "", None, "ms", below(floor=60, goal=30))

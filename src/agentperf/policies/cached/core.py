@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from functools import partial
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from agentperf.events import (
 )
 from agentperf.policies.cached.flights import Boarding, Flight, computing_for
 from agentperf.policies.cached.memory import NO_ENTRY, Entry
-from agentperf.policies.cached.state import CacheState, KeyOf, Recording
+from agentperf.policies.cached.state import CacheState, KeyOf, Recording, Tally
 from agentperf.policies.cached.streams import Recorder, replayed
 from agentperf.policies.cached.twins import twin
 
@@ -41,44 +41,41 @@ class CacheLayer:
         self._flights = state.flights
         self._key = key
         self._now = site.host.clock.now
-        self._hit = self._counting(state.hits.tick, CacheHit)
-        self._missed = self._counting(state.misses.tick, CacheMiss)
-        self._joined = self._counting(state.shared.tick, CacheMiss, shared=True)
-        self._stored = self._counting(state.stored.tick, CacheStored)
-        self._expired = self._counting(state.expired.tick, CacheExpired)
-        self._evicted = self._counting(state.evictions.tick, CacheEviction)
+        self._hits = self._counting(state.hits, CacheHit)
+        self._misses = self._counting(state.misses, CacheMiss)
+        self._joins = self._counting(state.shared, CacheMiss, shared=True)
+        self._puts = self._counting(state.stored, CacheStored)
+        self._expiries = self._counting(state.expired, CacheExpired)
+        self._evictions = self._counting(state.evictions, CacheEviction)
         self._tell_refused = site.host.bus.emitter(CacheRefused)
 
-    def _counting(
-        self, tick: Callable[[], object], kind: type[Any], **facts: Any
-    ) -> Callable[[], object]:
-        """Return what counts a fact, and tells it where somebody listens."""
+    def _counting(self, tally: Tally, kind: type[Any], **facts: Any) -> Iterator[object]:
+        """Return what counts a fact with each `next`, and tells it where somebody listens."""
         emit = self._site.host.bus.emitter(kind)
         if emit is None:
-            return tick
+            return tally.ticks
         event = kind(operation=self._site.target.operation, **facts)
-
-        def count_and_tell() -> None:
-            tick()
-            emit(event)
-
-        return count_and_tell
+        # Threads may share a map, but not a generator.
+        return map(lambda _: emit(event), tally.ticks)  # noqa: C417
 
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
-        key_of, now, hit = self._key, self._now, self._hit
-        look_up, fresh, given = self._state.store.entries.get, self._fresh, self._given
+        key_of, now, hits = self._key, self._now, self._hits
+        entries, fresh, given = self._state.store.entries, self._fresh, self._given
         answer = self._site.driver.flow(self._answer, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             key = key_of(args, kwargs)
-            entry = look_up(key, NO_ENTRY)
+            try:
+                entry = entries[key]
+            except KeyError:
+                entry = NO_ENTRY
             if now() < entry.quick_until:
                 entry.visited = True
-                hit()
+                next(hits)
                 return entry.value
             if fresh(entry):
-                hit()
+                next(hits)
                 return given(entry)
             return answer(key, args, kwargs)
 
@@ -92,7 +89,7 @@ class CacheLayer:
             entry.visited = True
             return True
         if self._state.store.remove(entry.key, entry):
-            self._expired()
+            next(self._expiries)
         return False
 
     def _given(self, entry: Entry) -> Any:
@@ -133,10 +130,10 @@ class CacheLayer:
         try:
             entry = self._state.store.entries.get(flight.key, NO_ENTRY)
             if self._fresh(entry):  # it came in between this call's look and its boarding
-                self._hit()
+                next(self._hits)
                 flight.land(self._given(entry), entry)
             else:
-                self._missed()
+                next(self._misses)
                 with computing_for(flight):
                     value = await compute()
                 flight.land(value, self._keep(flight, value))
@@ -153,13 +150,13 @@ class CacheLayer:
             if flight.error is not None:
                 raise flight.error
             return flight.value
-        self._joined()
+        next(self._joins)
         if flight.error is not None:
             raise twin(flight.error).with_traceback(flight.traceback)
         return self._given(cast(Entry, flight.entry))
 
     async def _compute_alone(self, key: Hashable, compute: Compute) -> Any:
-        self._missed()
+        next(self._misses)
         flight = self._flights.alone(key)
         try:
             value = await compute()
@@ -189,9 +186,9 @@ class CacheLayer:
         if evicted is None:
             self._refuse("it was invalidated while it was computed")
             return
-        self._stored()
+        next(self._puts)
         for _ in range(evicted):
-            self._evicted()
+            next(self._evictions)
 
     def _keep_when_read(self, flight: Flight, stream: AnyLiveStream) -> None:
         # Not `flight` itself: it holds the stream, which could then never be seen to be abandoned.
@@ -228,7 +225,7 @@ class CacheLayer:
         self._refuse("it can't be copied")
 
     def _refuse(self, reason: str) -> None:
-        self._state.refused.tick()
+        next(self._state.refused.ticks)
         if self._tell_refused is not None:
             self._tell_refused(CacheRefused(operation=self._site.target.operation, reason=reason))
 

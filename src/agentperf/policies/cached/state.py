@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,18 +22,18 @@ KeyOf = Callable[[tuple[Any, ...], dict[str, Any]], Hashable]
 class Tally:
     """A counter that threads share without a lock: taking the next number can't be torn."""
 
-    __slots__ = ("_lock", "_reads", "tick")
+    __slots__ = ("_lock", "_reads", "ticks")
 
     def __init__(self) -> None:
-        self.tick: Callable[[], int] = itertools.count().__next__
+        self.ticks: Iterator[int] = itertools.count()
         self._reads = 0
         self._lock = threading.Lock()
 
     @property
     def value(self) -> int:
-        """How often `tick` was called; looking takes a number too, which is taken off again."""
+        """How often a tick was taken; looking takes a number too, which is taken off again."""
         with self._lock:
-            ticks = self.tick() - self._reads
+            ticks = next(self.ticks) - self._reads
             self._reads += 1
             return ticks
 

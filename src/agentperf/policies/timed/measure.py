@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from math import inf
 
 from agentperf._base.endings import Ending
 from agentperf._engine.current import current_host
@@ -75,16 +76,19 @@ def record(
         agentperf.record(input_tokens=reply.usage.prompt_tokens, output_tokens=42)
 
     Raises:
-        ConfigurationError: A figure is negative, or `usage` is not a `Usage`.
+        ConfigurationError: A figure is no number or negative, or `usage` is not a `Usage`.
     """
     if usage is not None and not isinstance(usage, Usage):
         raise ConfigurationError(
             f"record({usage!r}): a Usage, or figures by name: record(input_tokens=120)"
         )
     spent = Usage(input_tokens, output_tokens, cached_tokens, cost_usd)
-    for name in ("input_tokens", "output_tokens", "cached_tokens", "cost_usd"):
-        if (getattr(spent, name) or 0) < 0:
-            raise ConfigurationError(f"{name}={getattr(spent, name)}: zero or more, {name}=120")
+    for name in ("input_tokens", "output_tokens", "cached_tokens"):
+        tokens = getattr(spent, name)
+        if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0:
+            raise ConfigurationError(f"{name}={tokens!r}: a whole number from 0 up, {name}=120")
+    if cost_usd is not None and not (isinstance(cost_usd, int | float) and 0 <= cost_usd < inf):
+        raise ConfigurationError(f"cost_usd={cost_usd!r}: a number from 0 up, cost_usd=0.002")
     spent = spent if usage is None else usage + spent
     frame = current_frame.get()
     for depth, recorder in enumerate(frame.recorders if frame else ()):

@@ -81,7 +81,7 @@ class Api:
             )
             self.counts.read(made.input_tokens)
             if body.get("stream"):
-                frames = self._stream(kind, made, start, cut=fault is Fault.CUT)
+                frames = self._stream(request, kind, made, start, cut=fault is Fault.CUT)
                 return StreamingResponse(frames, media_type="text/event-stream")
             await self._until(made, len(made.pieces), start)
             self.counts.wrote(len(made.pieces))
@@ -90,11 +90,19 @@ class Api:
         return endpoint
 
     async def _stream(
-        self, kind: wire.Generation, made: wire.Generated, start: float, *, cut: bool
+        self,
+        request: Request,
+        kind: wire.Generation,
+        made: wire.Generated,
+        start: float,
+        *,
+        cut: bool,
     ) -> AsyncIterator[str]:
         sent = 0
         for frame in kind.frames(made):
             await self._until(made, sent, start)
+            if await request.is_disconnected():
+                return
             if cut and sent >= len(made.pieces) // 2:
                 self.counts.failed()
                 raise _CutError

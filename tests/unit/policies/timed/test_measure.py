@@ -87,13 +87,21 @@ def test_a_region_needs_a_name(fresh_host, name):
         raise AssertionError("it must not run")
 
 
-@pytest.mark.parametrize(
-    "figures", [{"input_tokens": -1}, {"output_tokens": -5}, {"cost_usd": -0.1}], ids=str
-)
-def test_a_negative_figure_is_refused(fresh_host, figures):
-    """By name, wherever it is said."""
-    with pytest.raises(ConfigurationError, match=f"^{next(iter(figures))}="):
-        record(**figures)
+@pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "cached_tokens", "cost_usd"])
+@pytest.mark.parametrize("figure", [-1, "5", float("nan"), float("inf"), [1]])
+def test_a_malformed_figure_is_refused(fresh_host, name, figure):
+    """By name; it would spoil every figure that comes after it."""
+    with measure("plan"), pytest.raises(ConfigurationError, match=f"^{name}=.* {name}="):
+        record(**{name: figure})
+    assert stats()["plan"].usage == Usage()
+
+
+@pytest.mark.parametrize("tokens", [None, 1.5, True])
+def test_tokens_are_whole_numbers(fresh_host, tokens):
+    """What a provider left out is not a number of tokens; a cost may be left out."""
+    with pytest.raises(ConfigurationError, match="a whole number from 0 up"):
+        record(cached_tokens=tokens)
+    record(cost_usd=None)
 
 
 def test_something_else_than_usage_is_refused(fresh_host):
