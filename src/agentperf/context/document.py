@@ -9,7 +9,7 @@ from typing import Any
 
 from agentperf.context.calls import groups, pending
 from agentperf.context.counting import Tokens
-from agentperf.context.framing import FRAME_TOKENS, REPLY_TOKENS, frame_tokens
+from agentperf.context.framing import FRAME_TOKENS, REPLY_TOKENS, frame_text, frame_tokens
 from agentperf.context.marks import Mark
 from agentperf.context.messages import (
     Path,
@@ -131,6 +131,12 @@ class Document:
         if self.is_text:
             return [0]
         return [frame_tokens(message, self._tokens) for message in self._content]
+
+    def topic(self, messages: range) -> str:
+        """Return what can be read in messages beside their texts."""
+        if self.is_text:
+            return ""
+        return " ".join(frame_text(self._content[at]) for at in messages)
 
     def loose(self) -> Iterator[Passage]:
         """Yield the texts that may change."""

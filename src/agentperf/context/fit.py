@@ -16,6 +16,7 @@ from agentperf.context.planting import plant
 from agentperf.context.select import Selection
 from agentperf.context.stages import Setting
 from agentperf.context.tree import Node, Style, mark_of, runs
+from agentperf.context.trouble import tells_of_trouble
 
 _TRIES = 8
 _FEWEST_UNITS = 12
@@ -146,15 +147,21 @@ def _collect(node: Node, found: list[Node]) -> bool:
         loose = _collect(child, found) or loose
     if node.fixed:
         return loose
-    if node.coded or not loose:
+    if (node.coded or not loose or node.style is Style.JSON) and node.mark is None:
         found.append(node)
     return True
 
 
 def _ranked(units: Sequence[Node], query: str, *, newest_first: bool) -> list[Node]:
-    """Order units: the nearest to the query first, and among equals the newest or the outermost."""
-    scores = lend(rank(query, [f"{unit.topic} {unit.full_text()}" for unit in units]))
+    """Order units: the nearest to the query first, and of equal ones those that tell of trouble.
+
+    Then the newest of messages, and of a text what is nearest to its beginning or end.
+    """
+    texts = [f"{unit.topic} {unit.full_text()}" for unit in units]
+    scores = lend(rank(query, texts))
     last = len(units) - 1
-    places = [last - at if newest_first else min(at, last - at) for at in range(len(units))]
-    keys = {unit: (-score, place) for unit, score, place in zip(units, scores, places, strict=True)}
+    keys: dict[Node, tuple[float, bool, int]] = {}
+    for at, (unit, text, score) in enumerate(zip(units, texts, scores, strict=True)):
+        place = last - at if newest_first else min(at, last - at)
+        keys[unit] = (-score, not tells_of_trouble(text), place)
     return sorted(units, key=keys.__getitem__)

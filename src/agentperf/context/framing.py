@@ -39,13 +39,18 @@ _NOT_READ = {
 
 def frame_tokens(message: object, tokens: Tokens) -> int:
     """Count what a message has beside its texts."""
-    told = sum(_MEDIUM if part is None else tokens(part) for part in _other(message))
+    told = sum(_MEDIUM if part is None else tokens(part) for part in _parts(message))
     calls = len(get(message, "tool_calls") or ()) + bool(get(message, "function_call"))
     calls += sum(is_one_of(block, CALLING) for block in blocks(message))
     return FRAME_TOKENS + told + _CALL_TOKENS * calls + _NAME_TOKENS * bool(get(message, "name"))
 
 
-def _other(message: object) -> Iterator[str | None]:
+def frame_text(message: object) -> str:
+    """Return what can be read in a message beside its texts."""
+    return " ".join(part for part in _parts(message) if part)
+
+
+def _parts(message: object) -> Iterator[str | None]:
     """Yield what a message has beside its texts and a model reads; None stands for a medium."""
     if isinstance(message, Mapping):
         yield from _strings(message, {path for path, _ in texts(message)}, ())

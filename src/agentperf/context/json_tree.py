@@ -40,7 +40,8 @@ def _value(text: str, start: int, end: int, longest: int, depth: int) -> Node:
     inside = _INSIDE.get(text[start])
     if inside is None or end - start <= longest or not depth:
         return Node(text[start:end], "item", at=start)
-    return inside(text, start, end, longest, depth - 1)
+    node = inside(text, start, end, longest, depth - 1)
+    return node if node.children else Node(text[start:end], "item", at=start)
 
 
 def _array(text: str, start: int, end: int, longest: int, depth: int) -> Node:

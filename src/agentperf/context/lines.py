@@ -12,16 +12,13 @@ from agentperf.context.counting import Tokens
 from agentperf.context.keeping import Keeper
 from agentperf.context.marks import Mark
 from agentperf.context.pieces import Kind, Piece, lines_of, newline_of, spans
+from agentperf.context.trouble import tells_of_trouble
 
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|\b[0-9a-fA-F]{8,}\b|\d+(?:[.,:]\d+)*")
 _STAMP = re.compile(
     r"\W{0,2}(?:\d{4}-\d\d-\d\d|\d\d:\d\d|\d{2}/\w{3}/\d{4}|[A-Z][a-z]{2} [ \d]\d )"
 )
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
-_TROUBLE = re.compile(
-    r"error|fail|except|fatal|critical|warn|denied|refused|timeout|timed out|traceback|panic|abort",
-    re.IGNORECASE,
-)
 _FEWEST = 4
 """So many lines of one shape make it worth folding."""
 
@@ -67,13 +64,25 @@ def fold_alike(
                 shape in often
                 and seen[shape] >= first
                 and at != last[shape]
-                and not _TROUBLE.search(line)
+                and not tells_of_trouble(line)
                 and named.isdisjoint(_NUMBER.findall(line) if named else ())
             )
             seen[shape] += 1
-        return dropped
+        return _with_blank_lines(lines, dropped)
 
     return _folded(pieces, alike, "like others here", tokens, keep)
+
+
+def _with_blank_lines(lines: list[str], dropped: list[bool]) -> list[bool]:
+    """Drop the blank lines between dropped ones too."""
+    result = list(dropped)
+    last = -1
+    for at, line in enumerate(lines):
+        if line.strip():
+            if dropped[at] and last >= 0 and dropped[last]:
+                result[last:at] = [True] * (at - last)
+            last = at
+    return result
 
 
 def _shape(line: str) -> str:

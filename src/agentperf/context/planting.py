@@ -36,7 +36,7 @@ def plant(document: Document, keep: Keeper, longest: int) -> tuple[Node, dict[Pa
         inside.setdefault(passage.message, []).append(passage)
     nodes: dict[Passage, Node] = {}
     for group in document.groups:
-        node = Node(noun="message", amount=len(group))
+        node = Node(noun="message", amount=len(group), topic=document.topic(group))
         node.fixed = not document.fixed.isdisjoint(group)
         node.cost = sum(document.frames[at] for at in group)
         root.add(node)

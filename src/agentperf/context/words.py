@@ -86,7 +86,7 @@ def _without_plural(word: str) -> str:
         return word[:-2]
     if word.endswith("ies"):
         return word[:-3] + "y" if len(word) > 4 else word[:-1]
-    if word.endswith("s") and word[-2] not in "su":
+    if word.endswith("s") and word[-2] not in "isu":
         return word[:-1]
     return word
 

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from agentperf.context import compress
 from agentperf.errors import ContextWindowExceeded
 
-WORDS = (
-    "the river runs past old mills near 42 Oslo and code AX-77 failed with error at 10:31".split()
-)
+WORDS = [
+    "the",
+    "river",
+    "runs",
+    "past",
+    "old",
+    "mills",
+    "near",
+    "42",
+    "Oslo",
+    "and",
+    "code",
+    "AX-77",
+    "failed",
+    "with",
+    "error",
+    "at",
+    "10:31",
+]
 FENCE = "```python\nx = 1  # one\n```\n"
 DOCUMENT = json.dumps(
     [{"id": n, "name": f"item {n}", "tags": ["a", "b"]} for n in range(30)], indent=2
@@ -45,10 +60,12 @@ queries = st.one_of(st.none(), words)
 
 
 def plain(role):
+    """Make a message."""
     return st.builds(lambda text: [{"role": role, "content": text}], texts)
 
 
 def called(number, text):
+    """Make a call and its result in the shape of the chat interface."""
     call = {
         "id": f"call-{number}",
         "type": "function",
@@ -61,6 +78,7 @@ def called(number, text):
 
 
 def used(number, text):
+    """Make a call and its result in the shape of the messages interface."""
     return [
         {
             "role": "assistant",
@@ -83,10 +101,6 @@ turns = st.one_of(
 chats = st.lists(turns, min_size=1, max_size=8).map(
     lambda parts: [m for part in parts for m in part]
 )
-
-
-def told(message):
-    return json.dumps(message, ensure_ascii=True)
 
 
 @given(texts, st.integers(1, 400), counters, queries)
@@ -149,6 +163,21 @@ def test_lossless_stages_leave_all_messages(messages, count):
     once = compress(messages, count=count).value
     assert [shell(message) for message in once] == [shell(message) for message in messages]
     assert compress(once, count=count).value == once
+
+
+@given(texts, st.sampled_from(WORDS), st.integers(50, 400), counters)
+def test_what_must_stay_is_there(text, word, budget, count):
+    """Each line with the word is in the result, as often as in the text."""
+    result = compress(text, max_tokens=budget, count=count, keep=word, on_fail="keep").value
+    assert result.count(word) >= text.count(word)
+
+
+@given(texts, st.floats(0.05, 1), counters)
+def test_a_share_never_makes_it_longer(text, ratio, count):
+    """An aim that can't be reached is no error, and nothing gets worse."""
+    result = compress(text, ratio=ratio, count=count)
+    assert count(result.value) == result.report.tokens_after <= result.report.tokens_before
+    assert result.report.fits == (result.report.tokens_after <= result.report.target)
 
 
 def spoken(messages):
