@@ -67,7 +67,9 @@ def _rate(value: object, parameter: str) -> Rate:
         raise ConfigurationError(f"{parameter}={value!r} is not a rate; write one {_EXAMPLE}")
     limit = int(match[1].replace("_", "").replace(",", "") or 0)
     if limit < 1:
-        raise ConfigurationError(f"{parameter}={value!r}: at least one has to be allowed, {_EXAMPLE}")
+        raise ConfigurationError(
+            f"{parameter}={value!r}: at least one has to be allowed, {_EXAMPLE}"
+        )
     word = match[2].lower()
     period = _PERIODS.get(word)
     try:

@@ -306,7 +306,11 @@ def _seen(settler: Settler, ticket: Any, item: Any, _: float) -> None:
 
 
 def _settle_stream(
-    settler: Settler, ticket: Any, stream: AnyLiveStream, ending: Ending, error: BaseException | None
+    settler: Settler,
+    ticket: Any,
+    stream: AnyLiveStream,
+    ending: Ending,
+    error: BaseException | None,
 ) -> None:
     if ending is Ending.COMPLETED:
         settler.done(ticket, stream)

@@ -57,7 +57,10 @@ class ThreadWaiting:
             parker.unpark()
 
         threading.Thread(
-            target=contextvars.copy_context().run, args=(run,), name="agentperf-bounded", daemon=True
+            target=contextvars.copy_context().run,
+            args=(run,),
+            name="agentperf-bounded",
+            daemon=True,
         ).start()
         if not await parker.park(seconds, passive=True):
             raise CallTimeout(f"the call took longer than {seconds:g} s")
@@ -94,9 +97,7 @@ class _ThreadParker:
         if timeout is None:
             self._event.wait()
         else:
-            take_back = self._clock.alarm(
-                timeout, self._event.set, blocking=True, passive=passive
-            )
+            take_back = self._clock.alarm(timeout, self._event.set, blocking=True, passive=passive)
             self._event.wait(timeout if take_back is None else None)
             if take_back is not None:
                 take_back()

@@ -8,4 +8,12 @@ from agentperf.telemetry.memory import MemoryGrowth
 from agentperf.telemetry.recent import Decision, Recent
 from agentperf.telemetry.stats import OperationStats, total_usage
 
-__all__ = ["Aggregates", "Decision", "Histogram", "MemoryGrowth", "OperationStats", "Recent", "total_usage"]
+__all__ = [
+    "Aggregates",
+    "Decision",
+    "Histogram",
+    "MemoryGrowth",
+    "OperationStats",
+    "Recent",
+    "total_usage",
+]

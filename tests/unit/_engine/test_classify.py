@@ -62,7 +62,7 @@ def test_the_upstream_may_overrule():
     [
         ConnectionResetError(),
         TimeoutError(),
-        asyncio.TimeoutError(),
+        TimeoutError(),
         OSError(),
         CallTimeout(),
         EOFError(),

@@ -57,8 +57,8 @@ class BreakerLayer:
         circuits.single.changed = self._changed
         self._single = circuits.single if key_of is None else None
         # Successes need no time where neither their age nor their length means anything.
-        self._reads_time = (
-            circuits.rules.slow_after is not None or not isinstance(circuits.rules.window, int)
+        self._reads_time = circuits.rules.slow_after is not None or not isinstance(
+            circuits.rules.window, int
         )
 
     def bound(self, inner: Step) -> Step:
@@ -94,7 +94,7 @@ class BreakerLayer:
         except Refused as refusal:
             raise self._refused(machine, refusal) from None
 
-    def done(self, ticket: Ticket, value: Any) -> None:  # noqa: ARG002 - a gate's contract
+    def done(self, ticket: Ticket, value: Any) -> None:
         """Take a success."""
         machine, generation, start = ticket
         now = self._now() if self._reads_time else 0.0
@@ -109,7 +109,7 @@ class BreakerLayer:
             machine.last_error = type(error).__name__
         machine.settle(generation, now, verdict.counts, now - start, verdict.wait)
 
-    def dropped(self, ticket: Ticket, ending: Ending) -> None:  # noqa: ARG002 - a gate's contract
+    def dropped(self, ticket: Ticket, ending: Ending) -> None:
         """Forget a call that was cancelled, or whose reader left."""
         machine, generation, _ = ticket
         machine.drop(generation)
@@ -138,9 +138,7 @@ class BreakerLayer:
             retry_after=refusal.retry_after,
         )
 
-    async def _fall_back(
-        self, _: Proceed, error: Exception, args: Args, kwargs: Kwargs
-    ) -> Any:
+    async def _fall_back(self, _: Proceed, error: Exception, args: Args, kwargs: Kwargs) -> Any:
         """Answer instead, where it was this breaker that refused."""
         if not (isinstance(error, CircuitOpen) and error.policy_name == self._name):
             raise error

@@ -108,7 +108,7 @@ class Change:
     open_for: float | None = None
 
 
-class Refused(Exception):  # noqa: N818 - no error: the layer makes one of it
+class Refused(Exception):
     """The machine does not admit a call now."""
 
     def __init__(self, state: State, retry_after: float | None) -> None:
@@ -131,7 +131,7 @@ class Machine:
         self,
         rules: Rules,
         changed: Callable[[Change], None] = lambda _: None,
-        jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spread
+        jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),
     ) -> None:
         self.rules = rules
         self.state = CLOSED
@@ -209,7 +209,7 @@ class Machine:
                     with self._lock:
                         self._fold()
             return
-        self.settle(generation, now, False, seconds)  # noqa: FBT003 - on the path of every call
+        self.settle(generation, now, False, seconds)
 
     def _fold(self) -> None:
         """Put the successes that wait into the window, before anything that came after them."""

@@ -68,7 +68,7 @@ class CountWindow:
         """How many calls are remembered."""
         return len(self._ring)
 
-    def record(self, now: float, *, failed: bool, slow: bool) -> None:  # noqa: ARG002 - one contract
+    def record(self, now: float, *, failed: bool, slow: bool) -> None:
         """Add a call, and forget the oldest where there are too many."""
         self._make_room(1)
         self._ring.append((failed, slow))

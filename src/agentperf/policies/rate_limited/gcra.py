@@ -48,7 +48,7 @@ class Gcra:
         """Consume if it fits; return 0 then, else the nanoseconds until it would."""
         scaled = now * self._limit
         tat = self._tat
-        after = (tat if tat > scaled else scaled) + cost * self._period
+        after = (max(scaled, tat)) + cost * self._period
         over = after - self._tolerance - scaled
         if over > 0:
             return -(-over // self._limit)

@@ -115,9 +115,7 @@ class LimiterLayer:
         if self._tell_delayed is not None:
             waited = (self._now() - began) / NANO
             self._tell_delayed(
-                CallDelayed(
-                    operation=self._site.target.operation, name=self._name, waited=waited
-                )
+                CallDelayed(operation=self._site.target.operation, name=self._name, waited=waited)
             )
 
     # -- settling
@@ -133,11 +131,11 @@ class LimiterLayer:
                 self._tell(lease, used)
         bucket.settle(self._now(), need, used)
 
-    def failed(self, lease: Lease, error: Exception) -> None:  # noqa: ARG002 - a gate's contract
+    def failed(self, lease: Lease, error: Exception) -> None:
         """Give everything back."""
         lease[0].settle(self._now(), lease[1], _NOTHING)
 
-    def dropped(self, lease: Lease, ending: Ending) -> None:  # noqa: ARG002 - a gate's contract
+    def dropped(self, lease: Lease, ending: Ending) -> None:
         """Give everything back, unless a stream has said what it used so far."""
         bucket, need, seen = lease
         usage = None if seen is None else _last(seen)

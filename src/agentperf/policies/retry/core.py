@@ -62,7 +62,7 @@ def pause(attempt: int, verdict: Verdict, options: RetryOptions) -> float:
     """
     if verdict.wait is not None:
         return verdict.wait
-    return random.uniform(0, min(options.max_backoff, options.backoff * 2 ** (attempt - 1)))  # noqa: S311 - spread, not secrecy
+    return random.uniform(0, min(options.max_backoff, options.backoff * 2 ** (attempt - 1)))
 
 
 def judge(error: Exception, wall: float) -> Verdict:

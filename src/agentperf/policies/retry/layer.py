@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from agentperf._base.log import warn
-from agentperf._engine.classify import Verdict
 from agentperf._engine.bindings import Step
+from agentperf._engine.classify import Verdict
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AnyLiveStream, AsyncLiveStream, LiveStream

@@ -96,9 +96,7 @@ def test_a_stream_counts_when_it_ends(clock):
     def count():
         yield from range(3)
 
-    work = circuit_breaker(minimum_calls=2, window=2)(
-        faulty(count, cut(1), cut(2), repeat=True)
-    )
+    work = circuit_breaker(minimum_calls=2, window=2)(faulty(count, cut(1), cut(2), repeat=True))
     for _ in range(5):
         reading = work()
         next(reading)

@@ -43,7 +43,11 @@ def test_it_opens_when_the_share_of_failures_is_reached_and_not_before():
     run(breaker, 0, failed=True)
     assert breaker.state is State.OPEN
     (change,) = changes
-    assert (change.tally.calls, change.tally.failures, change.reason) == (20, 10, "too many failures")
+    assert (change.tally.calls, change.tally.failures, change.reason) == (
+        20,
+        10,
+        "too many failures",
+    )
 
 
 def test_too_few_calls_mean_nothing():

@@ -29,7 +29,7 @@ def test_the_prompt_is_shortened_and_what_the_question_needs_survives():
     """Roles and order stay; the caller's own list is not touched."""
     before = [dict(message) for message in MESSAGES]
     sent = compress_prompt(max_tokens=120)(lambda messages: messages)(MESSAGES)
-    assert MESSAGES == before
+    assert before == MESSAGES
     assert [message["role"] for message in sent] == ["system", "user", "user"]
     assert "Anna likes jazz music." in sent[1]["content"]
     assert "left out" in sent[1]["content"]

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from agentperf._base.rates import Rate
 from agentperf.policies.rate_limited.gcra import NANO, Gcra
 
-steps = st.lists(
-    st.tuples(st.integers(0, 3 * NANO), st.integers(1, 7)), min_size=1, max_size=60
-)
+steps = st.lists(st.tuples(st.integers(0, 3 * NANO), st.integers(1, 7)), min_size=1, max_size=60)
 limits = st.builds(Rate, st.integers(1, 12), st.sampled_from([0.5, 1.0, 7.0, 60.0]))
 
 

@@ -163,7 +163,10 @@ def test_a_budget_grows_with_calls_that_work():
 def test_on_says_what_to_retry(clock):
     """Types, or a predicate, in place of the classifier."""
     assert retry(on=KeyError)(faulty(echo, fail(KeyError)))(1) == 1
-    assert retry(on=lambda error: "again" in str(error))(faulty(echo, fail(ValueError("again"))))(2) == 2
+    assert (
+        retry(on=lambda error: "again" in str(error))(faulty(echo, fail(ValueError("again"))))(2)
+        == 2
+    )
     with pytest.raises(ConnectionError):
         retry(on=KeyError)(faulty(echo, fail(ConnectionError)))(1)
 
