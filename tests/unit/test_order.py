@@ -16,6 +16,7 @@ from agentperf.testing import FakeClock, fail, faulty, fresh_host
 
 
 def kinds(function):
+    """Name the kinds of the pipeline."""
     return [policy.kind for policy in agentperf.handle(function).pipeline]
 
 

@@ -146,8 +146,8 @@ def _headers(error: Exception) -> Mapping[str, str]:
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
     """Return the seconds that a response asks to wait; None where it does not say.
 
-    Reads `retry-after-ms`, and `Retry-After` in seconds or as a date (RFC 9110, 10.2.3); what lies in
-    the past is no wait at all.
+    Reads `retry-after-ms`, and `Retry-After` in seconds or as a date (RFC 9110, 10.2.3); what lies
+    in the past is no wait at all.
 
     Args:
         headers: The response's headers, with names in lower case.

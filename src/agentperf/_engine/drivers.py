@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from functools import partial
 from types import CoroutineType
-from typing import Any, ClassVar
+from typing import Any
 
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
@@ -30,7 +30,7 @@ class _Driver(ABC):
         recognise: Tells plain results from streams and awaitables.
     """
 
-    is_async: ClassVar[bool]
+    is_async: bool
 
     def __init__(self, recognise: Recogniser) -> None:
         self._recognise = recognise

@@ -93,8 +93,8 @@ class Driver(Protocol):
     ) -> Callable[..., Any]:
         """Run `inner` for calls that are let in, and have their ends settled.
 
-        The result takes `(args, kwargs)` and asks `enter` for the call's ticket, which may refuse by
-        raising; or `(args, kwargs, ticket)` for a call that was let in already.
+        The result takes `(args, kwargs)` and asks `enter` for the call's ticket, which may refuse
+        by raising; or `(args, kwargs, ticket)` for a call that was let in already.
         """
         ...
 

@@ -52,7 +52,7 @@ class Pipeline:
         """
         is_async = self.target.shape.is_async or self._turned_async
         recognise = Recogniser(host.clock.now, is_async=is_async)
-        driver: Driver = (AsyncDriver if is_async else SyncDriver)(recognise)
+        driver: Driver = AsyncDriver(recognise) if is_async else SyncDriver(recognise)
         waiting = waiting_for(is_async=is_async, clock=host.clock)
         site = Site(host, self.target, self.token, driver, waiting)
         step = _leaf(self.target, host.clock.now, is_async=is_async, first=first)

@@ -14,7 +14,7 @@ _NAMES = (
 
 
 def usage_of(result: Any) -> Usage | None:
-    """Return the usage that a model's answer, or a chunk of one, reports; None where it says nothing.
+    """Return the usage that a model's answer, or a chunk of one, reports; None without one.
 
     Understands `Usage` itself, and objects or mappings with a `usage` that names its tokens the way
     OpenAI (chat completions, responses, embeddings) or Anthropic do.

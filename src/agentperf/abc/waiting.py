@@ -41,8 +41,8 @@ class Waiting(Protocol):
     async def bounded(self, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
         """Run `work` for `seconds` at most.
 
-        On an event loop it is cancelled when they have passed. A synchronous call has to be made in a
-        thread of its own, which goes on until the work ends by itself; nobody waits for it.
+        On an event loop it is cancelled when they have passed. A synchronous call has to be made
+        in a thread of its own, which goes on until the work ends by itself; nobody waits for it.
 
         Raises:
             CallTimeout: The time is up.

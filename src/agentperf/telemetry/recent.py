@@ -70,7 +70,7 @@ class Recent:
         subscribe(self._remember, *RARE)
 
     def of(self, operation: str) -> tuple[Decision, ...]:
-        """Return what was decided lately on an operation, oldest first; watches each call from now."""
+        """Return what was decided lately, oldest first; watch each call from now on."""
         if not self._attentive:
             self._attentive = True
             self._subscribe(self._remember, *EVERY)

@@ -13,6 +13,7 @@ from agentperf.errors import CallTimeout, CircuitOpen, RateLimitExceeded
 
 
 def status_error(status, code=None, **headers):
+    """Status error."""
     request = httpx2.Request("POST", "http://localhost/v1/chat/completions")
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     response = httpx2.Response(status, request=request, headers=names)

@@ -48,9 +48,10 @@ class BreakerHandle:
         """Put the breaker into a state.
 
         Args:
-            state: `"forced-open"` refuses all calls, `"disabled"` lets all pass unwatched, `"shadow"`
-                lets all pass and only tells what it would have done, until another state is asked for.
-                `"open"` opens it for its usual time; `"closed"` closes it with no memory.
+            state: `"forced-open"` refuses all calls, `"disabled"` lets all pass unwatched,
+                `"shadow"` lets all pass and only tells what it would have done, until another
+                state is asked for. `"open"` opens it for its usual time; `"closed"` closes it with
+                no memory.
             *args: Arguments of a call.
             **kwargs: The same.
 

@@ -1,8 +1,8 @@
 """The state machine of a circuit breaker; plain code, with the time passed in.
 
 Follows the machine of resilience4j (`CircuitBreakerStateMachine`), with these differences: a result
-counts only in the generation its call was admitted in; probes are bounded in how many run at once too;
-a cancelled call leaves no trace; half-open can't last for ever; time is monotonic.
+counts only in the generation its call was admitted in; probes are bounded in how many run at once
+too; a cancelled call leaves no trace; half-open can't last for ever; time is monotonic.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ class Machine:
     Args:
         rules: When to open and close.
         changed: Told of every change, after the lock is released.
-        jitter: Gives a factor around 1 for the time to stay open, so that a fleet doesn't come back at
-            one moment.
+        jitter: Gives a factor around 1 for the time to stay open, so that a fleet doesn't come
+            back at one moment.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Machine:
         Raises:
             Refused: Not now.
         """
-        if self.state in (FORCED_OPEN,) or (self.state is OPEN and now < self._until):
+        if self.state is FORCED_OPEN or (self.state is OPEN and now < self._until):
             raise Refused(self.state, self._left(now))
 
     def _wake_up(self, now: float) -> Change | None:

@@ -1,4 +1,4 @@
-"""What a breaker remembers of recent calls: the last so many, or those of the last so many seconds."""
+"""What a breaker remembers of recent calls: the last so many, or those of the last seconds."""
 
 from __future__ import annotations
 
@@ -36,9 +36,13 @@ class Tally:
 class Window(Protocol):
     """Remembers how recent calls ended."""
 
-    calls: int
     failures: int
     slow: int
+
+    @property
+    def calls(self) -> int:
+        """How many calls are remembered."""
+        ...
 
     def record(self, now: float, *, failed: bool, slow: bool) -> None:
         """Add a call that ended now."""

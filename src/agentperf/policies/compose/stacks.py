@@ -66,9 +66,9 @@ def stack(*policies: Policy | Stack) -> Stack:
 def resilient(*policies: Policy | Stack) -> Stack:
     """Make one decorator of several, in the order in which they work together best.
 
-    Outermost first: timed, cached, compress_prompt, retry, rate_limited, circuit_breaker. So answers
-    from the cache cost nothing, every attempt needs a permit of its own, and the breaker sees each of
-    them. Without arguments: timed, retry and circuit_breaker with their defaults.
+    Outermost first: timed, cached, compress_prompt, retry, rate_limited, circuit_breaker. So
+    answers from the cache cost nothing, every attempt needs a permit of its own, and the breaker
+    sees each of them. Without arguments: timed, retry and circuit_breaker with their defaults.
 
     Example:
         upstream = agentperf.resilient(

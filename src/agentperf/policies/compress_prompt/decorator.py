@@ -134,16 +134,16 @@ def compress_prompt(
     Without a limit or an aim only what loses nothing is done.
 
     Args:
-        arg: The parameter that holds the prompt; `messages`, `prompt`, `input`, `context`, `text` or
-            `question`, whichever is there, or the only one.
+        arg: The parameter that holds the prompt; `messages`, `prompt`, `input`, `context`, `text`
+            or `question`, whichever is there, or the only one.
         max_tokens: A limit: the prompt never has more.
         ratio: An aim: the share of the tokens to keep, above 0 and up to 1.
         model: The model whose tokens are counted; the call's own argument `model` by default.
-        query: What the parts are ranked by: a text, or a callable over the call's arguments. What the
-            user's last message says by default.
+        query: What the parts are ranked by: a text, or a callable over the call's arguments. What
+            the user's last message says by default.
         keep: Texts, compiled patterns or predicates: a part in which one is found stays.
-        on_fail: What to do when what must stay is over `max_tokens`: `"error"` raises, `"keep"` sends
-            the least that can be reached.
+        on_fail: What to do when what must stay is over `max_tokens`: `"error"` raises, `"keep"`
+            sends the least that can be reached.
         name: A name for reports.
         enabled: False, or a callable that says False at a call, sends prompts as they are.
         **unknown: Refused, with what was probably meant.

@@ -50,8 +50,9 @@ class Waiter:
 class Bucket:
     """The state of one key; everything under its own lock, which is never held while waiting.
 
-    Waiting calls stand in one queue, first come, first served. Only its head is measured against the
-    rates, so that a large call can't be overtaken for ever by small ones. Times are nanoseconds.
+    Waiting calls stand in one queue, first come, first served. Only its head is measured against
+    the rates, so that a large call can't be overtaken for ever by small ones. Times are
+    nanoseconds.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -103,8 +104,8 @@ class Bucket:
         """Take what the waiter needs if it is its turn; it has left the queue then.
 
         Returns:
-            0 when it was taken, else the nanoseconds until it is worth asking again, or `UNTIL_WOKEN`;
-            `parker` is woken before that when things change.
+            0 when it was taken, else the nanoseconds until it is worth asking again, or
+            `UNTIL_WOKEN`; `parker` is woken before that when things change.
         """
         with self._lock:
             waiter.parker = parker

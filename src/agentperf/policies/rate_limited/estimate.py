@@ -32,8 +32,8 @@ def estimator(
 
     Args:
         limits: What is limited.
-        cost: A callable over the call's arguments, or the parameter that holds the cost: a number (of
-            tokens where tokens are limited, else of requests) or a `Usage`.
+        cost: A callable over the call's arguments, or the parameter that holds the cost: a number
+            (of tokens where tokens are limited, else of requests) or a `Usage`.
         signature: The function's parameters.
         count: Counts the tokens of a text or of messages, quickly.
 
@@ -71,7 +71,7 @@ def _need(cost: Any, limits: Limits) -> Need:
         return 1, cost.total_tokens, cost.input_tokens, cost.output_tokens
     if isinstance(cost, bool) or not isinstance(cost, int | float) or cost < 0:
         raise ConfigurationError(
-            f"cost= gave {cost!r}; a number from 0 up, or a Usage(input_tokens=..., output_tokens=...)"
+            f"cost= gave {cost!r}; a number from 0 up, or a Usage(input_tokens=120)"
         )
     whole = -int(-cost // 1)
     if limits.counts_tokens:
@@ -93,7 +93,7 @@ def _modest(tokens: int, limits: Limits) -> int:
 
 
 def quick_count(given: Any) -> int:
-    """Count tokens without ever loading a vocabulary: exact where one is at hand, else estimated."""
+    """Count tokens without waiting for a vocabulary: exact where one is at hand, else estimated."""
     from agentperf.tokens import count_tokens
 
     return int(count_tokens(given, wait=False))

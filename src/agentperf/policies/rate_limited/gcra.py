@@ -1,9 +1,9 @@
 """A rate as one number: the generic cell rate algorithm, in whole numbers.
 
 State is the theoretical arrival time (TAT). A call of cost `c` moves it by `c` emission intervals
-(`period / limit`) and is let in while it stays within `burst` intervals of now. To keep everything in
-integers, times here are nanoseconds multiplied by `limit`: an interval is then `period` itself. Both
-are first divided by what they have in common, which keeps the numbers small.
+(`period / limit`) and is let in while it stays within `burst` intervals of now. To keep everything
+in integers, times here are nanoseconds multiplied by `limit`: an interval is then `period` itself.
+Both are first divided by what they have in common, which keeps the numbers small.
 (ITU-T I.371; state and refunds as in throttled/throttled and redis-cell.)
 """
 

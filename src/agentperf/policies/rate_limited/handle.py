@@ -11,7 +11,7 @@ from agentperf.policies.rate_limited.decorator import RateLimited
 
 
 class LimiterHandle:
-    """The limiter of one decorated function, on the host that is current when the handle is made."""
+    """The limiter of one decorated function, on the host that was current at its making."""
 
     def __init__(
         self, host: Host, target: Target, policy: RateLimited, leading: tuple[Any, ...] = ()

@@ -120,31 +120,31 @@ class LimiterLayer:
 
     # -- settling
 
-    def done(self, lease: Lease, value: Any) -> None:
+    def done(self, ticket: Lease, value: Any) -> None:
         """Put right what was reserved by what the answer says it used."""
-        bucket, need, seen = lease
+        bucket, need, seen = ticket
         used = None
         if seen is not None:
             usage = _last(seen) if type(value) in LIVE else usage_of(value)
             if usage is not None:
                 used = _used(need, usage)
-                self._tell(lease, used)
+                self._tell(ticket, used)
         bucket.settle(self._now(), need, used)
 
-    def failed(self, lease: Lease, error: Exception) -> None:
+    def failed(self, ticket: Lease, error: Exception) -> None:
         """Give everything back."""
-        lease[0].settle(self._now(), lease[1], _NOTHING)
+        ticket[0].settle(self._now(), ticket[1], _NOTHING)
 
-    def dropped(self, lease: Lease, ending: Ending) -> None:
+    def dropped(self, ticket: Lease, ending: Ending) -> None:
         """Give everything back, unless a stream has said what it used so far."""
-        bucket, need, seen = lease
+        bucket, need, seen = ticket
         usage = None if seen is None else _last(seen)
         bucket.settle(self._now(), need, _NOTHING if usage is None else _used(need, usage))
 
-    def seen(self, lease: Lease, item: Any) -> None:
+    def seen(self, ticket: Lease, item: Any) -> None:
         """Look for the usage among the items of a stream; the last one counts."""
-        if lease[2] is not None and (usage := usage_of(item)) is not None:
-            lease[2][:] = [usage]
+        if ticket[2] is not None and (usage := usage_of(item)) is not None:
+            ticket[2][:] = [usage]
 
     def _tell(self, lease: Lease, used: Need) -> None:
         if self._tell_settled is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.classify import Verdict
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
-from agentperf._engine.streams import LIVE, AnyLiveStream, AsyncLiveStream, LiveStream
+from agentperf._engine.streams import LIVE, AsyncLiveStream, LiveStream
 from agentperf.events import RetryGaveUp, RetryScheduled
 from agentperf.policies.retry.core import Budget, judge, pause, should_retry
 from agentperf.policies.retry.options import RetryOptions
@@ -169,23 +169,25 @@ class RetryLayer:
             return AsyncLiveStream(self._restarting_async(value, args, kwargs), self._now)
         return value
 
-    def _restarting(self, stream: AnyLiveStream, args: Args, kwargs: Kwargs) -> Iterator[Any]:
+    def _restarting(
+        self, stream: LiveStream, args: Args, kwargs: Kwargs
+    ) -> Generator[Any, Any, Any]:
         attempt = 1
         while True:
             try:
-                return (yield from stream)  # type: ignore[misc]
+                return (yield from stream)
             except Exception as error:  # noqa: BLE001 - judged by the next attempt
                 stream = self._again(attempt, error, args, kwargs)
                 attempt += 1
                 yield Restarted(attempt, error)
 
     async def _restarting_async(
-        self, stream: AnyLiveStream, args: Args, kwargs: Kwargs
+        self, stream: AsyncLiveStream, args: Args, kwargs: Kwargs
     ) -> AsyncIterator[Any]:
         attempt = 1
         while True:
             try:
-                async for item in stream:  # type: ignore[union-attr]
+                async for item in stream:
                     yield item
                 return
             except Exception as error:  # noqa: BLE001 - judged by the next attempt
@@ -196,7 +198,7 @@ class RetryLayer:
     async def _once_more(
         self, proceed: Proceed, attempt: int, error: Exception, args: Args, kwargs: Kwargs
     ) -> Any:
-        """Begin a broken stream anew, after a pause; a failure to begin counts as an attempt too."""
+        """Begin a broken stream anew, after a pause."""
         await self._pause(attempt, error, None)
         stream = await proceed(args, kwargs)
         if type(stream) not in LIVE:

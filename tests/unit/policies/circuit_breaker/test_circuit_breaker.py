@@ -16,12 +16,14 @@ from agentperf.testing import FakeClock, cut, fail, faulty, fresh_host, recorded
 
 @pytest.fixture
 def clock():
+    """A clock that the test moves, on a fresh host."""
     clock = FakeClock()
     with fresh_host(clock):
         yield clock
 
 
 def echo(value=1):
+    """Give back what came in."""
     return value
 
 

@@ -12,6 +12,7 @@ from agentperf.policies.circuit_breaker.windows import CountWindow, TimeWindow
 
 
 def machine(**rules):
+    """Make a machine, and the list of its changes."""
     changes: list[Change] = []
     made = Machine(Rules(**rules), changes.append, jitter=lambda: 1.0)
     return made, changes
@@ -27,6 +28,7 @@ def run(breaker, now, *, failed, seconds=0.1, wait=None):
 
 
 def trip(breaker, now=0.0, calls=4):
+    """Let it open."""
     for _ in range(calls):
         run(breaker, now, failed=True)
     assert breaker.state is State.OPEN
@@ -207,10 +209,12 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0, 20))
     def time_passes(self, seconds):
+        """Some time goes by."""
         self.now += seconds
 
     @rule()
     def call(self):
+        """Somebody calls."""
         before = self.breaker.state
         try:
             self.running.append(self.breaker.admit(self.now))
@@ -221,6 +225,7 @@ class AnyHistory(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(data=st.data(), how=st.sampled_from(["good", "bad", "cancelled"]))
     def end(self, data, how):
+        """A running call ends somehow."""
         ticket = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         if how == "good":
             self.breaker.succeed(ticket, self.now, 0.1)
@@ -231,12 +236,14 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def few_probes(self):
+        """No more probes than allowed run at once."""
         if self.breaker.state is State.HALF_OPEN:
             probes = [ticket for ticket in self.running if ticket == self.breaker.generation]
             assert len(probes) <= 2
 
     @invariant()
     def figures_fit(self):
+        """The figures are those of a window."""
         tally = self.breaker.tally
         assert 0 <= tally.failures <= tally.calls <= 6
 

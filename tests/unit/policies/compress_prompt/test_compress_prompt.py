@@ -21,6 +21,7 @@ MESSAGES = [
 
 @pytest.fixture(autouse=True)
 def host():
+    """A fresh host."""
     with fresh_host(FakeClock()) as host:
         yield host
 

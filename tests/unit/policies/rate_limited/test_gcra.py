@@ -24,10 +24,12 @@ class Slow:
         self.then = 0
 
     def at(self, now: int) -> None:
+        """Let time pass."""
         self.level = min(self.burst, self.level + (now - self.then) * self.per_nano)
         self.then = now
 
     def admits(self, now: int, cost: int) -> bool:
+        """Decide on a call."""
         self.at(now)
         if self.level < cost:
             return False

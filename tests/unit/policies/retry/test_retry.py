@@ -15,6 +15,7 @@ from agentperf.testing import FakeClock, cut, delay, fail, faulty, fresh_host, r
 
 @pytest.fixture
 def clock():
+    """A clock that the test moves, on a fresh host."""
     clock = FakeClock()
     with fresh_host(clock):
         yield clock
@@ -37,6 +38,7 @@ class StatusError(Exception):
 
 
 def echo(value):
+    """Give back what came in."""
     return value
 
 
