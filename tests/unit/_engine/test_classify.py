@@ -63,7 +63,6 @@ def test_the_upstream_may_overrule():
     [
         ConnectionResetError(),
         TimeoutError(),
-        TimeoutError(),
         OSError(),
         CallTimeout(),
         EOFError(),

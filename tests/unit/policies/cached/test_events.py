@@ -66,11 +66,17 @@ async def test_warming_is_told(fresh_host):
 async def test_events_are_made_only_for_those_who_listen(fresh_host, monkeypatch, colour):
     """Without a subscriber none is made at all; with one, only what it wants."""
     made = []
+
+    def watched(kind):
+        class Watched(kind):
+            def __init__(self, **facts):
+                made.append(kind)
+                super().__init__(**facts)
+
+        return Watched
+
     for kind in (events.CacheHit, events.CacheMiss, events.CacheStored):
-        monkeypatch.setattr(
-            f"agentperf.policies.cached.core.{kind.__name__}",
-            lambda kind=kind, **facts: made.append(kind) or kind(**facts),
-        )
+        monkeypatch.setattr(f"agentperf.policies.cached.core.{kind.__name__}", watched(kind))
     f = cached(Counted().function(colour))
     await outcome(f())
     await outcome(f())
