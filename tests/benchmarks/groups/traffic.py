@@ -1,0 +1,172 @@
+"""Retry, limiter and breaker on the way of a call that goes well, beside what people use today."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import agentperf
+from tests.benchmarks.harness import Peer, Race
+from tests.benchmarks.rows import Row, faster
+from tests.benchmarks.work import awork, work
+
+MANY = 100_000_000
+"""A limit that no benchmark reaches."""
+
+
+def _tenacity() -> Callable[[str], Any]:
+    import tenacity
+
+    return tenacity.retry(stop=tenacity.stop_after_attempt(3))(work)
+
+
+def _tenacity_async() -> Callable[[str], Any]:
+    import tenacity
+
+    return tenacity.retry(stop=tenacity.stop_after_attempt(3))(awork)
+
+
+def _stamina() -> Callable[[str], Any]:
+    import stamina
+
+    return stamina.retry(on=ValueError, attempts=3)(work)
+
+
+def _stamina_async() -> Callable[[str], Any]:
+    import stamina
+
+    return stamina.retry(on=ValueError, attempts=3)(awork)
+
+
+def _limits(strategy: str) -> Callable[[str], Any]:
+    import limits
+
+    limiter = getattr(limits.strategies, strategy)(limits.storage.MemoryStorage())
+    item = limits.parse(f"{MANY}/minute")
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not limiter.hit(item, "k"):
+            raise RuntimeError
+        return work(*args, **kwargs)
+
+    return wrapper
+
+
+def _pyrate() -> Callable[[str], Any]:
+    from pyrate_limiter import Duration, Limiter, Rate
+
+    return Limiter(Rate(MANY, Duration.MINUTE)).as_decorator(name="k", weight=1)(work)
+
+
+def _throttled() -> Callable[[str], Any]:
+    from throttled import Throttled, rate_limiter
+
+    return Throttled(key="k", using="token_bucket", quota=rate_limiter.per_min(MANY))(work)
+
+
+def _throttled_async() -> Callable[[str], Any]:
+    from throttled.asyncio import Throttled, rate_limiter
+
+    return Throttled(key="k", using="token_bucket", quota=rate_limiter.per_min(MANY))(awork)
+
+
+def _aiolimiter() -> Callable[[str], Any]:
+    from aiolimiter import AsyncLimiter
+
+    limiter = AsyncLimiter(MANY, 60)
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        async with limiter:
+            return await awork(*args, **kwargs)
+
+    return wrapper
+
+
+def _pybreaker() -> Callable[[str], Any]:
+    import pybreaker
+
+    return pybreaker.CircuitBreaker()(work)
+
+
+def _circuitbreaker() -> Callable[[str], Any]:
+    from circuitbreaker import circuit
+
+    return circuit(work)
+
+
+def _circuitbreaker_async() -> Callable[[str], Any]:
+    from circuitbreaker import circuit
+
+    return circuit(awork)
+
+
+def _purgatory() -> Callable[[str], Any]:
+    from purgatory import SyncCircuitBreakerFactory
+
+    return SyncCircuitBreakerFactory()("b")(work)
+
+
+def _purgatory_async() -> Callable[[str], Any]:
+    from purgatory import AsyncCircuitBreakerFactory
+
+    return AsyncCircuitBreakerFactory()("b")(awork)
+
+
+RETRY = faster(floor=10, goal=30)
+BREAKER = faster(floor=1, goal=2)
+LIMIT = faster(floor=3, goal=8)
+LIMIT_ASYNC = faster(floor=1.5, goal=4)
+
+RACES = (
+    Race(
+        "retry, first attempt, sync",
+        lambda: agentperf.retry()(work),
+        (Peer("tenacity", _tenacity, RETRY), Peer("stamina", _stamina, RETRY)),
+    ),
+    Race(
+        "retry, first attempt, async",
+        lambda: agentperf.retry()(awork),
+        (Peer("tenacity", _tenacity_async, RETRY), Peer("stamina", _stamina_async, RETRY)),
+    ),
+    Race(
+        "rate_limited, admitted, sync",
+        lambda: agentperf.rate_limited(f"{MANY}/min")(work),
+        (
+            Peer("limits fixed window", lambda: _limits("FixedWindowRateLimiter"), LIMIT),
+            Peer("limits moving window", lambda: _limits("MovingWindowRateLimiter"), LIMIT),
+            Peer("pyrate-limiter", _pyrate, LIMIT),
+            Peer("throttled-py", _throttled, LIMIT),
+        ),
+    ),
+    Race(
+        "rate_limited, admitted, async",
+        lambda: agentperf.rate_limited(f"{MANY}/min")(awork),
+        (
+            Peer("aiolimiter", _aiolimiter, LIMIT_ASYNC),
+            Peer("throttled-py", _throttled_async, LIMIT_ASYNC),
+        ),
+    ),
+    Race(
+        "circuit_breaker, closed, sync",
+        lambda: agentperf.circuit_breaker()(work),
+        (
+            Peer("circuitbreaker", _circuitbreaker, BREAKER),
+            Peer("purgatory", _purgatory, BREAKER),
+            Peer("pybreaker", _pybreaker, BREAKER),
+        ),
+    ),
+    Race(
+        "circuit_breaker, closed, async",
+        lambda: agentperf.circuit_breaker()(awork),
+        (
+            Peer("circuitbreaker", _circuitbreaker_async, BREAKER),
+            Peer("purgatory", _purgatory_async, BREAKER),
+        ),
+    ),
+)
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    """Measure the traffic policies in both colours."""
+    for race in RACES:
+        yield from race.rows(rounds)
