@@ -37,10 +37,10 @@ def compress(
     """Make a prompt shorter, and say what was done.
 
     Stages run in this order, and none after the one that reaches the target: white space of JSON,
-    equal lines, comments in fenced Python (if asked for), repeated blocks, log lines of one shape,
-    and at last a selection of the units nearest to the query. The first four lose nothing that a
-    reader needs; without a target only they run. A mark such as
-    `[... 12 lines (340 tokens) left out ...]` stands at the place of every cut and is counted.
+    equal lines, repeated blocks, comments in fenced Python (if asked for), log lines of one shape,
+    and at last a selection of the units nearest to the query. Without a target only what loses
+    nothing, or was asked for, is done. A mark such as `[... 12 lines (340 tokens) left out ...]`
+    stands at the place of every cut and is counted.
 
     System and developer messages, the user's last message and fenced code survive whole; a call of
     a tool and its results stay or go together; the last message stays. In a list of messages,

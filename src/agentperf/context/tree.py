@@ -116,8 +116,6 @@ class Node:
         """
         self.cost += tokens(self.text) + tokens(self.tail)
         self.opening = self.whole = self.left = self.cost
-        if self.mark:
-            self.left = self.mark.tokens
         for child in self.children:
             child.measure(tokens, marks)
             self.opening += child.opening if child.fixed else 0
@@ -126,6 +124,8 @@ class Node:
         self.opening += marks[self.style] * sum(
             not fixed for fixed, _ in groupby(child.fixed for child in self.children)
         )
+        if self.mark:
+            self.left = self.mark.tokens
 
     def full_text(self) -> str:
         """Return all its text, whatever is kept."""

@@ -282,6 +282,18 @@ def test_marks_say_what_was_left_out():
     assert left + count(result.value) - marks == count(text)
 
 
+def test_marks_of_an_earlier_compression_are_added_up():
+    """Compressing further says how much is gone of what was there in the beginning."""
+    for content in ([SYSTEM, *chat(60), QUESTION], prose(100)):
+        once = compress(content, max_tokens=900, count=count, query="castle bridge")
+        twice = compress(once.value, max_tokens=300, count=count, query="lantern river")
+        gone = sum(cut.tokens for cut in twice.report.cuts)
+        marks = 8 * len(twice.report.cuts)
+        frames = 4 * sum(cut.noun == "message" for cut in twice.report.cuts)
+        told = once.report.tokens_before - twice.report.tokens_after + marks + frames
+        assert gone == told
+
+
 def test_the_report_says_what_each_stage_did():
     """Stages that ran, in order, each beginning where the one before ended."""
     text = json.dumps([{"id": n, "note": note} for n, note in enumerate(prose(60).split("\n\n"))])
