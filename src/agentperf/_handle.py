@@ -70,7 +70,10 @@ class Handle:
         hits, misses and the end of each call from the first time this is asked, as they cost every
         call a little.
         """
-        return cast(Host, current_host()).recent.of(self._pipeline.target.operation)
+        recent = cast(Host, current_host()).recent
+        names = {self.operation, self._pipeline.target.operation}
+        found = [decision for name in names for decision in recent.of(name)]
+        return tuple(sorted(found, key=lambda decision: decision.at))
 
     @property
     def limiter(self) -> LimiterHandle:

@@ -109,3 +109,13 @@ def test_recent_remembers_hits_once_asked():
         assert agentperf.handle(work).recent() == ()
         work()
         assert "CacheHit" in str(agentperf.handle(work).recent()[0])
+
+
+def test_recent_knows_a_function_by_both_its_names():
+    """Events of a named `timed` stand under that name, the others under the function's."""
+    with fresh_host(FakeClock()):
+        work = agentperf.timed("search")(agentperf.cached(ttl=5)(lambda: 1))
+        assert agentperf.handle(work).recent() == ()
+        work()
+        kinds = {type(decision.event).__name__ for decision in agentperf.handle(work).recent()}
+        assert kinds == {"CacheMiss", "CallEnded"}

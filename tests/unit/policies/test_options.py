@@ -55,3 +55,14 @@ def test_bare_on_a_class_method(decorator):
             return cls.__name__
 
     assert Agent.name() == "Agent"
+
+
+@pytest.mark.parametrize("by", [3, [], [1], {"a"}])
+def test_what_cannot_tell_calls_apart(by):
+    """`by=` takes names, a template or a callable; anything else is refused with an example."""
+    for make in (
+        lambda: agentperf.rate_limited("1/s", by=by),
+        lambda: agentperf.circuit_breaker(by=by),
+    ):
+        with pytest.raises(ConfigurationError, match='by="user_id"'):
+            make()

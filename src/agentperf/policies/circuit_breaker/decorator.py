@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.keys import key_maker
-from agentperf._base.options import refuse_unknown
+from agentperf._base.options import By, checked_by, refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
@@ -19,7 +19,6 @@ from agentperf.policies.circuit_breaker.layer import BreakerLayer, Circuits, Key
 from agentperf.policies.circuit_breaker.machine import Rules
 
 F = TypeVar("F", bound=Callable[..., Any])
-By = str | Sequence[str] | Callable[..., object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +157,7 @@ def circuit_breaker(
     )
     return CircuitBreaker(
         rules,
-        by=by if by is None or callable(by) or isinstance(by, str) else tuple(by),
+        by=checked_by(by),
         fallback=fallback,
         name=name,
         enabled=enabled,

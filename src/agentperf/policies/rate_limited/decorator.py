@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.keys import key_maker
-from agentperf._base.options import refuse_unknown
+from agentperf._base.options import By, checked_by, refuse_unknown
 from agentperf._base.rates import Rates, rates
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
@@ -20,7 +20,6 @@ from agentperf.policies.rate_limited.bucket import Limits
 from agentperf.policies.rate_limited.estimate import Estimate, estimator, quick_count
 from agentperf.policies.rate_limited.layer import Buckets, KeyOf, LimiterLayer
 
-By = str | Sequence[str] | Callable[..., object]
 OnLimit = Literal["wait", "raise"]
 
 
@@ -156,7 +155,7 @@ def rate_limited(
         )
     return RateLimited(
         limits,
-        by=by if by is None or callable(by) or isinstance(by, str) else tuple(by),
+        by=checked_by(by),
         cost=cost,
         max_wait=seconds(max_wait, "max_wait", zero=True) if on_limit == "wait" else 0.0,
         name=name,
