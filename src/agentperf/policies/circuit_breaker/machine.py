@@ -168,15 +168,6 @@ class Machine:
         finally:
             self._announce(change)
 
-    def check(self, now: float) -> None:
-        """Refuse where `admit` would, without taking a probe's place.
-
-        Raises:
-            Refused: Not now.
-        """
-        if self.state is FORCED_OPEN or (self.state is OPEN and now < self._until):
-            raise Refused(self.state, self._left(now))
-
     def _wake_up(self, now: float) -> Change | None:
         if self.state is OPEN and now >= self._until:
             return self._go(HALF_OPEN, now, "its time is up")
