@@ -97,7 +97,7 @@ class LimiterLayer:
         waiting, began = self._site.waiting, self._now()
         self._refuse_what_never_fits(lease)
         if self._max_wait == 0:
-            raise self._refused(lease, bucket.take(began, need))
+            raise self._refused(bucket.take(began, need), ahead=bucket.waiting)
         until = began + self._max_wait
         waiter = bucket.queue(need)
         try:
@@ -108,7 +108,7 @@ class LimiterLayer:
                     break
                 left = until - now
                 if left <= 0 or wait > left:
-                    raise self._refused(lease, wait)
+                    raise self._refused(wait, ahead=bucket.waiting - 1)
                 await parker.park((left if wait == UNTIL_WOKEN else wait) / NANO)
         finally:
             bucket.leave(waiter)
@@ -174,15 +174,14 @@ class LimiterLayer:
             name=self._name,
         )
 
-    def _refused(self, lease: Lease, wait: int) -> RateLimitExceeded:
+    def _refused(self, wait: int, *, ahead: int) -> RateLimitExceeded:
         retry_after = None if wait == UNTIL_WOKEN else wait / NANO
         self._say_refused(retry_after)
         again = "" if retry_after is None else f", in {retry_after:.3g} s"
-        waiting = lease[0].waiting
-        ahead = f", {waiting} waiting" if waiting else ""
+        others = f", {ahead} others are waiting" if ahead > 0 else ""
+        bound = f"; max_wait is {self._max_wait / NANO:g} s" if self._max_wait else ""
         return RateLimitExceeded(
-            f"the limit {self._name!r} lets this call in later{again}{ahead}; max_wait is "
-            f"{self._max_wait / NANO:g} s",
+            f"the limit {self._name!r} lets this call in later{again}{others}{bound}",
             policy="rate_limited",
             name=self._name,
             retry_after=retry_after,

@@ -52,6 +52,7 @@ def test_raise_refuses_at_once_and_says_when(clock):
         for _ in range(3):
             with pytest.raises(RateLimitExceeded, match="'api'") as caught:
                 work()
+            assert str(caught.value).endswith("later, in 1 s")
             assert caught.value.retry_after == 1.0
             assert (caught.value.policy, caught.value.policy_name) == ("rate_limited", "api")
     assert log.names() == ["CallRefused"] * 3
@@ -68,6 +69,7 @@ def test_a_wait_beyond_max_wait_is_refused_at_once(clock):
         work()
     assert clock.now() == before
     assert caught.value.retry_after == 60
+    assert str(caught.value).endswith("later, in 60 s; max_wait is 10 s")
 
 
 def test_a_call_that_can_never_fit_is_an_error_at_once(clock):
