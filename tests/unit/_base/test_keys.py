@@ -328,7 +328,8 @@ DISTINCT: list[object] = [
         Computed("a"),
         KeyedList(),
     ),
-    *(..., NotImplemented, UNSET, msgspec.UNSET, openai.NOT_GIVEN, openai.omit),
+    *(..., NotImplemented, UNSET, msgspec.UNSET, openai.NOT_GIVEN),
+    *([openai.omit] if hasattr(openai, "omit") else []),  # from openai 2 on
     *(
         memoryview(b"abcd"),
         memoryview(b"abcd").cast("i"),

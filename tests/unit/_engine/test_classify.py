@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from typing import Any
 
-import httpx2
 import openai
 import pytest
 
 from agentperf._engine.classify import Fault, classify, retry_after
 from agentperf.errors import CallTimeout, CircuitOpen, RateLimitExceeded
 
+# The HTTP library that this version of the client stands on: httpx2 from openai 3 on, else httpx.
+http: Any = sys.modules["httpx2" if "httpx2" in sys.modules else "httpx"]
+
 
 def status_error(status, code=None, **headers):
     """Status error."""
-    request = httpx2.Request("POST", "http://localhost/v1/chat/completions")
+    request = http.Request("POST", "http://localhost/v1/chat/completions")
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    response = httpx2.Response(status, request=request, headers=names)
+    response = http.Response(status, request=request, headers=names)
     body = {"code": code, "message": "no"}
     kind = openai.RateLimitError if status == 429 else openai.APIStatusError
     return kind("no", response=response, body=body)
@@ -66,11 +70,11 @@ def test_the_upstream_may_overrule():
         OSError(),
         CallTimeout(),
         EOFError(),
-        httpx2.ConnectError("no"),
-        httpx2.ReadTimeout("no"),
-        httpx2.RemoteProtocolError("half an answer"),
-        openai.APIConnectionError(request=httpx2.Request("GET", "http://localhost")),
-        openai.APITimeoutError(request=httpx2.Request("GET", "http://localhost")),
+        http.ConnectError("no"),
+        http.ReadTimeout("no"),
+        http.RemoteProtocolError("half an answer"),
+        openai.APIConnectionError(request=http.Request("GET", "http://localhost")),
+        openai.APITimeoutError(request=http.Request("GET", "http://localhost")),
     ],
 )
 def test_lost_connections_may_come_back(error):
