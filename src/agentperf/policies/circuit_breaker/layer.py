@@ -97,7 +97,9 @@ class BreakerLayer:
     def done(self, ticket: Ticket, value: Any) -> None:
         """Take a success."""
         machine, generation, start = ticket
-        now = self._now() if self._reads_time else 0.0
+        # Closed, a success changes nothing; a probe's may end its round, which has a time.
+        quick = machine.state is CLOSED and not self._reads_time
+        now = 0.0 if quick else self._now()
         machine.succeed(generation, now, now - start)
 
     def failed(self, ticket: Ticket, error: Exception) -> None:

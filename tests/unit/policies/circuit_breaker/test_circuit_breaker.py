@@ -60,6 +60,23 @@ def test_it_recovers(clock):
     assert (changes[0].calls, changes[0].failure_rate) == (4, 1.0)
 
 
+def test_a_round_of_probes_that_ends_with_a_success_may_still_fail(clock):
+    """Two of three failed: it stays open for its time, counted from now."""
+    script = [*[fail(ConnectionError)] * 4, fail(ConnectionError), fail(ConnectionError)]
+    work = circuit_breaker(minimum_calls=4, probes=3)(faulty(echo, *script))
+    for _ in range(4):
+        with pytest.raises(ConnectionError):
+            work()
+    clock.advance(40)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            work()
+    assert work() == 1
+    with pytest.raises(CircuitOpen) as caught:
+        work()
+    assert caught.value.retry_after > 50
+
+
 @pytest.mark.parametrize("error", [TypeError, type("Bad", (Exception,), {"status_code": 404})])
 def test_the_callers_own_faults_do_not_count(clock, error):
     """A wrong request says nothing of the upstream."""
