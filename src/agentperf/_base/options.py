@@ -50,3 +50,16 @@ def checked_by(by: By | None) -> By | None:
         f'by={by!r}: the name of a parameter such as by="user_id", several, a template such as '
         'by="{request.host}", or a callable over the call\'s arguments'
     )
+
+
+def whole(parameter: str, value: int, example: int) -> int:
+    """Return a whole number from 1 up.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(
+            f"{parameter}={value!r}: a whole number from 1 up, {parameter}={example}"
+        )
+    return value

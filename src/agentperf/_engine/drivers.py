@@ -13,6 +13,7 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, current_frame, leave
 from agentperf._engine.layers import Gate, Meter, Settler
 from agentperf._engine.streams import LIVE, AnyLiveStream, Recogniser, TurnedAsync
+from agentperf._engine.waiting import in_one_go
 from agentperf.abc.telemetry import FOLD_AT
 
 Args = tuple[Any, ...]
@@ -143,7 +144,7 @@ class SyncDriver(_Driver):
 
         def step(*anything: Any) -> Any:
             try:
-                return _run_in_one_go(run(proceed, *anything))
+                return in_one_go(run(proceed, *anything))
             except _Stopped as stopped:
                 stop = stopped.stop
             raise stop
@@ -265,17 +266,6 @@ class _Stopped(Exception):
     def __init__(self, stop: StopIteration) -> None:
         super().__init__(stop)
         self.stop = stop
-
-
-def _run_in_one_go(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    coroutine.close()
-    raise RuntimeError(
-        "a policy suspended a synchronous call: it awaited more than its waiting port"
-    )
 
 
 def _settle_error(settler: Settler, ticket: Any, error: BaseException) -> None:

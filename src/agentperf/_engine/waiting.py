@@ -33,6 +33,22 @@ def in_trio() -> bool:
     return in_trio_run is not None and in_trio_run()
 
 
+def in_one_go(work: Any) -> Any:
+    """Run an async-shaped coroutine to its end without an event loop.
+
+    Raises:
+        RuntimeError: It suspended, which only something for an event loop does.
+    """
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        return stop.value
+    work.close()
+    raise RuntimeError(
+        "a policy suspended a synchronous call: it awaited more than its waiting port"
+    )
+
+
 class ThreadWaiting:
     """Waiting for synchronous calls: blocks the thread, never suspends."""
 
@@ -51,7 +67,7 @@ class ThreadWaiting:
 
         def run() -> None:
             try:
-                outcome.append((True, _in_one_go(work())))
+                outcome.append((True, in_one_go(work())))
             except BaseException as error:  # noqa: BLE001 - raised by who waits for it
                 outcome.append((False, error))
             parker.unpark()
@@ -171,14 +187,6 @@ class LoopWaiting:
         task.add_done_callback(self._tasks.discard)
         # A task that is cancelled before it began runs nothing, not even its `finally`.
         task.add_done_callback(lambda _: ended())
-
-
-def _in_one_go(work: Any) -> Any:
-    try:
-        work.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise RuntimeError("synchronous work suspended")
 
 
 class _AsyncioParker:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from agentperf._base.callables import Shape, shape_of
 from agentperf._base.durations import Duration, seconds
 from agentperf._engine.current import current_host
-from agentperf._engine.waiting import waiting_for
+from agentperf._engine.waiting import in_one_go, waiting_for
 from agentperf.errors import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -116,8 +116,7 @@ async def _wait(fault: Fault, *, is_async: bool) -> None:
 
 
 def _meet_now(fault: Fault) -> None:
-    with contextlib.suppress(StopIteration):
-        _wait(fault, is_async=False).send(None)
+    in_one_go(_wait(fault, is_async=False))
     if fault.after is None:
         fault.strike()
 

@@ -9,10 +9,10 @@ import anyio
 import pytest
 
 from agentperf._base.clock import Clock
-from agentperf._engine.drivers import _run_in_one_go
 from agentperf._engine.waiting import (
     LoopWaiting,
     ThreadWaiting,
+    in_one_go,
     in_trio,
     on_event_loop,
     waiting_for,
@@ -93,7 +93,7 @@ def test_a_plain_thread_holds_up_nobody():
 
 def park(parker, timeout=None):
     """Park this thread."""
-    return _run_in_one_go(parker.park(timeout))
+    return in_one_go(parker.park(timeout))
 
 
 def test_a_thread_is_woken_by_another():
@@ -123,10 +123,10 @@ def test_a_thread_sleeps_on_the_fake_clock():
     """In the clock's own thread time passes by itself; in another, when it is advanced."""
     clock = FakeClock(start=0)
     waiting = ThreadWaiting(clock)
-    _run_in_one_go(waiting.sleep(60))
+    in_one_go(waiting.sleep(60))
     assert clock.now() == 60
     woken = []
-    thread = in_thread(lambda: woken.append(_run_in_one_go(waiting.sleep(30))))
+    thread = in_thread(lambda: woken.append(in_one_go(waiting.sleep(30))))
     while not clock.sleepers:
         pass
     clock.advance(29)
@@ -154,7 +154,7 @@ def test_a_parked_thread_on_the_fake_clock():
 async def test_a_sync_call_that_sleeps_on_a_loops_thread():
     """It holds the loop, so nobody else could move the fake clock: it does so itself."""
     clock = FakeClock(start=0)
-    _run_in_one_go(ThreadWaiting(clock).sleep(60))
+    in_one_go(ThreadWaiting(clock).sleep(60))
     assert clock.now() == 60
 
 
@@ -165,7 +165,7 @@ def test_detached_work_of_a_thread_is_done_here_and_now():
     async def work():
         done.append(threading.get_ident())
 
-    _run_in_one_go(ThreadWaiting(Clock()).detached(work))
+    in_one_go(ThreadWaiting(Clock()).detached(work))
     assert done == [threading.get_ident()]
 
 
@@ -297,7 +297,7 @@ def test_the_end_of_detached_work_is_told_in_a_thread():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _run_in_one_go(ThreadWaiting(Clock()).detached(work, lambda: ended.append(1)))
+        in_one_go(ThreadWaiting(Clock()).detached(work, lambda: ended.append(1)))
     assert ended == [1]
 
 

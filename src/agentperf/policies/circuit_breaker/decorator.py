@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.keys import key_maker
-from agentperf._base.options import By, checked_by, refuse_unknown
+from agentperf._base.options import By, checked_by, refuse_unknown, whole
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
@@ -151,9 +151,9 @@ def circuit_breaker(
         slow_rate=None if slow_rate is None else _share("slow_rate", slow_rate),
         slow_after=None if slow_after is None else seconds(slow_after, "slow_after"),
         window=_window(window),
-        minimum_calls=_whole("minimum_calls", minimum_calls),
+        minimum_calls=whole("minimum_calls", minimum_calls, 20),
         open_for=seconds(open_for, "open_for"),
-        probes=_whole("probes", probes),
+        probes=whole("probes", probes, 20),
     )
     return CircuitBreaker(
         rules,
@@ -172,13 +172,7 @@ def _share(parameter: str, value: float) -> float:
     return float(value)
 
 
-def _whole(parameter: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{parameter}={value!r}: a whole number from 1 up, {parameter}=20")
-    return value
-
-
 def _window(value: int | Duration) -> int | float:
     if isinstance(value, int):
-        return _whole("window", value)
+        return whole("window", value, 20)
     return seconds(value, "window")

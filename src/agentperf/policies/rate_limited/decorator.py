@@ -9,7 +9,7 @@ from typing import Any, Literal
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.keys import key_maker
-from agentperf._base.options import By, checked_by, refuse_unknown
+from agentperf._base.options import By, checked_by, refuse_unknown, whole
 from agentperf._base.rates import Rates, rates
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
@@ -36,7 +36,7 @@ class RateLimited(Policy):
 
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
-        self._key_of(target)
+        self.key_of(target)
         self._estimate(target)
 
     def bind(self, site: Site, inner: Step) -> Step:
@@ -45,7 +45,7 @@ class RateLimited(Policy):
             site,
             self.buckets(site.host),
             self.name or site.target.operation,
-            key_of=self._key_of(site.target),
+            key_of=self.key_of(site.target),
             estimate=self._estimate(site.target),
             max_wait=self.max_wait,
         )
@@ -63,9 +63,6 @@ class RateLimited(Policy):
 
     def key_of(self, target: Target) -> KeyOf | None:
         """Return what tells the keys of calls apart; None where all calls share one limit."""
-        return self._key_of(target)
-
-    def _key_of(self, target: Target) -> KeyOf | None:
         if self.by is None:
             return None
         return key_maker(target.operation, target.signature, key=self.by)
@@ -136,8 +133,8 @@ def rate_limited(
             rates(input_tokens, "input_tokens"),
             rates(output_tokens, "output_tokens"),
         ),
-        _whole("concurrency", concurrency),
-        _whole("burst", burst),
+        None if concurrency is None else whole("concurrency", concurrency, 8),
+        None if burst is None else whole("burst", burst, 8),
     )
     if not any(limits.rates) and concurrency is None:
         raise ConfigurationError(
@@ -161,9 +158,3 @@ def rate_limited(
         name=name,
         enabled=enabled,
     )
-
-
-def _whole(parameter: str, value: int | None) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ConfigurationError(f"{parameter}={value!r}: a whole number from 1 up, {parameter}=8")
-    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 
-from agentperf._engine.classify import Verdict, classify
+from agentperf._engine.classify import Verdict
 from agentperf.policies.retry.options import RetryOptions
 
 
@@ -63,8 +63,3 @@ def pause(attempt: int, verdict: Verdict, options: RetryOptions) -> float:
     if verdict.wait is not None:
         return verdict.wait
     return random.uniform(0, min(options.max_backoff, options.backoff * 2 ** (attempt - 1)))
-
-
-def judge(error: Exception, wall: float) -> Verdict:
-    """Classify an error against the host's calendar time."""
-    return classify(error, now=wall)

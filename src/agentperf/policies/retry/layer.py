@@ -9,12 +9,12 @@ from typing import Any
 
 from agentperf._base.log import warn
 from agentperf._engine.bindings import Step
-from agentperf._engine.classify import Verdict
+from agentperf._engine.classify import Verdict, classify
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AsyncLiveStream, LiveStream
 from agentperf.events import RetryGaveUp, RetryScheduled
-from agentperf.policies.retry.core import Budget, judge, pause, should_retry
+from agentperf.policies.retry.core import Budget, pause, should_retry
 from agentperf.policies.retry.options import RetryOptions
 
 Args = tuple[Any, ...]
@@ -106,7 +106,7 @@ class RetryLayer:
     async def _pause(self, attempt: int, error: Exception, deadline: float | None) -> None:
         """Wait before the next attempt, or raise the error where there is to be none."""
         options = self._options
-        verdict = judge(error, self._site.host.clock.wall())
+        verdict = classify(error, now=self._site.host.clock.wall())
         if not should_retry(error, verdict, options):
             raise error
         self._mind_the_sdk(error)
