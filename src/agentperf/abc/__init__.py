@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from agentperf.abc.exporters import Exporter, Noted
 from agentperf.abc.telemetry import Recorder, Tap
 from agentperf.abc.waiting import Parker, Waiting
 
-__all__ = ["Parker", "Recorder", "Tap", "Waiting"]
+__all__ = ["Exporter", "Noted", "Parker", "Recorder", "Tap", "Waiting"]

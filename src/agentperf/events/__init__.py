@@ -16,6 +16,7 @@ from agentperf.events.cache import (
     CacheWarmed,
 )
 from agentperf.events.calls import CallEnded, SlowCall
+from agentperf.events.clients import HttpCallEnded, ModelCallEnded
 from agentperf.events.limits import CallDelayed, LeaseSettled
 from agentperf.events.prompts import PromptCompressed
 from agentperf.events.retries import RetryGaveUp, RetryScheduled
@@ -35,7 +36,9 @@ __all__ = [
     "CallRefused",
     "CircuitChanged",
     "Event",
+    "HttpCallEnded",
     "LeaseSettled",
+    "ModelCallEnded",
     "PromptCompressed",
     "RetryGaveUp",
     "RetryScheduled",

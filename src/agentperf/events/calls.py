@@ -1,4 +1,4 @@
-"""Events of timed calls."""
+"""Events of calls: of timed functions, and of clients that are instrumented."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from agentperf._base.endings import Ending
 from agentperf.events.base import Event
+from agentperf.usage import Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Event):
-    """A timed call came to its end; a stream's call ends with the stream.
+    """A measured call came to its end; a stream's call ends with the stream.
 
     Attributes:
         seconds: From the call to its end; for a stream only the time inside the producer.
@@ -20,6 +21,8 @@ class CallEnded(Event):
         first_item: Seconds to the first item of a stream.
         items: How many items a stream gave; None for a plain call.
         attributes: What `timed(attributes=...)` said of the call.
+        usage: Tokens and money that this call spent itself, where it says so; what was spent by
+            measured calls inside it stands in theirs.
     """
 
     seconds: float
@@ -28,6 +31,7 @@ class CallEnded(Event):
     first_item: float | None = None
     items: int | None = None
     attributes: Mapping[str, object] | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
