@@ -21,6 +21,7 @@ Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 KeyOf = Callable[[Args, Kwargs], Hashable]
 Estimate = Callable[[Args, Kwargs], Need]
+Run = Callable[[Args, Kwargs, "Lease"], Any]
 
 _NOTHING: Need = (0, 0, 0, 0)
 _ONE: Need = (1, 0, 0, 0)
@@ -71,6 +72,24 @@ class LimiterLayer:
         """Put the limiter in front of `inner`."""
         run = self._site.driver.guarded(self, inner)
         wait = self._site.driver.flow(self._wait_and_run, run)
+        if self._key_of is None and self._estimate is None:
+            return self._admitting_alike(run, wait)
+        return self._admitting(run, wait)
+
+    def _admitting_alike(self, run: Run, wait: Run) -> Step:
+        """Admit calls that are one request each, of one limit: they all have the same lease."""
+        lease: Lease = (self._buckets.single, _ONE, None)
+        take, now = self._buckets.single.take, self._now
+
+        def step(args: Args, kwargs: Kwargs) -> Any:
+            if take(now(), _ONE) == 0:
+                return run(args, kwargs, lease)
+            return wait(args, kwargs, lease)
+
+        return step
+
+    def _admitting(self, run: Run, wait: Run) -> Step:
+        """Admit calls of which each has its own lease."""
         single, by_key = self._buckets.single, self._buckets.by_key
         key_of, estimate = self._key_of, self._estimate
         now, watches = self._now, self.watches_items
