@@ -95,6 +95,8 @@ def _around(policy: Bindable, site: Site, inner: Step) -> Step:
     if policy.enabled is False:
         return inner
     bound = policy.bind(site, inner)
+    if not (policy.hands_on and policy.enabled is True):
+        site.ahead.clear()
     if policy.enabled is True:
         return bound
     enabled = policy.enabled

@@ -22,11 +22,14 @@ class Policy:
 
     Attributes:
         kind: The name of its decorator, by which policies find their order.
+        hands_on: Whether it hands every call it lets in on to the next policy, as it is. What
+            gates further in would say can then be asked before it.
         name: What the policy's state is shared by; None keeps it to this object.
         enabled: False, or a callable that says False at a call, lets calls pass as if undecorated.
     """
 
     kind: ClassVar[str] = ""
+    hands_on: ClassVar[bool] = False
 
     name: str | None = field(default=None, kw_only=True)
     enabled: bool | Callable[[], bool] = field(default=True, kw_only=True)

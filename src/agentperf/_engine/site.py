@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from agentperf._base.callables import shape_of, signature_of, undressed
@@ -43,15 +43,25 @@ class Target:
         return signature_of(self.function)
 
 
+Forecast = Callable[[tuple[Any, ...], dict[str, Any]], Callable[[], Any] | None]
+"""Says what a gate would do with a call now if it refused it; None where it would let it in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place in a pipeline that is being bound."""
+    """A place in a pipeline that is being bound.
+
+    Attributes:
+        ahead: The forecasts of the gates right behind this place, so that no call waits for its
+            turn only to be refused.
+    """
 
     host: Host
     target: Target
     token: Token
     driver: Driver
     waiting: Waiting
+    ahead: list[Forecast] = field(default_factory=list)
 
 
 class Bindable(Protocol):
@@ -59,9 +69,11 @@ class Bindable(Protocol):
 
     Attributes:
         kind: The name of its decorator.
+        hands_on: Whether it hands every call it lets in on to the next policy, as it is.
     """
 
     kind: ClassVar[str]
+    hands_on: ClassVar[bool]
 
     @property
     def enabled(self) -> bool | Callable[[], bool]:

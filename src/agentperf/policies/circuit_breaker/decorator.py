@@ -26,6 +26,7 @@ class CircuitBreaker(Policy):
     """Stops calling an upstream that fails; made by `circuit_breaker`."""
 
     kind = "circuit_breaker"
+    hands_on = True
 
     rules: Rules
     by: By | None = None

@@ -9,6 +9,7 @@ from agentperf._engine.site import Target
 from agentperf.errors import ConfigurationError
 from agentperf.policies.circuit_breaker.decorator import CircuitBreaker
 from agentperf.policies.circuit_breaker.machine import Machine, State
+from agentperf.policies.circuit_breaker.telling import teller
 from agentperf.policies.circuit_breaker.windows import Tally
 
 _BY_REQUEST = {
@@ -30,6 +31,8 @@ class BreakerHandle:
         self._circuits = policy.circuits(host)
         self._key_of = policy.key_of(target)
         self._leading = leading
+        self._operation = target.operation
+        self._name = policy.name or target.operation
 
     def _machine(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Machine:
         if self._key_of is None:
@@ -61,7 +64,8 @@ class BreakerHandle:
         if state not in _BY_REQUEST:
             known = ", ".join(f'"{name}"' for name in _BY_REQUEST)
             raise ConfigurationError(f"state={state!r}: one of {known}")
-        self._machine(args, kwargs).force(_BY_REQUEST[state], self._host.clock.now())
+        tell = teller(self._host, self._operation, self._name)
+        self._machine(args, kwargs).force(_BY_REQUEST[state], self._host.clock.now(), tell)
 
     def reset(self, *args: Any, **kwargs: Any) -> None:
         """Close the breaker and forget what it remembers."""

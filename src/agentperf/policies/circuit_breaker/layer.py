@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
@@ -13,13 +14,15 @@ from agentperf._engine.classify import classify
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf.errors import CircuitOpen
-from agentperf.events import CallRefused, CircuitChanged
-from agentperf.policies.circuit_breaker.machine import CLOSED, Change, Machine, Refused, Rules
+from agentperf.events import CallRefused
+from agentperf.policies.circuit_breaker.machine import CLOSED, Machine, Refused, Rules
+from agentperf.policies.circuit_breaker.telling import teller
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 KeyOf = Callable[[Args, Kwargs], Hashable]
 Ticket = tuple[Machine, int, float]
+Rescue = Callable[[Exception, Args, Kwargs], Any]
 
 
 class Circuits:
@@ -52,9 +55,8 @@ class BreakerLayer:
         self._fallback = fallback
         self._now = site.host.clock.now
         self._wall = site.host.clock.wall
-        self._tell_change = site.host.bus.emitter(CircuitChanged)
+        self._tell_change = teller(site.host, site.target.operation, name)
         self._tell_refused = site.host.bus.emitter(CallRefused)
-        circuits.single.changed = self._changed
         self._single = circuits.single if key_of is None else None
         # Successes need no time where neither their age nor their length means anything.
         self._reads_time = circuits.rules.slow_after is not None or not isinstance(
@@ -63,19 +65,21 @@ class BreakerLayer:
 
     def bound(self, inner: Step) -> Step:
         """Put the breaker in front of `inner`."""
-        guarded = self._site.driver.gate(self, inner)
-        if self._fallback is None:
+        driver = self._site.driver
+        guarded = driver.gate(self, inner)
+        fallback = self._fallback
+        if fallback is None:
+            self._site.ahead.append(partial(self._forecast, _raised))
             return guarded
-        rescue = self._site.driver.flow(self._fall_back, inner)
-        return self._site.driver.rescued(guarded, lambda: None, rescue)
+        rescue = driver.flow(self._fall_back, lambda args, kwargs: fallback(*args, **kwargs))
+        self._site.ahead.append(partial(self._forecast, rescue))
+        return driver.rescued(guarded, lambda: None, rescue)
 
     def machine(self, args: Args, kwargs: Kwargs) -> Machine:
         """Return the machine that a call belongs to."""
         if self._key_of is None:
             return self._circuits.single
-        machine = self._circuits.by_key[self._key_of(args, kwargs)]
-        machine.changed = self._changed
-        return machine
+        return self._circuits.by_key[self._key_of(args, kwargs)]
 
     # -- the gate
 
@@ -90,7 +94,7 @@ class BreakerLayer:
             return machine, machine.generation, self._now() if self._reads_time else 0.0
         now = self._now()
         try:
-            return machine, machine.admit(now), now
+            return machine, machine.admit(now, self._tell_change), now
         except Refused as refusal:
             raise self._refused(machine, refusal) from None
 
@@ -100,7 +104,7 @@ class BreakerLayer:
         # Closed, a success changes nothing; a probe's may end its round, which has a time.
         quick = machine.state is CLOSED and not self._reads_time
         now = 0.0 if quick else self._now()
-        machine.succeed(generation, now, now - start)
+        machine.succeed(generation, now, now - start, self._tell_change)
 
     def failed(self, ticket: Ticket, error: Exception) -> None:
         """Take a failure, as far as it speaks against the upstream."""
@@ -109,7 +113,8 @@ class BreakerLayer:
         verdict = classify(error, now=self._wall())
         if verdict.counts:
             machine.last_error = type(error).__name__
-        machine.settle(generation, now, verdict.counts, now - start, verdict.wait)
+        seconds, counts = now - start, verdict.counts
+        machine.settle(generation, now, counts, seconds, verdict.wait, tell=self._tell_change)
 
     def dropped(self, ticket: Ticket, ending: Ending) -> None:
         """Forget a call that was cancelled, or whose reader left."""
@@ -120,6 +125,14 @@ class BreakerLayer:
         """Items say nothing of the upstream's health."""
 
     # -- refusal
+
+    def _forecast(self, answer: Rescue, args: Args, kwargs: Kwargs) -> Callable[[], Any] | None:
+        """Say what would happen to a call that would be refused now."""
+        machine = self._single or self.machine(args, kwargs)
+        refusal = machine.refusal(self._now())
+        if refusal is None:
+            return None
+        return partial(answer, self._refused(machine, refusal), args, kwargs)
 
     def _refused(self, machine: Machine, refusal: Refused) -> CircuitOpen:
         if self._tell_refused is not None:
@@ -140,28 +153,16 @@ class BreakerLayer:
             retry_after=refusal.retry_after,
         )
 
-    async def _fall_back(self, _: Proceed, error: Exception, args: Args, kwargs: Kwargs) -> Any:
+    async def _fall_back(
+        self, proceed: Proceed, error: Exception, args: Args, kwargs: Kwargs
+    ) -> Any:
         """Answer instead, where it was this breaker that refused."""
         if not (isinstance(error, CircuitOpen) and error.policy_name == self._name):
             raise error
-        assert self._fallback is not None  # noqa: S101 - bound only where there is one
-        value = self._fallback(*args, **kwargs)
-        if inspect.isawaitable(value) and self._site.driver.is_async:
-            value = await value
-        return self._site.driver.recognised(value, kwargs)
+        value = await proceed(args, kwargs)
+        is_late = self._site.driver.is_async and inspect.isawaitable(value)
+        return await value if is_late else value
 
-    def _changed(self, change: Change) -> None:
-        if self._tell_change is not None:
-            self._tell_change(
-                CircuitChanged(
-                    operation=self._site.target.operation,
-                    name=self._name,
-                    old=change.old.value,
-                    new=change.new.value,
-                    reason=change.reason,
-                    calls=change.tally.calls,
-                    failure_rate=change.tally.failure_rate,
-                    slow_rate=change.tally.slow_rate,
-                    open_for=change.open_for,
-                )
-            )
+
+def _raised(error: Exception, *_: object) -> NoReturn:
+    raise error

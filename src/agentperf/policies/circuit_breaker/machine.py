@@ -117,12 +117,19 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
+Tell = Callable[[Change], object]
+"""Is told of a change by whoever caused it, after the lock is released."""
+
+
+def _nobody(change: Change) -> None:
+    pass
+
+
 class Machine:
     """One circuit: admits calls, takes their outcomes, changes state.
 
     Args:
         rules: When to open and close.
-        changed: Told of every change, after the lock is released.
         jitter: Gives a factor around 1 for the time to stay open, so that a fleet doesn't come
             back at one moment.
     """
@@ -130,14 +137,12 @@ class Machine:
     def __init__(
         self,
         rules: Rules,
-        changed: Callable[[Change], None] = lambda _: None,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),
     ) -> None:
         self.rules = rules
         self.state = CLOSED
         self.generation = 0
         self.last_error: str | None = None
-        self.changed = changed
         self._jitter = jitter
         self._lock = threading.Lock()
         self._window = rules.make_window()
@@ -152,8 +157,8 @@ class Machine:
 
     # -- admission
 
-    def admit(self, now: float) -> int:
-        """Let a call in and return its generation.
+    def admit(self, now: float, tell: Tell = _nobody) -> int:
+        """Let a call in and return its generation; `tell` is told if the state changes.
 
         Raises:
             Refused: Not now.
@@ -166,21 +171,37 @@ class Machine:
                 change = self._wake_up(now)
                 return self._admit(now)
         finally:
-            self._announce(change)
+            _announce(change, tell)
+
+    def refusal(self, now: float) -> Refused | None:
+        """Return what `admit` would raise now; lets nobody in and changes nothing."""
+        if self.state is CLOSED:
+            return None
+        with self._lock:
+            return None if self._time_is_up(now) else self._refusal(now)
+
+    def _time_is_up(self, now: float) -> bool:
+        return self.state is OPEN and now >= self._until
 
     def _wake_up(self, now: float) -> Change | None:
-        if self.state is OPEN and now >= self._until:
+        if self._time_is_up(now):
             return self._go(HALF_OPEN, now, "its time is up")
         if self.state is HALF_OPEN and now >= self._until:
             return self._open(now, "the probes did not come back")
         return None
 
-    def _admit(self, now: float) -> int:
+    def _refusal(self, now: float) -> Refused | None:
         if self.state in (OPEN, FORCED_OPEN):
-            raise Refused(self.state, self._left(now))
+            return Refused(self.state, self._left(now))
+        probes = self.rules.probes
+        if self.state is HALF_OPEN and max(self._admitted, self._running) >= probes:
+            return Refused(self.state, None)
+        return None
+
+    def _admit(self, now: float) -> int:
+        if (refused := self._refusal(now)) is not None:
+            raise refused
         if self.state is HALF_OPEN:
-            if self._admitted >= self.rules.probes or self._running >= self.rules.probes:
-                raise Refused(self.state, None)
             self._admitted += 1
             self._running += 1
         return self.generation
@@ -190,7 +211,7 @@ class Machine:
 
     # -- outcomes
 
-    def succeed(self, generation: int, now: float, seconds: float) -> None:
+    def succeed(self, generation: int, now: float, seconds: float, tell: Tell = _nobody) -> None:
         """Take a success; the path of most calls, without a lock while the breaker is closed."""
         if self.state is CLOSED and seconds <= self._slow_after:
             if generation == self.generation:
@@ -200,7 +221,7 @@ class Machine:
                     with self._lock:
                         self._fold()
             return
-        self.settle(generation, now, False, seconds)
+        self.settle(generation, now, False, seconds, tell=tell)
 
     def _fold(self) -> None:
         """Put the successes that wait into the window, before anything that came after them."""
@@ -215,6 +236,8 @@ class Machine:
         failed: bool,  # noqa: FBT001 - on the path of every call
         seconds: float,
         wait: float | None = None,
+        *,
+        tell: Tell = _nobody,
     ) -> None:
         """Take the outcome of a call.
 
@@ -224,6 +247,7 @@ class Machine:
             failed: Whether it speaks against the upstream.
             seconds: How long it took.
             wait: Seconds for which the upstream asked to be left alone.
+            tell: Is told if that changes the state.
         """
         slow = seconds > self._slow_after
         change = None
@@ -237,7 +261,7 @@ class Machine:
                 change = self._judge_probes(now, wait)
             elif failed or slow:
                 change = self._judge(now, wait)
-        self._announce(change)
+        _announce(change, tell)
 
     def drop(self, generation: int) -> None:
         """Forget a call that was cancelled; a probe gives its place back."""
@@ -283,14 +307,14 @@ class Machine:
 
     # -- changes
 
-    def force(self, state: State, now: float) -> None:
+    def force(self, state: State, now: float, tell: Tell = _nobody) -> None:
         """Go to a state by request: `FORCED_OPEN`, `DISABLED`, `SHADOW`, `OPEN` or `CLOSED`."""
         with self._lock:
             if state is OPEN:
                 change = self._open(now, "by request")
             else:
                 change = self._go(state, now, "by request")
-        self._announce(change)
+        _announce(change, tell)
 
     def _open(self, now: float, reason: str, wait: float | None = None) -> Change:
         rules = self.rules
@@ -321,13 +345,14 @@ class Machine:
             self._openings = 0
         return change
 
-    def _announce(self, change: Change | None) -> None:
-        if change is not None:
-            self.changed(change)
-
     @property
     def tally(self) -> Tally:
         """The figures of the window now."""
         with self._lock:
             self._fold()
             return tally_of(self._window)
+
+
+def _announce(change: Change | None, tell: Tell) -> None:
+    if change is not None:
+        tell(change)

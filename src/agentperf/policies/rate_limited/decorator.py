@@ -28,6 +28,7 @@ class RateLimited(Policy):
     """Keeps calls within rates; made by `rate_limited`."""
 
     kind = "rate_limited"
+    hands_on = True
 
     limits: Limits
     by: By | None = None

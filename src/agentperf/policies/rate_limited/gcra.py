@@ -48,7 +48,7 @@ class Gcra:
         """Consume if it fits; return 0 then, else the nanoseconds until it would."""
         # On the path of every call: no `max`, which costs as much as all the rest.
         scaled = now * self._limit
-        after = (scaled if self._tat < scaled else self._tat) + cost * self._period
+        after = (max(self._tat, scaled)) + cost * self._period
         if after <= scaled + self._tolerance:
             self._tat = after
             return 0

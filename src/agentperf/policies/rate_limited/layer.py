@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
 from agentperf._engine.results import usage_of
-from agentperf._engine.site import Site
+from agentperf._engine.site import Forecast, Site
 from agentperf._engine.streams import LIVE
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
 from agentperf.events import CallDelayed, CallRefused, LeaseSettled
@@ -22,6 +23,7 @@ Kwargs = dict[str, Any]
 KeyOf = Callable[[Args, Kwargs], Hashable]
 Estimate = Callable[[Args, Kwargs], Need]
 Run = Callable[[Args, Kwargs, "Lease"], Any]
+Instead = Callable[[], Any]
 
 _NOTHING: Need = (0, 0, 0, 0)
 _ONE: Need = (1, 0, 0, 0)
@@ -71,7 +73,12 @@ class LimiterLayer:
     def bound(self, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
         run = self._site.driver.guarded(self, inner)
-        wait = self._site.driver.flow(self._wait_and_run, run)
+        ahead = tuple(self._site.ahead)
+
+        def onward(args: Args, kwargs: Kwargs, lease: Lease, instead: Instead | None) -> Any:
+            return run(args, kwargs, lease) if instead is None else instead()
+
+        wait = self._site.driver.flow(partial(self._wait_and_run, ahead), onward)
         if self._key_of is None and self._estimate is None:
             return self._admitting_alike(run, wait)
         return self._admitting(run, wait)
@@ -105,10 +112,18 @@ class LimiterLayer:
         return step
 
     async def _wait_and_run(
-        self, proceed: Callable[..., Any], args: Args, kwargs: Kwargs, lease: Lease
+        self,
+        ahead: tuple[Forecast, ...],
+        proceed: Callable[..., Any],
+        args: Args,
+        kwargs: Kwargs,
+        lease: Lease,
     ) -> Any:
-        await self._wait(lease)
-        return await proceed(args, kwargs, lease)
+        forecasts = (forecast(args, kwargs) for forecast in ahead)
+        instead = next(filter(None, forecasts), None)
+        if instead is None:
+            await self._wait(lease)
+        return await proceed(args, kwargs, lease, instead)
 
     async def _wait(self, lease: Lease) -> None:
         """Stand in the queue until everything the call needs was taken."""

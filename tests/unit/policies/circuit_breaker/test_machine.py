@@ -11,11 +11,35 @@ from agentperf.policies.circuit_breaker.machine import Change, Machine, Refused,
 from agentperf.policies.circuit_breaker.windows import CountWindow, TimeWindow
 
 
+class Watched(Machine):
+    """A machine all of whose changes are noted, whoever causes them."""
+
+    def __init__(self, rules):
+        """Make it without chance."""
+        super().__init__(rules, jitter=lambda: 1.0)
+        self.changes: list[Change] = []
+
+    def admit(self, now):
+        """Let a call in."""
+        return super().admit(now, self.changes.append)
+
+    def succeed(self, *outcome):
+        """Take a success."""
+        super().succeed(*outcome, self.changes.append)
+
+    def settle(self, *outcome, **_):
+        """Take an outcome."""
+        super().settle(*outcome, tell=self.changes.append)
+
+    def force(self, state, now):
+        """Go to a state."""
+        super().force(state, now, self.changes.append)
+
+
 def machine(**rules):
     """Make a machine, and the list of its changes."""
-    changes: list[Change] = []
-    made = Machine(Rules(**rules), changes.append, jitter=lambda: 1.0)
-    return made, changes
+    made = Watched(Rules(**rules))
+    return made, made.changes
 
 
 def run(breaker, now, *, failed, seconds=0.1, wait=None):
@@ -216,11 +240,16 @@ class AnyHistory(RuleBasedStateMachine):
     def call(self):
         """Somebody calls."""
         before = self.breaker.state
+        foretold = self.breaker.refusal(self.now)
+        assert self.breaker.state is before
         try:
             self.running.append(self.breaker.admit(self.now))
         except Refused:
             assert self.breaker.state is not State.CLOSED
             assert before is not State.CLOSED
+            assert foretold is not None
+        else:
+            assert foretold is None
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), how=st.sampled_from(["good", "bad", "cancelled"]))
