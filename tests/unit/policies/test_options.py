@@ -66,3 +66,12 @@ def test_what_cannot_tell_calls_apart(by):
     ):
         with pytest.raises(ConfigurationError, match='by="user_id"'):
             make()
+
+
+@pytest.mark.parametrize("by", ["usr", "{usr}", "{user", ("user", "usr")])
+def test_a_mistake_in_by_is_told_as_one_in_by(by):
+    """The error names the option that was written, not the machinery behind it."""
+    for make in (agentperf.rate_limited("1/s", by=by), agentperf.circuit_breaker(by=by)):
+        with pytest.raises(ConfigurationError, match=r"^by=") as caught:
+            make(lambda user: user)
+        assert "key=" not in str(caught.value)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import inspect
 
 _KEY_EXAMPLE = (
-    'write key="user_id", key=("user_id", "prompt"), key="{user.id}:{prompt}" '
-    "or key=lambda user, prompt: user.id"
+    'write {0}="user_id", {0}=("user_id", "prompt"), {0}="{{user.id}}:{{prompt}}" '
+    "or {0}=lambda user, prompt: user.id"
 )
 _IGNORE_EXAMPLE = 'write ignore="client" or ignore=("client", "trace_id")'
 
@@ -28,6 +28,7 @@ def key_maker(
     ignore: Collection[str] = (),
     key: Sequence[str] | str | Callable[..., object] | None = None,
     instance: Callable[[object], Hashable] | None = None,
+    option: str = "key",
 ) -> KeyMaker:
     """Compile the function that gives the keys of a function's calls.
 
@@ -44,6 +45,7 @@ def key_maker(
         instance: Gives what an instance is keyed by, if the first parameter is a method's `self`;
             a class that defines `__agentperf_key__` decides itself. With `key` given, `self`
             counts only if it is named there.
+        option: What `key` is called where the user wrote it, for errors.
 
     Returns:
         A function of `args` and `kwargs`, both passed as plain positional arguments. It raises
@@ -53,13 +55,14 @@ def key_maker(
     Raises:
         ConfigurationError: `ignore` or `key` is malformed, or names no parameter.
     """
+    example = _KEY_EXAMPLE.format(option)
     if key is not None and ignore:
         raise ConfigurationError(
-            f"key={key!r} and ignore={ignore!r} of {function_name}() exclude each other: "
-            f"{_KEY_EXAMPLE}; or {_IGNORE_EXAMPLE}"
+            f"{option}={key!r} and ignore={ignore!r} of {function_name}() exclude each other: "
+            f"{example}; or {_IGNORE_EXAMPLE}"
         )
     if callable(key):
-        return _by_function(function_name, signature, key)
+        return _by_function(function_name, signature, key, option)
 
     freezers: dict[str, Callable[[Any], Hashable]] = dict.fromkeys(signature.parameters, freeze)
     if instance is not None and freezers:
@@ -68,16 +71,17 @@ def key_maker(
     if isinstance(key, str) and ("{" in key or "}" in key):
         parts = [
             _field_part(field, freezers[field.parameter])
-            for field in _fields(function_name, signature, key)
+            for field in _fields(function_name, signature, key, option)
         ]
         return compiled(function_name, signature, parts, template=key)
     if key is None:
         ignored = _named(function_name, signature, f"{ignore=}", ignore, _IGNORE_EXAMPLE)
         chosen = freezers.keys() - ignored
     else:
-        chosen = _named(function_name, signature, f"{key=}", key, _KEY_EXAMPLE)
+        given = f"{option}={key!r}"
+        chosen = _named(function_name, signature, given, key, example)
         if not chosen:
-            raise ConfigurationError(f"{key=} of {function_name}() is empty; {_KEY_EXAMPLE}")
+            raise ConfigurationError(f"{given} of {function_name}() is empty; {example}")
     parts = [Part(name, frozen) for name, frozen in freezers.items() if name in chosen]
     return compiled(function_name, signature, parts)
 
@@ -94,13 +98,15 @@ def _named(
     return set(names)
 
 
-def _fields(function: str, signature: inspect.Signature, template: str) -> tuple[Field, ...]:
-    option = f"key={template!r}"
-    fields = parse_fields(template)
+def _fields(
+    function: str, signature: inspect.Signature, template: str, option: str
+) -> tuple[Field, ...]:
+    given, example = f"{option}={template!r}", _KEY_EXAMPLE.format(option)
+    fields = parse_fields(template, option)
     if not fields:
-        raise ConfigurationError(f"{option} of {function}() has no fields; {_KEY_EXAMPLE}")
+        raise ConfigurationError(f"{given} of {function}() has no fields; {example}")
     for field in fields:
-        _check_known(function, signature, option, field.parameter, _KEY_EXAMPLE)
+        _check_known(function, signature, given, field.parameter, example)
     return fields
 
 
@@ -153,7 +159,7 @@ def _field_part(field: Field, whole: Callable[[Any], Hashable]) -> Part:
 
 
 def _by_function(
-    function: str, signature: inspect.Signature, key: Callable[..., object]
+    function: str, signature: inspect.Signature, key: Callable[..., object], option: str
 ) -> KeyMaker:
     check = compiled(function, signature, ())
 
@@ -164,8 +170,9 @@ def _by_function(
             return freeze(value)
         except Unkeyable as error:
             raise UncacheableArgumentError(
-                f"{function}(): what key= gave can't be keyed{error.path and ' at '}{error.path}: "
-                f"{error.reason}. Let it give text, numbers, or tuples and dicts of them",
+                f"{function}(): what {option}= gave can't be keyed{error.path and ' at '}"
+                f"{error.path}: {error.reason}. Let it give text, numbers, or tuples and dicts "
+                "of them",
                 function=function,
             ) from None
 

@@ -58,7 +58,7 @@ class CircuitBreaker(Policy):
         """Return what tells the circuits of calls apart; None where all calls share one."""
         if self.by is None:
             return None
-        return key_maker(target.operation, target.signature, key=self.by)
+        return key_maker(target.operation, target.signature, key=self.by, option="by")
 
 
 @overload

@@ -66,7 +66,7 @@ class RateLimited(Policy):
         """Return what tells the keys of calls apart; None where all calls share one limit."""
         if self.by is None:
             return None
-        return key_maker(target.operation, target.signature, key=self.by)
+        return key_maker(target.operation, target.signature, key=self.by, option="by")
 
     def _estimate(self, target: Target) -> Estimate | None:
         return estimator(self.limits, self.cost, target.signature, quick_count)

@@ -12,8 +12,8 @@ from agentperf.policies.retry.options import RetryOptions
 class Budget:
     """Bounds retries to a share of calls, so that they can't multiply the load on an upstream.
 
-    Every call earns `share` of a retry, every retry spends one; `reserve` of them are at hand at
-    the start and saved at most. (After the retry throttling of gRPC, proposal A6.)
+    Every call that succeeds earns `share` of a retry, every retry spends one; `reserve` of them are
+    at hand at the start and saved at most. (After the retry throttling of gRPC, proposal A6.)
     """
 
     reserve = 10.0

@@ -87,9 +87,12 @@ class RetryLayer:
         for attempt in range(1, self._options.attempts + 1):
             await self._pause(attempt, error, deadline)
             try:
-                return await self._attempt(proceed, deadline, args, kwargs)
+                value = await self._attempt(proceed, deadline, args, kwargs)
             except Exception as next_error:  # noqa: BLE001 - judged in the next round
                 error = next_error
+            else:
+                self._budget.earn()
+                return value
         raise error
 
     async def _attempt(
@@ -200,7 +203,7 @@ class RetryLayer:
     ) -> Any:
         """Begin a broken stream anew, after a pause."""
         await self._pause(attempt, error, None)
-        stream = await proceed(args, kwargs)
+        stream = await self._attempt(proceed, None, args, kwargs)
         if type(stream) not in LIVE:
             raise error
         return stream

@@ -43,6 +43,7 @@ class CallMeter:
         self._slow = slow
         self._memory = memory
         self._attributes = attributes
+        self._told_of_attributes = False
         self._tell_end = host.bus.emitter(CallEnded)
         self._tell_slow: Callable[[Event], None] | None = host.bus.emitter(SlowCall)
         self.frame = Frame(self._recorder, None, covers)
@@ -62,7 +63,9 @@ class CallMeter:
         try:
             return self._attributes(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - an observer must not change the observed
-            fault("timed.attributes_failed", error, operation=self._operation)
+            if not self._told_of_attributes:  # once: it would fail at every call
+                self._told_of_attributes = True
+                fault("timed.attributes_failed", error, operation=self._operation)
             return None
 
     def ended(

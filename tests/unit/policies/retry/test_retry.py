@@ -10,7 +10,7 @@ from agentperf.events import RetryGaveUp, RetryScheduled
 from agentperf.policies.retry import Retry, retry
 from agentperf.policies.retry.core import Budget
 from agentperf.policies.retry.layer import Restarted
-from agentperf.testing import FakeClock, cut, delay, fail, faulty, fresh_host, recorded
+from agentperf.testing import FakeClock, cut, delay, fail, faulty, fresh_host, recorded, succeed
 
 
 @pytest.fixture
@@ -160,6 +160,29 @@ def test_a_budget_grows_with_calls_that_work():
     budget.earn()
     budget.earn()
     assert budget.spend()
+
+
+def test_a_call_saved_by_a_retry_earns_too(clock):
+    """Every call that succeeds counts, by whichever attempt: one retry a call goes on for ever."""
+    work = retry(budget=1.0)(faulty(echo, *[fail(ConnectionError), succeed()] * 30))
+    assert [work(call) for call in range(30)] == list(range(30))
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_begins_anew_is_bounded_too():
+    """Its new attempt must give a first item in time."""
+    clock = FakeClock(autojump=True)
+
+    async def count():
+        for number in range(3):
+            yield number
+
+    with fresh_host(clock):
+        stream = retry(restart=True, per_attempt=5)(faulty(count, cut(2), delay(600)))()
+        began = clock.now()
+        with pytest.raises(CallTimeout):
+            [item async for item in stream]
+    assert clock.now() - began < 10
 
 
 def test_on_says_what_to_retry(clock):
