@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks.probes.probe import Probe, outcomes, plain_or_async
+from tests.benchmarks.probes.probe import Decorator, Probe, outcomes, plain_or_async
 
 FAILURES = 4
 """Failures, with nothing else in between, that open a breaker."""
 
-REST = 0.2
+REST = 0.5
 """Seconds for which it stays open."""
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+MEETING = 2.0
+"""Seconds that threads wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ async def threads(breaker: Breaker) -> None:
     meeting = threading.Barrier(5)
 
     def meet() -> int:
-        return meeting.wait(2)
+        return meeting.wait(MEETING)
 
     guarded = breaker.around_plain(meet)
     results = await outcomes(*(asyncio.to_thread(guarded) for _ in range(5)))

@@ -10,15 +10,13 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.benchmarks.probes.probe import Probe, outcomes, plain_or_async
+from tests.benchmarks.probes.probe import Decorator, Probe, outcomes, plain_or_async
 
 HOUR = 3600
 WORK = 0.1
 """Seconds that a computation takes where others are to meet it."""
 LEASE = 0.5
 """Seconds for which a library with leases is told to hold one."""
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True)

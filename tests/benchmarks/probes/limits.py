@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks.probes.probe import Probe
+from tests.benchmarks.probes.probe import Decorator, Probe
 
 PATIENCE = 3.0
 """Seconds after which waiting counts as hanging: three times what it takes at most."""
@@ -17,8 +17,6 @@ LATE = 0.5
 
 Take = Callable[[str, int], Awaitable[Any]]
 """Asks for an amount under a key; raises, or gives False, when refused."""
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 Adapter = TypeVar("Adapter")
 """How a family's probes use a library, in the way its documentation shows."""
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 OURS = "agentperf"
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
 
-from tests.benchmarks.probes.probe import Probe, outcomes
+from tests.benchmarks.probes.probe import Decorator, Probe, outcomes
 
 TOTAL = 0.2
 """Seconds that all attempts may take together, where that is bounded."""
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True)

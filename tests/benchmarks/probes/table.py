@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,6 +53,14 @@ class Line:
     def ours(self) -> str:
         """How agentperf does, in a word or two."""
         return "passed" if self.passed else "not yet" if self.probe.not_yet else "FAILED"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values for JSON."""
+        return {
+            "probe": self.probe.question,
+            "agentperf": self.ours,
+            "outcomes": [asdict(each) for each in self.outcomes],
+        }
 
     def named(self, verdict: Verdict) -> str:
         """List the peers of one verdict."""
