@@ -298,7 +298,11 @@ PROBES = (
     Probe("the leader fails, 10 wait: 1 call, 10 errors", leader_fails, SHARING),
     Probe("work longer than the lock's lease: 1 call", work_is_long, SHARING, True),
     Probe("`f(1, 2)`, `f(1, b=2)`, `f(a=1, b=2)`, `f(1)`: 1 entry", spelled_differently, ALL),
-    Probe('`[1, 2]`, `(1, 2)`, `"1:2"`; `None`, `""`; `1`, `"1"`: kept apart', look_alike, ALL),
+    Probe(
+        '`[1, 2]`, `(1, 2)`, `"1:2"`; `None`, `""`; `1`, `"1"`: kept apart (or lists refused)',
+        look_alike,
+        ALL,
+    ),
     Probe("the load fails once: the next call works", load_fails_once, ALL),
     Probe("another object at the same address: not taken for the first", same_address, ALL),
     Probe("a hit is changed by its reader: the cache is not", hit_is_changed, ALL),

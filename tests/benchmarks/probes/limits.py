@@ -293,8 +293,8 @@ def _throttled() -> Limits:
 CONTESTANTS: dict[str, Callable[[], Limits]] = {
     "agentperf": _agentperf,
     "aiolimiter": _aiolimiter,
-    "limits, fixed window": lambda: _limits("FixedWindowRateLimiter"),
-    "limits, moving window": lambda: _limits("MovingWindowRateLimiter"),
+    "limits (fixed window)": lambda: _limits("FixedWindowRateLimiter"),
+    "limits (moving window)": lambda: _limits("MovingWindowRateLimiter"),
     "openlimit": _openlimit,
     "pyrate-limiter": _pyrate,
     "steindamm": _steindamm,
@@ -303,7 +303,7 @@ CONTESTANTS: dict[str, Callable[[], Limits]] = {
 
 WAITING = ("aiolimiter", "pyrate-limiter", "steindamm", "throttled-py")
 BY_KEY = ("pyrate-limiter", "steindamm", "throttled-py")
-ASKING = ("limits, fixed window", "limits, moving window", *BY_KEY)
+ASKING = ("limits (fixed window)", "limits (moving window)", *BY_KEY)
 
 PROBES = (
     Probe("a big request among steady small ones: served in time", big_among_small, WAITING, True),

@@ -75,10 +75,15 @@ def probes() -> Iterator[tuple[str, Probe[Any]]]:
         yield from ((family, probe) for probe in module.PROBES)
 
 
+def distribution(library: str) -> str:
+    """Return the name of a library without the way in which it is used, in brackets."""
+    return library.partition(" (")[0]
+
+
 def version(library: str) -> str | None:
-    """Return the version of what is installed; what stands behind a comma is a way to use it."""
+    """Return the version of what is installed."""
     try:
-        name = library.partition(",")[0]
+        name = distribution(library)
         return importlib.metadata.version("agentperf-sdk" if name == OURS else name)
     except importlib.metadata.PackageNotFoundError:
         return None
@@ -140,7 +145,7 @@ def _reasons(lines: list[Line]) -> Iterator[str]:
 
 
 def _libraries(lines: list[Line]) -> Iterator[str]:
-    names = sorted({each.library.partition(",")[0] for line in lines for each in line.outcomes})
+    names = sorted({distribution(each.library) for line in lines for each in line.outcomes})
     versions = {name: version(name) for name in names}
     here = (f"{name} {number}" for name, number in versions.items() if number)
     yield f"\nasked: {', '.join(here)}"

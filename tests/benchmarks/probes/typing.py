@@ -30,6 +30,11 @@ class Decorated:
     decorator: str
     asynchronous: bool = True
 
+    @property
+    def name(self) -> str:
+        """Name the program, so that checks at the same time don't keep their notes in one place."""
+        return re.sub(r"\W+", "_", self.decorator)
+
     def program(self) -> str:
         """Write it out: one right call, whose type is to be told, and two wrong ones."""
         colour, wait = ("async ", "await ") if self.asynchronous else ("", "")
@@ -48,24 +53,24 @@ class Decorated:
 
 async def exact_types(decorated: Decorated) -> None:
     """The result is known, and wrong calls are found."""
-    judge(decorated.program(), await check({"program": decorated}))
+    judge(decorated.program(), await check([decorated]))
 
 
 async def prepare() -> None:
     """Check all programs at once, so that each is checked quickly: the checker remembers."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    await check({re.sub(r"\W", "_", name): program for name, program in PROGRAMS.items()})
+    await check(list(PROGRAMS.values()))
 
 
-async def check(programs: dict[str, Decorated]) -> str:
+async def check(programs: list[Decorated]) -> str:
     """Return what the checker says of some programs."""
     with tempfile.TemporaryDirectory(prefix="probe-") as folder:
-        files = [Path(folder) / f"{name}_program.py" for name in programs]
-        for file, program in zip(files, programs.values(), strict=True):
+        files = [Path(folder) / f"{program.name}.py" for program in programs]
+        for file, program in zip(files, programs, strict=True):
             file.write_text(program.program(), encoding="utf-8")
-        words = ["-m", "mypy", "--strict", "--no-error-summary", "--no-pretty", "--cache-dir"]
+        words = ["--strict", "--no-error-summary", "--no-pretty", "--no-sqlite-cache"]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, *words, str(CACHE), *map(str, files)),
+            *(sys.executable, "-m", "mypy", *words, "--cache-dir", str(CACHE), *map(str, files)),
             cwd=folder,
             stdout=asyncio.subprocess.PIPE,
         )
