@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks.probes.probe import Decorator, Probe, outcomes, plain_or_async
+from tests.benchmarks.probes.probe import Decorator, Probe, outcomes, threaded
 
 FAILURES = 4
 """Failures, with nothing else in between, that open a breaker."""
@@ -60,7 +60,7 @@ class Upstream:
             asyncio.run(on_loop())
 
         guarded = breaker.make()(on_loop if breaker.asynchronous else in_thread)
-        self.call = guarded if breaker.asynchronous else plain_or_async(guarded)
+        self.call = guarded if breaker.asynchronous else threaded(guarded)
 
     async def fail(self, times: int) -> None:
         """Let so many calls fail, one after another."""
@@ -145,8 +145,8 @@ async def threads(breaker: Breaker) -> None:
     def meet() -> int:
         return meeting.wait(MEETING)
 
-    guarded = breaker.around_plain(meet)
-    results = await outcomes(*(asyncio.to_thread(guarded) for _ in range(5)))
+    guarded = threaded(breaker.around_plain(meet))
+    results = await outcomes(*(guarded() for _ in range(5)))
     assert sorted(map(str, results)) == list("01234"), "one after another"
 
 

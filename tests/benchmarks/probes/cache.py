@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.benchmarks.probes.probe import Decorator, Probe, outcomes, plain_or_async
+from tests.benchmarks.probes.probe import Decorator, Probe, outcomes, threaded
 
 HOUR = 3600
 WORK = 0.1
@@ -63,7 +63,7 @@ class Work:
 
         work = on_loop if self.cache.asynchronous else in_thread
         decorated = self.cache.make()(work)
-        self.call = decorated if self.cache.asynchronous else plain_or_async(decorated)
+        self.call = decorated if self.cache.asynchronous else threaded(decorated)
 
 
 # -- the probes -----------------------------------------------------------------------------------

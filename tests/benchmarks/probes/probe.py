@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 Adapter = TypeVar("Adapter")
@@ -44,13 +46,13 @@ class Probe(Generic[Adapter]):
         return (OURS, *self.peers)
 
 
-def plain_or_async(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """Make a call of any function awaitable; a synchronous one runs in a thread."""
-    if asyncio.iscoroutinefunction(function):
-        return function
+def threaded(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """Make calls of a synchronous function awaitable, each in a thread."""
+    threads = ThreadPoolExecutor(64)  # asyncio's own has too few for all to meet
 
     async def call(*args: Any, **kwargs: Any) -> Any:
-        return await asyncio.to_thread(function, *args, **kwargs)
+        work = partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     return call
 
