@@ -84,7 +84,7 @@ def check() -> bool:
 
 
 def bench(*arguments: str) -> bool:
-    """Measure the speed floors beside the peers."""
+    """Measure the speed floors beside the peers, and ask what each of them does."""
     return run(PYTHON, "tests/benchmarks/run.py", *arguments)
 
 

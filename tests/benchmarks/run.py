@@ -1,9 +1,10 @@
-"""Measure the speed floors beside installed peers, and say which of them are met.
+"""Measure the speed floors and put the probes, beside installed peers; say what is not met.
 
     python tests/benchmarks/run.py [--only GROUP] [--rounds N] [--json FILE] [--check]
 
 A group is a module in `groups/` with one function, `rows(rounds)`; another group is another file.
-Each group is measured in several processes: where a process's memory happens to lie makes one
+The group `probes` asks what a library does instead of how fast it is, see `probes/`.
+Each other group is measured in several processes: where a process's memory happens to lie makes one
 slower than the next, by as much as a fifth.
 """
 
@@ -19,21 +20,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tests.benchmarks.probes.table import Line
     from tests.benchmarks.rows import Row
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 GROUPS = sorted(file.stem for file in (HERE / "groups").glob("*.py"))
+PROBES = "probes"
 PROCESSES = 5
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--only", choices=GROUPS, help="measure this group alone")
+    parser.add_argument("--only", choices=[*GROUPS, PROBES], help="this group alone")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each in each process")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--check", action="store_true", help="exit with 1 if a floor is missed")
+    parser.add_argument(
+        "--check", action="store_true", help="exit with 1 if a floor or a probe is missed"
+    )
     return parser.parse_args()
 
 
@@ -55,31 +60,52 @@ def headline(group: str) -> str:
     return (ast.get_docstring(ast.parse(source)) or group).partition("\n")[0]
 
 
-def write(file: Path, results: dict[str, list[Row]]) -> None:
-    """Write the figures, and on what they were measured, as JSON."""
-    groups = {group: [row.to_dict() for row in rows] for group, rows in results.items()}
-    about = {"python": platform.python_version(), "machine": platform.machine()}
-    file.write_text(json.dumps({**about, "groups": groups}, indent=1) + "\n", encoding="utf-8")
-
-
-def main() -> int:
-    """Measure, print, judge."""
-    sys.path[0] = str(ROOT)  # as with `python -m` from the checkout
-    from tests.benchmarks.table import lines
-
-    options = arguments()
-    results: dict[str, list[Row]] = {}
-    for group in [options.only] if options.only else GROUPS:
-        results[group] = measured(group, options.rounds)
-        print(f"\n{headline(group)}", *lines(results[group]), sep="\n", flush=True)
-    if options.json:
-        write(options.json, results)
+def floors(results: dict[str, list[Row]]) -> list[str]:
+    """Say which floors are missed, and return their names."""
     rows = [row for group in results.values() for row in group]
     missed = [row.name for row in rows if row.missed]
     if absent := sorted({f"{row.name} ({row.missing})" for row in rows if row.missing}):
         print(f"\nnot measured: {', '.join(absent)}")
     print(f"\nfloors missed: {'; '.join(missed) if missed else 'none'}")
-    return 1 if missed and options.check else 0
+    return missed
+
+
+def probed() -> list[Line]:
+    """Put the probes, and print what comes of it."""
+    from tests.benchmarks.probes import table
+
+    lines = table.run()
+    print("\nWhat agentperf and its peers do.", *table.layout(lines), sep="\n", flush=True)
+    return lines
+
+
+def write(file: Path, results: dict[str, list[Row]], lines: list[Line]) -> None:
+    """Write everything, and on what it was measured, as JSON."""
+    groups = {group: [row.to_dict() for row in rows] for group, rows in results.items()}
+    about = {"python": platform.python_version(), "machine": platform.machine()}
+    figures = {**about, "groups": groups, "probes": [line.to_dict() for line in lines]}
+    file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Measure, ask, print, judge."""
+    sys.path[0] = str(ROOT)  # as with `python -m` from the checkout
+    from tests.benchmarks.table import lines
+
+    options = arguments()
+    chosen = [options.only] if options.only else [*GROUPS, PROBES]
+    results: dict[str, list[Row]] = {}
+    for group in chosen:
+        if group != PROBES:
+            results[group] = measured(group, options.rounds)
+            print(f"\n{headline(group)}", *lines(results[group]), sep="\n", flush=True)
+    missed = floors(results) if results else []
+    answers = probed() if PROBES in chosen else []
+    if unmet := [line.probe.question for line in answers if not line.passed]:
+        print(f"\nprobes that agentperf doesn't pass: {'; '.join(unmet)}")
+    if options.json:
+        write(options.json, results, answers)
+    return 1 if options.check and (missed or unmet) else 0
 
 
 if __name__ == "__main__":
