@@ -23,6 +23,7 @@ _PERIODS = {
     "d": 86400,
     "day": 86400,
 }
+_SHORT: dict[float, str] = {1: "s", 60: "min", 3600: "hour", 86400: "day"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Rate:
     period: float
 
     def __str__(self) -> str:
-        return f"{self.limit}/{self.period:g}s"
+        return f"{self.limit}/{_SHORT.get(self.period, f'{self.period:g}s')}"
 
 
 Rates = str | Rate | Sequence["str | Rate"]

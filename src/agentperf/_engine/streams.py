@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Self
 
@@ -306,6 +306,23 @@ _SDK_STREAMS: dict[str, Callable[..., AnyLiveStream]] = {
     "anthropic.AsyncStream": AsyncLiveStream,
 }
 """Streams of client libraries, known by name so that none of them has to be imported."""
+
+
+def stream_of(items: Any, now: Callable[[], float], *, is_async: bool) -> AnyLiveStream | None:
+    """Make a stream, for a function that has to give one, of what else can be iterated.
+
+    Returns:
+        None where it can't be iterated in this colour.
+    """
+    if is_async:
+        source = _one_by_one(items) if hasattr(type(items), "__iter__") else items
+        return AsyncLiveStream(source, now) if hasattr(type(source), "__aiter__") else None
+    return LiveStream(iter(items), now) if hasattr(type(items), "__iter__") else None
+
+
+async def _one_by_one(items: Iterable[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
 
 
 class TurnedAsync(BaseException):

@@ -15,6 +15,7 @@ from agentperf._engine.streams import LIVE
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
 from agentperf.events import CallDelayed, CallRefused, LeaseSettled
 from agentperf.policies.rate_limited.bucket import DIMENSIONS, UNTIL_WOKEN, Bucket, Limits, Need
+from agentperf.policies.rate_limited.estimate import are_vectors
 from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.usage import Usage
 
@@ -131,7 +132,7 @@ class LimiterLayer:
         waiting, began = self._site.waiting, self._now()
         self._refuse_what_never_fits(lease)
         if self._max_wait == 0:
-            raise self._refused(bucket.take(began, need), ahead=bucket.waiting)
+            raise self._refused(lease, bucket.take(began, need), ahead=bucket.waiting)
         until = began + self._max_wait
         waiter = bucket.queue(need)
         try:
@@ -142,7 +143,7 @@ class LimiterLayer:
                     break
                 left = until - now
                 if left <= 0 or wait > left:
-                    raise self._refused(wait, ahead=bucket.waiting - 1)
+                    raise self._refused(lease, wait, ahead=bucket.waiting - 1)
                 await parker.park((left if wait == UNTIL_WOKEN else wait) / NANO)
         finally:
             bucket.leave(waiter)
@@ -162,6 +163,9 @@ class LimiterLayer:
             usage = _last(seen) if type(value) in LIVE else usage_of(value)
             if usage is not None:
                 used = _used(need, usage)
+            elif are_vectors(value):
+                used = (need[0], need[2], need[2], 0)
+            if used is not None:
                 self._tell(ticket, used)
         bucket.settle(self._now(), need, used)
 
@@ -208,14 +212,15 @@ class LimiterLayer:
             name=self._name,
         )
 
-    def _refused(self, wait: int, *, ahead: int) -> RateLimitExceeded:
+    def _refused(self, lease: Lease, wait: int, *, ahead: int) -> RateLimitExceeded:
+        tightest = lease[0].tightest(self._now(), lease[1])
         retry_after = None if wait == UNTIL_WOKEN else wait / NANO
         self._say_refused(retry_after)
         again = "" if retry_after is None else f", in {retry_after:.3g} s"
         others = f", {ahead} others are waiting" if ahead > 0 else ""
         bound = f"; max_wait is {self._max_wait / NANO:g} s" if self._max_wait else ""
         return RateLimitExceeded(
-            f"the limit {self._name!r} lets this call in later{again}{others}{bound}",
+            f"the limit {self._name!r} ({tightest}) lets this call in later{again}{others}{bound}",
             policy="rate_limited",
             name=self._name,
             retry_after=retry_after,
