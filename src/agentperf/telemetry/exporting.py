@@ -13,8 +13,8 @@ from functools import partial
 
 from agentperf._base.log import fault
 from agentperf.abc.exporters import Exporter, Noted
-from agentperf.abc.telemetry import FOLD_AT
 from agentperf.events import Event
+from agentperf.telemetry.tally import Tally
 
 BATCH = 512
 """How many events an exporter gets at once, at most."""
@@ -46,7 +46,7 @@ class Exporting:
 
     def _begin(self) -> None:
         self._exported = 0
-        self._dropped = _Tally()
+        self._dropped = Tally()
         # Both are written to from finalizers too, in the midst of anything: neither has a lock that
         # the thread which appends could be holding already.
         self._events: deque[Noted] = deque()
@@ -218,33 +218,6 @@ class _Errand:
 
     last: bool = False
     done: threading.Event = field(default_factory=threading.Event)
-
-
-class _Tally:
-    """An exact sum that any thread adds to, at any moment, without waiting."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pending: list[int] = []
-        self._sum = 0
-
-    def add(self, number: int) -> None:
-        self._pending.append(number)
-        if len(self._pending) >= FOLD_AT and self._lock.acquire(blocking=False):
-            try:
-                self._fold()
-            finally:
-                self._lock.release()
-
-    def total(self) -> int:
-        with self._lock:
-            self._fold()
-            return self._sum
-
-    def _fold(self) -> None:
-        batch = self._pending[:]
-        del self._pending[: len(batch)]
-        self._sum += sum(batch)
 
 
 def _before_a_worker_process_ends(finish: Callable[[], None]) -> None:

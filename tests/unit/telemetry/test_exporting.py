@@ -17,7 +17,8 @@ from agentperf import ConfigurationError, Host, timed, use
 from agentperf.abc import Exporter, Noted
 from agentperf.config import Settings
 from agentperf.events import CacheHit, CacheMiss, CallEnded, Event
-from agentperf.telemetry.exporting import BATCH, _Tally
+from agentperf.telemetry.exporting import BATCH
+from agentperf.telemetry.tally import Tally
 from agentperf.testing import FakeClock
 
 SOON = 10.0
@@ -347,7 +348,7 @@ def test_it_shows_how_far_it_is(host):
 
 def test_a_tally_is_exact_from_many_threads():
     """However often it folds meanwhile."""
-    tally = _Tally()
+    tally = Tally()
 
     def count() -> None:
         for _ in range(20_000):
