@@ -41,9 +41,9 @@ def doctor(*, module: str | None, as_json: bool) -> None:
     With -m a module of yours is imported, which runs its code, and policies in a harmful order are
     told of.
     """
+    problems = [] if module is None else problems_of(module)
     found = examined()
-    if module is not None:
-        found["problems"] += problems_of(module)
+    found["problems"] += problems
     if as_json:
         echo_json(found)
     else:
@@ -62,6 +62,7 @@ def examined() -> dict[str, Any]:
         "disabled": _disabled(),
         "configuration": file,
         "needed": {name: _version(name) for name in needed},
+        "instrumented": "agentperf.auto" in sys.modules,
         "instrumentable": {name: _version(name) for name in INSTRUMENTABLE},
         "extras": {
             name: {"for": PURPOSES[name], "missing": [each for each in of if not _version(each)]}
@@ -132,7 +133,7 @@ def _vocabularies() -> dict[str, str | None]:
     from agentperf.tokens.vocabularies import KNOWN, find
 
     at_hand = {name: find(vocabulary) for name, vocabulary in KNOWN.items()}
-    return {name: f"{found.path}" if found else None for name, found in at_hand.items()}
+    return {name: found.where if found else None for name, found in at_hand.items()}
 
 
 def _told(found: dict[str, Any]) -> Iterator[str]:
@@ -140,9 +141,11 @@ def _told(found: dict[str, Any]) -> Iterator[str]:
     yield f"settings       {found['configuration'] or 'no file'}"
     if found["disabled"]:
         yield "               agentperf is disabled: decorated functions are plain ones"
-    for title in ("needed", "instrumentable"):
-        yield from _rows(title, found[title], otherwise="not installed")
-    extras = {
+    yield from _rows("needed", found["needed"], otherwise="not installed")
+    yield from _rows("instrumentable", found["instrumentable"], otherwise="not installed")
+    if found["instrumented"]:
+        yield "               they are instrumented: the module imports agentperf.auto"
+    extras: dict[str, str | None] = {
         name: f"missing: {', '.join(of['missing'])} (for {of['for']})" if of["missing"] else "there"
         for name, of in found["extras"].items()
     }
