@@ -143,6 +143,7 @@ def _first_place(folder: str) -> None:
 
 def _of_the_program(traceback: TracebackType | None) -> TracebackType | None:
     """Leave out the frames before the program's first."""
-    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
+    ours = __file__, importlib.util.__file__, "<frozen importlib.util>"
+    while traceback is not None and traceback.tb_frame.f_code.co_filename in ours:
         traceback = traceback.tb_next
     return traceback

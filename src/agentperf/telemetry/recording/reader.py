@@ -54,9 +54,7 @@ class Recording:
         if self.torn:
             found.append(f"{self.name}: the last line was cut off and is left out")
         if self.dropped:
-            found.append(
-                f"{self.name}: {self.dropped:,} calls could not be written and are missing"
-            )
+            found.append(f"{self.name}: {self.dropped:,} calls were not written and are missing")
         return found
 
     def to_dict(self) -> dict[str, Any]:

@@ -104,8 +104,10 @@ class Writer(Exporter):
         lines = self._news()
         if os.getpid() == self._owner:
             lines.append(end_line(self._host.clock.wall(), self.dropped))
-        self._write(encoded(lines))
-        self._file.close()
+        try:
+            self._write(encoded(lines))
+        finally:
+            self._file.close()
 
     @property
     def dropped(self) -> int:

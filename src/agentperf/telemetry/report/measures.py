@@ -69,14 +69,23 @@ def _seconds(value: float) -> str:
 def _times_less(before: float, after: float) -> str:
     if not (before and after):
         return ""
-    return f"{before / after:.1f}x faster" if after < before else f"{after / before:.1f}x slower"
+    if after < before:
+        return f"{_times(before / after)} faster"
+    return f"{_times(after / before)} slower"
+
+
+def _times(ratio: float) -> str:
+    if ratio >= 1000:
+        return "1000x+"
+    return f"{ratio:.1f}x" if ratio < 100 else f"{ratio:.0f}x"
 
 
 def _less(before: float, after: float) -> str:
     if not before:
         return ""
-    change = f"{abs(1 - after / before):.0%}"
-    return f"{change} less" if after < before else f"{change} more"
+    change = after / before - 1
+    size = f"{abs(change):.0%}" if change < 10 else _times(change + 1)
+    return f"{size} less" if change < 0 else f"{size} more"
 
 
 def _points(before: float, after: float) -> str:

@@ -11,6 +11,7 @@ from agentperf.telemetry.report.comparing import Block
 from agentperf.telemetry.report.figures import SPENT, TIMES, Figure
 from agentperf.telemetry.report.measures import COUNT, DOLLARS
 from agentperf.telemetry.report.summary import Operation, Summary
+from agentperf.usage import Usage
 
 WIDTH = 100
 """No line is longer."""
@@ -43,7 +44,8 @@ def side_by_side(blocks: Sequence[Block], *, width: int = WIDTH) -> list[str]:
 
 
 def _cells(labels: int, label: str, before: str, after: str, gain: str) -> str:
-    return f"{label:<{labels}}{before:>{_FIGURE}}{after:>{_FIGURE}}{gain:>{_GAIN}}"
+    figures = f"{' ' + before:>{_FIGURE}}{' ' + after:>{_FIGURE}}"
+    return f"{label:<{labels}}{figures}{gain:>{_GAIN}}"
 
 
 def _largest(figure: Figure, operation: Operation) -> float:
@@ -70,7 +72,7 @@ def listing(summary: Summary, *, sort: str = "time", width: int = WIDTH) -> list
     operations = sorted(summary.operations, key=SORTS[sort])
     called = [each for each in operations if each.stats.calls]
     lines = _table("operation", TIMES, called, width) if called else []
-    spent = [each for each in operations if any(figure.take(each) for figure in SPENT)]
+    spent = [each for each in operations if each.stats.own_usage != Usage() or each.cache]
     if not spent:
         return lines
     usage = summary.usage
