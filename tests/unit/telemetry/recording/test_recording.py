@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -12,7 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentperf import ConfigurationError, Ending, Host, Usage, cached, measure, record, timed, use
+from agentperf import (
+    ConfigurationError,
+    Ending,
+    Host,
+    OperationStats,
+    Usage,
+    cached,
+    measure,
+    record,
+    timed,
+    use,
+)
 from agentperf.config import Settings
 from agentperf.events import CacheMiss, CacheRefused, CallEnded, HttpCallEnded, ModelCallEnded
 from agentperf.telemetry.exporting import Exporting
@@ -53,11 +65,9 @@ def test_a_recording_says_what_was_run(host, tmp_path):
     assert run.summary.operations == ()
 
 
-def test_figures_are_those_of_the_running_program(host, tmp_path):
-    """Counts, every percentile, errors, first items, usage: the same as `stats()` told."""
+def worked(host: Host) -> dict[str, OperationStats]:
+    """Make calls of all kinds and return what the host says of them."""
     rng = random.Random(3)
-    path = tmp_path / "run.jsonl"
-    writer = begin(host, path)
 
     @timed("ask")
     def ask(number: int) -> None:
@@ -82,7 +92,14 @@ def test_figures_are_those_of_the_running_program(host, tmp_path):
             if number % 50 == 0:
                 list(stream())
                 next(iter(stream()))
-        told = host.stats()
+        return host.stats()
+
+
+def test_figures_are_those_of_the_running_program(host, tmp_path):
+    """Counts, every percentile, errors, first items, usage: the same as `stats()` told."""
+    path = tmp_path / "run.jsonl"
+    writer = begin(host, path)
+    told = worked(host)
     assert writer.stop(SOON)
     run = read(path)
     for operation in run.summary.operations:
@@ -139,7 +156,7 @@ def test_refused_answers_are_counted(host, tmp_path):
 
 
 def test_kinds_of_calls_have_their_own_facts(host, tmp_path):
-    """A model call names its model, a request its method and status; what is unknown is left out."""
+    """A model call names its model, a request its status; what is unknown is left out."""
     path = tmp_path / "run.jsonl"
     writer = begin(host, path)
     facts = {"operation": "op", "seconds": 0.5, "ending": Ending.COMPLETED}
@@ -275,10 +292,8 @@ def test_reading_anything_is_an_error_or_a_recording(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     header = b'{"agentperf_recording":1,"agentperf":"1","python":"3","program":"a","started":1}\n'
     path.write_bytes(header + data)
-    try:
+    with contextlib.suppress(ConfigurationError):
         assert isinstance(read(path), Recording)
-    except ConfigurationError as error:
-        assert "line" in str(error)
 
 
 def test_a_missing_file_is_a_clear_error(tmp_path):
@@ -370,7 +385,7 @@ class TestFolder:
 
     def test_what_is_not_there_is_told_with_what_is(self):
         """Or how to make one."""
-        with pytest.raises(ConfigurationError, match="agentperf run --record app.py"):
+        with pytest.raises(ConfigurationError, match=r"agentperf run --record app\.py"):
             find()
         new_path("before")
         with pytest.raises(ConfigurationError, match="there is: before"):

@@ -208,7 +208,7 @@ def test_what_is_beyond_a_limit_is_named(limits, found):
 
 
 def test_shares_are_limited_in_points():
-    """A hit rate that falls from 75 to 0 % is 75 points worse; anything after nothing is infinite."""
+    """A hit rate that falls from 75 to 0 % is 75 points worse; beyond nothing there is no share."""
     assert exceeded(AFTER, BEFORE, [Limit.parse("hit_rate=74%")])
     assert not exceeded(AFTER, BEFORE, [Limit.parse("hit_rate=75%")])
     assert exceeded(AFTER, BEFORE, [Limit.parse("errors=1000000%")])
