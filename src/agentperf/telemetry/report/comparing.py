@@ -41,8 +41,8 @@ class Row:
 
     @property
     def better(self) -> bool:
-        """Whether it got better."""
-        return self.measure.better(self.before, self.after)
+        """Whether it got better, by what shows."""
+        return bool(self.gain) and self.measure.better(self.before, self.after)
 
     @property
     def worsening(self) -> float:
@@ -134,7 +134,7 @@ def exceeded(before: Summary, after: Summary, limits: Sequence[Limit]) -> list[s
     blocks |= {name: _rows(name, before, after) for name in sorted(common)}
     return [
         f"{title}: {row.label} went from {row.measure.shown(row.before)} to "
-        f"{row.measure.shown(row.after)}, beyond {limit.key}={limit.share:.4g}"
+        f"{row.measure.shown(row.after)}, beyond {limit.key}={limit.share * 100:g}%"
         for title, rows in blocks.items()
         for row in rows
         for limit in limits

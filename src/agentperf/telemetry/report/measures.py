@@ -31,10 +31,11 @@ class Measure:
         return NOTHING if value is None else self.write(value)
 
     def gain(self, before: float | None, after: float | None) -> str:
-        """Say what changed; nothing where nothing did or there is no saying."""
+        """Say what changed; nothing where nothing that shows did, or there is no saying."""
         if before is None or after is None or before == after:
             return ""
-        return self.name_gain(before, after)
+        words = self.name_gain(before, after)
+        return "" if words.split(maxsplit=1)[:1] in _NO_CHANGE else words
 
     def better(self, before: float | None, after: float | None) -> bool:
         """Whether the second figure is the better one."""
@@ -54,6 +55,9 @@ class Measure:
         if self.share:
             return change
         return change / before if before else math.copysign(math.inf, change)
+
+
+_NO_CHANGE = (["1.0x"], ["0%"], ["+0"], ["-0"])
 
 
 def _seconds(value: float) -> str:

@@ -71,18 +71,17 @@ def listing(summary: Summary, *, sort: str = "time", width: int = WIDTH) -> list
     """
     operations = sorted(summary.operations, key=SORTS[sort])
     called = [each for each in operations if each.stats.calls]
-    lines = _table("operation", TIMES, called, width) if called else []
+    lines = _table(TIMES, called, width) if called else []
     spent = [each for each in operations if each.stats.own_usage != Usage() or each.cache]
     if not spent:
         return lines
     usage = summary.usage
     cost = DOLLARS.shown(usage.cost_usd)
     total = ["all", COUNT.shown(usage.input_tokens), COUNT.shown(usage.output_tokens), cost, ""]
-    return [*lines, *([""] if lines else []), *_table("spent", SPENT, spent, width, total)]
+    return [*lines, *([""] if lines else []), *_table(SPENT, spent, width, total)]
 
 
 def _table(
-    title: str,
     figures: Sequence[Figure],
     operations: Sequence[Operation],
     width: int,
@@ -93,7 +92,7 @@ def _table(
         [each.name, *(figure.measure.shown(figure.take(each)) for figure in figures)]
         for each in operations
     ]
-    head = [title, *(figure.head for figure in figures)]
+    head = ["operation", *(figure.head for figure in figures)]
     kept = [
         column
         for column in range(len(head))

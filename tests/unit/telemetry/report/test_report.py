@@ -78,6 +78,9 @@ def plain(lines):
         (ERROR_RATE, 0.5, 0.25, ("50.0%", "25.0%", "-25 points"), True),
         (SECONDS, None, 1.0, ("-", "1.00 s", ""), False),
         (COUNT, 7, 7, ("7", "7", ""), False),
+        (COUNT, 1000, 999, ("1,000", "999", ""), False),
+        (SECONDS, 1.0, 0.99, ("1.00 s", "990 ms", ""), False),
+        (HIT_RATE, 0.5, 0.501, ("50%", "50%", ""), False),
     ],
 )
 def test_a_row_has_before_after_and_gain(measure, before, after, cells, better):
@@ -147,7 +150,7 @@ def test_a_listing_has_operations_and_totals():
         "app.search      2       1  100 ms  100 ms  100 ms",
         "gone            1       0  1.00 s  1.00 s  1.00 s",
         "",
-        "spent       input  output     cost  hits",
+        "operation   input  output     cost  hits",
         "----------------------------------------",
         "app.answer  1,000     200  $0.0200     -",
         "app.search      0       0        -    0%",
