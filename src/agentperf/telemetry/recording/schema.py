@@ -82,10 +82,12 @@ def end_line(at: float, dropped: int) -> dict[str, Any]:
     return {"kind": "end", "at": round(at, 6), "dropped": dropped}
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
 def encoded(lines: Iterable[Mapping[str, Any]]) -> bytes:
     """Return lines as they stand in the file."""
-    texts = (json.dumps(line, separators=(",", ":"), allow_nan=False) for line in lines)
-    return "".join(f"{text}\n" for text in texts).encode()
+    return "".join(f"{_encode(line)}\n" for line in lines).encode()
 
 
 def _spelled_out(facts: Mapping[str, Any]) -> dict[str, Any]:

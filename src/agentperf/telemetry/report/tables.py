@@ -78,6 +78,7 @@ def listing(summary: Summary, *, sort: str = "time", width: int = WIDTH) -> list
     usage = summary.usage
     cost = DOLLARS.shown(usage.cost_usd)
     total = ["all", COUNT.shown(usage.input_tokens), COUNT.shown(usage.output_tokens), cost, ""]
+    total = total if usage != Usage() else []
     return [*lines, *([""] if lines else []), *_table(SPENT, spent, width, total)]
 
 
@@ -96,7 +97,7 @@ def _table(
     kept = [
         column
         for column in range(len(head))
-        if column < 2 or any(row[column] not in {"-", "0"} for row in rows)
+        if not column or any(row[column] not in {"-", "0"} for row in rows)
     ]
     table = [[row[column] for column in kept] for row in (head, *rows, *([total] if total else []))]
     widths = [max(len(row[column]) for row in table) for column in range(len(kept))]
