@@ -9,12 +9,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import click
 import pytest
 
 import agentperf
 from agentperf import errors, events, testing
 from agentperf._engine.classify import _BY_STATUS
 from agentperf._handle import Handle
+from agentperf.cli.main import commands
 from agentperf.policies.cached import CacheHandle, CacheStats
 from agentperf.policies.circuit_breaker import BreakerHandle
 from agentperf.policies.circuit_breaker.windows import Tally
@@ -142,6 +144,20 @@ def test_the_testing_kit_is_listed():
     """Every name of `agentperf.testing` stands on its page."""
     listed = first_cells((REFERENCE / "testing.md").read_text(encoding="utf-8"))
     assert set(testing._EXPORTS) <= listed
+
+
+@pytest.mark.parametrize("name", commands.commands)
+def test_every_option_of_a_command_is_listed(name):
+    """A command, with those inside it, has exactly the options that its section lists."""
+    command = commands.commands[name]
+    inside = command.commands.values() if isinstance(command, click.Group) else ()
+    options = {
+        parameter.opts[0]
+        for each in (command, *inside)
+        for parameter in each.params
+        if isinstance(parameter, click.Option)
+    }
+    assert first_cells(section("cli", name)) == options
 
 
 def signature_of(thing: Callable[..., Any]) -> str:

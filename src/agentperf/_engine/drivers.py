@@ -94,7 +94,10 @@ class SyncDriver(_Driver):
                 return inner(args, kwargs)
             else:
                 frame = Frame(recorder, parent, covers)
-            note = meter.started(args, kwargs) if attentive else None
+            note = None
+            if attentive:
+                note = meter.started(args, kwargs, frame)
+                frame = note.frame
             token = push(frame)
             start = now()
             try:
@@ -200,7 +203,10 @@ class AsyncDriver(_Driver):
                 return await value if type(value) is CoroutineType else value
             else:
                 frame = Frame(recorder, parent, covers)
-            note = meter.started(args, kwargs) if attentive else None
+            note = None
+            if attentive:
+                note = meter.started(args, kwargs, frame)
+                frame = note.frame
             token = push(frame)
             start = now()
             try:

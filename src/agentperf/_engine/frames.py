@@ -7,6 +7,7 @@ from contextvars import Token as Reset
 
 from agentperf._engine.bindings import Token
 from agentperf.abc.telemetry import Recorder
+from agentperf.usage import Usage
 
 
 class Frame:
@@ -36,6 +37,32 @@ class Frame:
             self.recorders = (recorder, *outer)
         else:
             self.recorders = (recorder,) + parent.recorders  # noqa: RUF005 - twice as fast
+
+    def used(self, usage: Usage) -> None:
+        """Book what was spent here: as the operation's own, and as inclusive on those around it."""
+        for depth, recorder in enumerate(self.recorders):
+            recorder.used(usage, own=depth == 0)
+
+
+class CallFrame(Frame):
+    """A frame that also keeps what its one call spent, for calls that are reported one by one."""
+
+    __slots__ = ("_spent",)
+
+    def __init__(self, frame: Frame) -> None:
+        self.recorders = frame.recorders
+        self.covers = frame.covers
+        self._spent: list[Usage] = []
+
+    def used(self, usage: Usage) -> None:
+        """Book what was spent here, and keep it."""
+        super().used(usage)
+        self._spent.append(usage)
+
+    @property
+    def spent(self) -> Usage | None:
+        """What was spent so far, by this call itself; None where nothing was said of it."""
+        return sum(self._spent, Usage()) if self._spent else None
 
 
 current_frame: ContextVar[Frame | None] = ContextVar("agentperf.frame", default=None)

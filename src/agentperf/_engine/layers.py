@@ -65,8 +65,11 @@ class Meter(Protocol):
     def fold(self) -> None:
         """Called when `durations` has grown long."""
 
-    def started(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Begin an attentive call; what it returns comes back in `ended` and `streams`."""
+    def started(self, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Frame) -> Any:
+        """Begin an attentive call; what it returns comes back in `ended` and `streams`.
+
+        The call runs in the returned note's own `frame`.
+        """
         ...
 
     def ended(self, start: float, ending: Ending, error: BaseException | None, note: Any) -> None:

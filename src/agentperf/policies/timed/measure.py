@@ -34,8 +34,9 @@ def measure(name: str) -> Iterator[None]:
         yield
         return
     meter = CallMeter(host, name, None)
-    entered = current_frame.set(Frame(meter.frame.recorders[0], current_frame.get()))
-    note = meter.started((), {}) if meter.attentive else None
+    frame = Frame(meter.frame.recorders[0], current_frame.get())
+    note = meter.started((), {}, frame) if meter.attentive else None
+    entered = current_frame.set(frame if note is None else note.frame)
     start = host.clock.now()
     try:
         yield
@@ -91,5 +92,5 @@ def record(
         raise ConfigurationError(f"cost_usd={cost_usd!r}: a number from 0 up, cost_usd=0.002")
     spent = spent if usage is None else usage + spent
     frame = current_frame.get()
-    for depth, recorder in enumerate(frame.recorders if frame else ()):
-        recorder.used(spent, own=depth == 0)
+    if frame is not None:
+        frame.used(spent)
