@@ -45,6 +45,10 @@ class _Driver(ABC):
         return self.guarded(gate, inner, gate.enter)
 
     @abstractmethod
+    def framed(self, run: Guarded, frame_of: Callable[[Any], Frame]) -> Guarded:
+        """Run what `guarded` made inside of the frame that belongs to the call's ticket."""
+
+    @abstractmethod
     def guarded(self, settler: Settler, inner: Step, enter: Enter | None = None) -> Guarded:
         """Run `inner` for calls that are let in, and have their ends settled."""
 
@@ -72,6 +76,19 @@ class SyncDriver(_Driver):
                     done(ticket, value)
                 return value
             return _settle_value(settler, ticket, recognise, value, kwargs)
+
+        return step
+
+    def framed(self, run: Guarded, frame_of: Callable[[Any], Frame]) -> Guarded:
+        """Run what `guarded` made inside of the frame that belongs to the call's ticket."""
+
+        def step(args: Args, kwargs: Kwargs, ticket: Any) -> Any:
+            frame = frame_of(ticket)
+            token = current_frame.set(frame)
+            try:
+                return _in_frame(run(args, kwargs, ticket), frame)
+            finally:
+                leave(token)
 
         return step
 
@@ -180,6 +197,19 @@ class AsyncDriver(_Driver):
                     done(ticket, value)
                 return value
             return _settle_value(settler, ticket, recognise, value, kwargs)
+
+        return step
+
+    def framed(self, run: Guarded, frame_of: Callable[[Any], Frame]) -> Guarded:
+        """Run what `guarded` made inside of the frame that belongs to the call's ticket."""
+
+        async def step(args: Args, kwargs: Kwargs, ticket: Any) -> Any:
+            frame = frame_of(ticket)
+            token = current_frame.set(frame)
+            try:
+                return _in_frame(await run(args, kwargs, ticket), frame)
+            finally:
+                leave(token)
 
         return step
 
@@ -294,6 +324,13 @@ def _settle_value(
         value.watch(item=item, end=partial(_settle_stream, settler, ticket))
     else:
         settler.done(ticket, value)
+    return value
+
+
+def _in_frame(value: Any, frame: Frame) -> Any:
+    """Let the producer of a stream work in the frame it was begun in."""
+    if type(value) in LIVE and value.frame is None:
+        value.frame = frame
     return value
 
 

@@ -101,6 +101,12 @@ class Driver(Protocol):
         """
         ...
 
+    def framed(
+        self, run: Callable[..., Any], frame_of: Callable[[Any], Frame]
+    ) -> Callable[..., Any]:
+        """Run what `guarded` made inside of the frame that belongs to the call's ticket."""
+        ...
+
     def recognised(self, value: Any, kwargs: dict[str, Any]) -> Any:
         """Return a live stream for a stream, the value itself for anything else."""
         ...
