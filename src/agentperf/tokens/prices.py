@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from agentperf._base.offered import offered
 from agentperf.errors import ConfigurationError
 from agentperf.usage import Usage
 
@@ -130,27 +131,39 @@ class Prices:
         return len(self._prices)
 
 
-def price(model: str) -> Price | None:
-    """Return what a model costs by the table that comes with agentperf; None: not known.
+def price(model: str, *, wait: bool = True) -> Price | None:
+    """Return what a model costs by plugins and the table that comes with agentperf; None: not known.
 
     A dated release costs what the model does, unless the table has a price of its own for it. The
     names of other providers' offers (`"azure/gpt-4o"`) have no price: they set their own.
+
+    Args:
+        model: Its name.
+        wait: False never waits for plugins to be loaded, which then happens in the background; for
+            the path of a call.
     """
-    return Prices.shipped().price(model)
+    return _table(wait=wait).price(model)
 
 
-def cost(usage: Usage, model: str) -> float | None:
-    """Return the cost, in US dollars, of a request by the table that comes with agentperf.
+def cost(usage: Usage, model: str, *, wait: bool = True) -> float | None:
+    """Return the cost, in US dollars, of a request by the same prices as `price`.
 
     Args:
         usage: What one request used. Some models cost more for long prompts, which only shows in
             the usage of a single request.
         model: The model that answered.
+        wait: As for `price`.
 
     Returns:
         The cost; None when the model's price is not known.
     """
-    return Prices.shipped().cost(usage, model)
+    return _table(wait=wait).cost(usage, model)
+
+
+def _table(*, wait: bool) -> Prices:
+    source = offered()
+    known: Prices | None = None if source is None else source.prices(wait=wait)
+    return Prices.shipped() if known is None else known
 
 
 def _without_provider(name: str) -> str:
