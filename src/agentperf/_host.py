@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agentperf._base.clock import Clock
 from agentperf._base.offered import register_offered
+from agentperf._base.options import whole
 from agentperf._engine.bindings import Bindings
 from agentperf._engine.bus import Bus, Receiver
 from agentperf._engine.current import current_host, default_bindings
 from agentperf._engine.site import Bindable, Target
+from agentperf.abc.exporters import Exporter
 from agentperf.config import Settings, load
 from agentperf.errors import ConfigurationError
 from agentperf.events import Event
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from agentperf._plugins import Extensions, Plugins
     from agentperf.abc.backends import Backends
     from agentperf.policies.compose.configured import Configured
+    from agentperf.telemetry.exporting import Exporting
 
 T = TypeVar("T")
 
@@ -57,6 +60,7 @@ class Host:
         self._configured = _configured(self.settings)
         self.bindings: Bindings[Any] = bindings or Bindings()
         self._extended: Extensions | None = None
+        self._exports: list[Exporting] = []
         self.begin_anew()
         self.bindings.host = self
         _hosts.add(self)
@@ -64,11 +68,17 @@ class Host:
             self._extensions.follow(self.settings, strictly=False)
 
     def begin_anew(self) -> None:
-        """Start with nothing; also in a forked child, where threads that are gone hold locks."""
+        """Start with nothing; also in a forked child, where threads that are gone hold locks.
+
+        Only exports go on, with an empty queue and a thread of their own.
+        """
         self.tap = Aggregates()
         self.bus = Bus(self.bindings.rebind)
         self.recent = Recent(self.bus.subscribe, self.clock.wall)
         self._states = _States()
+        self._exports = [export for export in self._exports if not export.closed]
+        for export in self._exports:
+            export.listen(self.bus.subscribe)
         self._lock = threading.RLock()
         if self._extended is not None:
             self._extended.begin_anew(self.settings)
@@ -118,6 +128,41 @@ class Host:
             ConfigurationError: The receiver can't be called, or a kind is no class of events.
         """
         return self.bus.subscribe(receiver, *kinds)
+
+    def export(self, exporter: Exporter, *, capacity: int = 10_000) -> Exporting:
+        """Hand every event that an exporter wants to it, in batches and off the path of the calls.
+
+        No call waits for it: what doesn't fit the queue is dropped and counted. What is still in
+        the queue when the interpreter ends is exported then. A forked child goes on exporting, from
+        an empty queue.
+
+        Args:
+            exporter: Where the events go; `exporter.kinds` says which.
+            capacity: How many events may wait.
+
+        Returns:
+            What tells how many events were exported and dropped, and ends it when called.
+
+        Example:
+            stop = host.export(MyExporter())
+            ...
+            stop()
+
+        Raises:
+            ConfigurationError: It is no exporter, wants what is no class of events, or `capacity`
+                is no whole number from 1 up.
+        """
+        if not isinstance(exporter, Exporter):
+            raise ConfigurationError(
+                f"export({exporter!r}): an object of a class that extends agentperf.abc.Exporter "
+                "is needed, such as export(MyExporter())"
+            )
+        from agentperf.telemetry.exporting import Exporting  # who exports nothing has no use for it
+
+        export = Exporting(exporter, self.clock.wall, whole("capacity", capacity, 10_000))
+        export.listen(self.bus.subscribe)
+        self._exports = [*(each for each in self._exports if not each.closed), export]
+        return export
 
     @property
     def _extensions(self) -> Extensions:

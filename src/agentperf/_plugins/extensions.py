@@ -52,4 +52,3 @@ class Extensions:
         self.backend.abandon()
         self._subscribers.forget()
         self._subscribers.follow(settings.subscribers, strictly=False)
-
