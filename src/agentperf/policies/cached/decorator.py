@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
@@ -14,11 +14,23 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
-from agentperf.policies.cached.core import CacheLayer
+from agentperf.abc.backends import AnyBackend, Backends, backends
+from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.flights import Airspace
-from agentperf.policies.cached.options import CacheOptions, CopyMode, Key, Partition, checked
+from agentperf.policies.cached.local import MemoryContents, MemoryLayer
+from agentperf.policies.cached.options import (
+    CacheOptions,
+    CopyMode,
+    Key,
+    OnFailure,
+    Partition,
+    checked,
+)
 from agentperf.policies.cached.partition import partitioned
 from agentperf.policies.cached.state import CacheState, KeyOf
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.remote import Remote
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,20 +44,25 @@ class Cached(Policy):
     options: CacheOptions
 
     def check(self, target: Target) -> None:
-        """Refuse options that don't fit the function's parameters."""
+        """Refuse options that don't fit the function's parameters, or a backend its colour."""
         self._key_maker(target, InstanceTokens())
+        given = self.options.backend
+        if not isinstance(given, str):
+            self._remote_over(backends(given), target).check(target)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         state = self.state(site.host, site.target)
-        return CacheLayer(site, state, self.key_of(site.host, site.target)).bound(inner)
+        if (remote := self._remote(site.host, site.target)) is not None:
+            return remote.bound(site, state, inner)
+        return MemoryLayer(site, state, self.key_of(site.host, site.target)).bound(inner)
 
     def state(self, host: Host, target: Target) -> CacheState:
         """Return what the cache remembers on `host`."""
         airspace = host.state(Airspace, Airspace, owners=(), name="flights")
         return host.state(
             CacheState,
-            lambda: CacheState(self.options, airspace),
+            lambda: CacheState(self.options, airspace, self.name),
             owners=(self, target),
             name=self.name,
             options=self.options,
@@ -59,17 +76,6 @@ class Cached(Policy):
         if host.bindings.minds_scopes:
             return partitioned(key_of, self.options.scope)
         return key_of
-
-    def _key_maker(self, target: Target, instances: InstanceTokens) -> KeyOf:
-        is_method = method_self(target.function, target.signature)
-        return key_maker(
-            getattr(target.function, "__qualname__", target.operation),
-            target.signature,
-            ignore=self.options.ignore,
-            key=self.options.key,
-            instance=instances if is_method else None,
-        )
-
 
 @overload
 def cached(function: F, /) -> F: ...
