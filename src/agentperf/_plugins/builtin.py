@@ -19,7 +19,7 @@ class Builtin:
         return {"memory": _memory}
 
 
-def _memory(text: str) -> CacheBackend:
+def _memory(_: str) -> CacheBackend:
     from agentperf.policies.cached import MemoryBackend
 
     return MemoryBackend()

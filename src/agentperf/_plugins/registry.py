@@ -101,7 +101,7 @@ class Plugins:
     def _try(self, origin: Origin, load: Callable[[], Any]) -> None:
         try:
             self._add(origin, self._read(load(), origin))
-        except (Exception, SystemExit) as error:  # whatever a stranger's module does
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module
             ours = isinstance(error, PluginError)
             reason = str(error) if ours else f"{type(error).__name__}: {error}"
             self._listed.append(Listed(origin, "failed", reason))

@@ -38,9 +38,7 @@ def plugged(make: Callable[[], object], estimate: Callable[[str], TokenCount]) -
         estimate: Counts the texts on which the tokenizer fails.
     """
     try:
-        tokenizer = make()
-        if not isinstance(tokenizer, Tokenizer):
-            raise TypeError(f"{type(tokenizer).__name__} is no agentperf.abc.Tokenizer")
+        tokenizer = _checked(make())
         source, error = tokenizer.name, 0.0 if tokenizer.exact else None
     except Exception as problem:  # noqa: BLE001 - a stranger's code, and there is the estimate
         log.fault("tokens.plugin_failed", problem)
@@ -50,9 +48,7 @@ def plugged(make: Callable[[], object], estimate: Callable[[str], TokenCount]) -
     def measure(text: str) -> TokenCount:
         nonlocal told
         try:
-            tokens = tokenizer.count(text)
-            if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
-                raise TypeError(f"count() gave {tokens!r}: a whole number from 0 up is needed")
+            tokens = _number(tokenizer.count(text))
         except Exception as problem:  # noqa: BLE001 - a count must not fail
             if not told:
                 told = True
@@ -61,3 +57,15 @@ def plugged(make: Callable[[], object], estimate: Callable[[str], TokenCount]) -
         return TokenCount(tokens, source=source, error=error)
 
     return WholeTexts(measure, _ENTRIES)
+
+
+def _checked(tokenizer: object) -> Tokenizer:
+    if not isinstance(tokenizer, Tokenizer):
+        raise TypeError(f"{type(tokenizer).__name__} doesn't extend agentperf.abc.Tokenizer")
+    return tokenizer
+
+
+def _number(tokens: object) -> int:
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
+        raise TypeError(f"count() gave {tokens!r}: a whole number from 0 up is needed")
+    return tokens

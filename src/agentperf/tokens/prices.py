@@ -132,7 +132,7 @@ class Prices:
 
 
 def price(model: str, *, wait: bool = True) -> Price | None:
-    """Return what a model costs by plugins and the table that comes with agentperf; None: not known.
+    """Return what a model costs, by plugins and by the table of agentperf; None: not known.
 
     A dated release costs what the model does, unless the table has a price of its own for it. The
     names of other providers' offers (`"azure/gpt-4o"`) have no price: they set their own.

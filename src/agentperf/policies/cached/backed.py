@@ -10,16 +10,13 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
-from agentperf.codec import Undecodable
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
 from agentperf.policies.cached.core import Args, CacheLayer, Kwargs
 from agentperf.policies.cached.flights import Flight
-from agentperf.policies.cached.packing import packed, unpacked
+from agentperf.policies.cached.packing import NOTHING, Packing
 from agentperf.policies.cached.reach import Reach
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.streams import replayed
-
-_NOTHING: Any = object()
 
 
 class BackedLayer(CacheLayer):
@@ -30,11 +27,15 @@ class BackedLayer(CacheLayer):
         state: What the cache remembers here: flights and figures.
         key: Makes the keys, as text.
         reach: The backend.
+        packing: Turns answers into bytes and back.
     """
 
-    def __init__(self, site: Site, state: CacheState, key: KeyOf, reach: Reach) -> None:
+    def __init__(
+        self, site: Site, state: CacheState, key: KeyOf, reach: Reach, packing: Packing
+    ) -> None:
         super().__init__(site, state, key)
         self._reach = reach
+        self._packing = packing
 
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
@@ -49,12 +50,12 @@ class BackedLayer(CacheLayer):
     async def _look(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
         looked = self._flights.ended
         try:
-            answer = _readable(await self._reach.get(cast(str, key)))
+            answer = self._packing.unpack(await self._reach.get(cast(str, key)))
         except Exception as error:
             if self._state.options.on_store_failure == "closed":
                 raise self._unavailable() from error
-            answer = _NOTHING
-        if answer is _NOTHING:
+            answer = NOTHING
+        if answer is NOTHING:
             return await self._answer(proceed, key, args, kwargs, looked)
         next(self._hits)
         return self._replayed(answer)
@@ -74,10 +75,10 @@ class BackedLayer(CacheLayer):
             data = await self._reach.get(cast(str, key))
         except Exception:  # noqa: BLE001 - the reach has told of it
             return None
-        return None if _readable(data) is _NOTHING else data
+        return None if self._packing.unpack(data) is NOTHING else data
 
     def _given(self, kept: bytes) -> Any:
-        return self._replayed(unpacked(kept))
+        return self._replayed(self._packing.unpack(kept))
 
     def _replayed(self, answer: Any) -> Any:
         if isinstance(answer, Recording):
@@ -114,14 +115,11 @@ class BackedLayer(CacheLayer):
             self._flights.end(reading)
 
     def _packed(self, answer: Any) -> bytes | None:
-        """Encode an answer; one that could not be read again is refused here, not later."""
         try:
-            data = packed(answer)
-            unpacked(data)
-        except (UncacheableValueError, Undecodable) as error:
+            return self._packing.pack(answer)
+        except UncacheableValueError as error:
             self._refuse_uncopyable(error, "it can't be written as bytes")
             return None
-        return data
 
     async def _put(self, flight: Flight, data: bytes) -> None:
         if not self._state.backend_works:
@@ -144,17 +142,19 @@ class BackendContents:
 
     Args:
         reach: The backend.
+        packing: Turns bytes into answers.
         prefix: What the keys of the cache begin with.
     """
 
-    def __init__(self, reach: Reach, prefix: str) -> None:
+    def __init__(self, reach: Reach, packing: Packing, prefix: str) -> None:
         self._reach = reach
+        self._packing = packing
         self._prefix = prefix
 
     async def peek(self, key: Hashable, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
-        answer = _readable(await _told(self._reach.get(cast(str, key))))
-        if answer is _NOTHING:
+        answer = self._packing.unpack(await _told(self._reach.get(cast(str, key))))
+        if answer is NOTHING:
             return default
         return answer.items if isinstance(answer, Recording) else answer
 
@@ -166,16 +166,6 @@ class BackendContents:
         """Remove everything; backends don't count what they clear."""
         await _told(self._reach.clear(self._prefix))
         return 0
-
-
-def _readable(data: bytes | None) -> Any:
-    """Decode what was found; what can't be read counts as not found."""
-    if data is None:
-        return _NOTHING
-    try:
-        return unpacked(data)
-    except Undecodable:
-        return _NOTHING
 
 
 async def _told(work: Awaitable[Any]) -> Any:

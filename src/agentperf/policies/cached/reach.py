@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from agentperf._base.log import fault, warn
 from agentperf._engine.hosting import Host
@@ -87,23 +87,28 @@ class Reach:
             self._tell(CacheBackendChanged(operation=self._operation, works=works, error=kind))
 
 
+def check_colour(operation: str, backends: Backends, *, is_async: bool) -> None:
+    """Refuse calls that block in front of a backend that has to be awaited.
+
+    Raises:
+        ConfigurationError: That is so.
+    """
+    if backends.sync is None and not is_async:
+        raise ConfigurationError(
+            f"{operation}: its backend has to be awaited, and this call can't wait so: make the "
+            "function async def, use the handle's methods that begin with a, or give a backend "
+            "of both colours, backend=Backends(sync=..., asynchronous=...)"
+        )
+
+
 def _way(
     operation: str, backends: Backends, waiting: Waiting | None
 ) -> tuple[CacheBackend | AsyncCacheBackend, Run]:
-    if waiting is None:
-        if backends.sync is None:
-            raise ConfigurationError(
-                f"{operation}: the backend is for asynchronous calls only, and this call blocks: "
-                "make the function async def, or use a backend such as Backends(sync=..., "
-                "asynchronous=...)"
-            )
-        return backends.sync, _inline
-    if backends.asynchronous is not None:
-        return backends.asynchronous, _awaited
-    assert_sync = backends.sync
-    if assert_sync is None:
-        raise ConfigurationError("Backends() without a backend")
-    return assert_sync, waiting.in_thread if assert_sync.blocking else _inline
+    check_colour(operation, backends, is_async=waiting is not None)
+    if backends.sync is None or (waiting is not None and backends.asynchronous is not None):
+        return cast(AsyncCacheBackend, backends.asynchronous), _awaited
+    in_thread = waiting is not None and backends.sync.blocking
+    return backends.sync, waiting.in_thread if waiting and in_thread else _inline
 
 
 async def _inline(work: Callable[[], Any]) -> Any:

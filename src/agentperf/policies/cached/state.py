@@ -129,6 +129,7 @@ class CacheState:
         self.told_uncopyable = False
         self.instances = InstanceTokens()
         self.keys: WeakKeyDictionary[Target, KeyOf] = WeakKeyDictionary()
+        self.remotes: WeakKeyDictionary[Target, Any] = WeakKeyDictionary()
 
     def put(self, flight: Flight, entry: Entry) -> int | None:
         """Store what a flight brought, unless it was invalidated; return how many made room.
