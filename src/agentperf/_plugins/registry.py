@@ -10,7 +10,7 @@ from agentperf._base.log import fault, warn
 from agentperf._plugins.discovery import DISABLE, installed
 from agentperf._plugins.listing import Listed, Offer, Origin
 from agentperf.abc.kinds import Kind
-from agentperf.errors import ConfigurationError, PluginError
+from agentperf.errors import DISTRIBUTION, ConfigurationError, PluginError
 
 if TYPE_CHECKING:
     import pluggy
@@ -87,7 +87,8 @@ class Plugins:
         from agentperf._plugins.reading import make_manager
 
         self._manager: pluggy.PluginManager = make_manager()
-        self._add(Origin("agentperf"), self._read(Builtin(), Origin("agentperf")))
+        own = Origin("agentperf", DISTRIBUTION, "agentperf")
+        self._add(own, self._read(Builtin(), own))
         for found in installed(self._environment):
             if found.enabled:
                 self._try(found.origin, found.load)

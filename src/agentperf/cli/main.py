@@ -10,6 +10,7 @@ import click
 
 from agentperf.cli.config import config
 from agentperf.cli.demo import demo
+from agentperf.cli.plugins import plugins
 from agentperf.cli.tokenizers import tokenizers
 from agentperf.errors import DISTRIBUTION, ConfigurationError
 
@@ -34,6 +35,7 @@ def colour_wanted() -> bool | None:
 
 commands.add_command(config)
 commands.add_command(demo)
+commands.add_command(plugins)
 commands.add_command(tokenizers)
 
 
