@@ -66,7 +66,6 @@ class ModelCall:
         self, host: Host, request: ModelRequest, trace: ModelTrace | None, *, chunks: bool
     ) -> None:
         frame = current_frame.get()
-        self._open = [True]
         self._host = host
         self._request = request
         self._trace = trace
@@ -85,6 +84,7 @@ class ModelCall:
         self._now = now = host.clock.now
         self._start = self._step = now()
         self._seconds = 0.0
+        self._open = [True]  # the last: what was not made as a whole has no end to tell of
 
     def __enter__(self) -> Self:
         self._around = surrounding.set(ModelCallAround())

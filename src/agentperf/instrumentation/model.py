@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentperf._base.endings import Ending
 from agentperf._engine.results import usage_of
-from agentperf.tokens import Price, price
 from agentperf.usage import Usage
+
+if TYPE_CHECKING:
+    from agentperf.tokens import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +153,6 @@ class Told:
 
 @functools.lru_cache(maxsize=256)
 def _price(model: str) -> Price | None:
+    from agentperf.tokens import price  # the table is read at the first call that used tokens
+
     return price(model)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
+import functools
 import threading
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -12,6 +11,7 @@ from typing import Any
 from agentperf._base.log import fault
 from agentperf.abc import Instrumentor, Signals
 from agentperf.errors import ConfigurationError
+from agentperf.instrumentation.imports import when_imported
 
 Source = Callable[[], Iterable[Instrumentor]]
 
@@ -36,7 +36,6 @@ class Registry:
         self._sources = list(sources)
         self._known: dict[str, Instrumentor] = {}
         self._on: dict[str, Signals] = {}
-        self._awaited: set[str] = set()
         self._lock = threading.Lock()
 
     def extend(self, source: Source) -> None:
@@ -60,7 +59,7 @@ class Registry:
                 self._off(instrumentor)
             self._on.setdefault(instrumentor.name, signals)
             for target in instrumentor.targets:
-                self._await(target)
+                when_imported(target, functools.partial(self._loaded, target))
 
     def turn_off(self, names: tuple[str, ...]) -> None:
         """Take instruments off by name; all of them where none is given."""
@@ -81,21 +80,7 @@ class Registry:
                 raise ConfigurationError(_unknown(asker, name, sorted({*known, *_SAME})))
         return [known[name] for name in dict.fromkeys(_SAME.get(n, n) for n in names or known)]
 
-    def _await(self, target: str) -> None:
-        """Hand a module over: now where it is loaded, else when the program imports it."""
-        if target in sys.modules:
-            # Another thread may be at it still: this waits for the end of that very import.
-            self._loaded(importlib.import_module(target), target)
-        elif target not in self._awaited:
-            self._awaited.add(target)
-            import wrapt
-
-            def loaded(module: ModuleType) -> None:
-                self._loaded(module, target)
-
-            wrapt.register_post_import_hook(loaded, target)
-
-    def _loaded(self, module: ModuleType, target: str) -> None:
+    def _loaded(self, target: str, module: ModuleType) -> None:
         """Install what waits for a module; never raises, since it runs inside the import."""
         for name, signals in self._on.copy().items():
             instrumentor = self._known[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import ModuleType
 
 from agentperf.abc import Instrumentor, Signals
-from agentperf.instrumentation.http.sending import Sending
 from agentperf.instrumentation.patches import Patches
 
 _CLIENTS = ("Client", "AsyncClient")
@@ -34,9 +33,13 @@ class HttpInstrumentor(Instrumentor):
 
     def install(self, module: ModuleType, signals: Signals) -> None:
         """Patch a module of `targets`."""
-        sending = Sending(signals)
+        # Only now: a program that never imports the library has no use for it.
+        from agentperf.instrumentation.http.sending import Sending
+
+        by_client = module.__name__.endswith("._client")
+        sending = Sending(signals, by_client=by_client)
         wraps = (sending.sync, sending.asynchronous)
-        if module.__name__.endswith("._client"):
+        if by_client:
             for name, wrap in zip(_CLIENTS, wraps, strict=True):
                 self._patches.put(getattr(module, name), "_send_single_request", wrap)
         else:

@@ -28,31 +28,47 @@ _REFUSED = HTTPStatusError()
 
 
 class Sending:
-    """Stands around the sending of a request, in both colours."""
+    """Stands around the sending of a request, in both colours.
 
-    def __init__(self, signals: Signals) -> None:
+    Args:
+        signals: Where spans and metrics go.
+        by_client: Whether it is a client that sends, who has any transport, or a transport.
+    """
+
+    def __init__(self, signals: Signals, *, by_client: bool) -> None:
         self._telemetry = HttpTelemetry(signals)
+        self._by_client = by_client
+
+    def _passes(self, request: Any) -> bool:
+        """Tell whether a request is none of ours: observed already, or part of a model call.
+
+        Of a model call only what the network does is of interest: each attempt of the transport.
+        """
+        around = surrounding.get()
+        return around is request or (self._by_client and isinstance(around, ModelCallAround))
 
     def sync(self, original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
         """Make the wrapper of a synchronous sender."""
+        passes = self._passes
 
-        def send(self_: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            if not patch.active or surrounding.get() is request:
-                return original(self_, request, *args, **kwargs)
+        def send(self_: Any, request: Any) -> Any:
+            if not patch.active or passes(request):
+                return original(self_, request)
             with self._observed(request) as call:
-                response = call.response = original(self_, request, *args, **kwargs)
+                response = call.response = original(self_, request)
             return response
 
         return send
 
     def asynchronous(self, original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
         """Make the wrapper of an asynchronous sender."""
+        passes = self._passes
 
-        async def send(self_: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            if not patch.active or surrounding.get() is request:
-                return await original(self_, request, *args, **kwargs)
+        async def send(self_: Any, request: Any) -> Any:
+            if not patch.active or passes(request):
+                return await original(self_, request)
             with self._observed(request) as call:
-                response = call.response = await original(self_, request, *args, **kwargs)
+                response = call.response = await original(self_, request)
             return response
 
         return send
@@ -68,6 +84,8 @@ class Sending:
             if model is not None:
                 model.sent += 1
             trace = self._telemetry.begin(request, 0 if model is None else model.sent)
+            if model is not None and trace is None:
+                return _Unobserved()
             return HttpCall(None if model is not None else host, request, trace, host.clock.now)
         except Exception as error:  # noqa: BLE001 - the request goes on without us
             swallowed("http.request", error)

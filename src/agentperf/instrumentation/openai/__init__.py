@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import ModuleType
 
 from agentperf.abc import Instrumentor, Signals
-from agentperf.instrumentation.openai.choke import Choke
-from agentperf.instrumentation.openai.streams import watched_async, watched_sync
 from agentperf.instrumentation.patches import Patches
 
 
@@ -26,6 +24,10 @@ class OpenAIInstrumentor(Instrumentor):
 
     def install(self, module: ModuleType, signals: Signals) -> None:
         """Patch a module of `targets`."""
+        # Only now: a program that never imports the SDK has no use for these.
+        from agentperf.instrumentation.openai.choke import Choke
+        from agentperf.instrumentation.openai.streams import watched_async, watched_sync
+
         if module.__name__ == "openai._base_client":
             choke = Choke(signals)
             self._patches.put(module.SyncAPIClient, "request", choke.sync)

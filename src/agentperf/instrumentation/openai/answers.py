@@ -51,9 +51,8 @@ def claim(response: Any, reader: Any) -> ModelCall | None:
 
 def _response(result: Any, *, streaming: bool) -> Any:
     """Find the HTTP response of a result that was not parsed yet."""
-    if hasattr(type(result), "http_response"):
-        return result.http_response
-    return getattr(result, "response", None) if streaming else None
+    held = getattr(result, "__dict__", {})
+    return held.get("http_response") or (held.get("response") if streaming else None)
 
 
 class _Said(dict[str, Any]):
