@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from agentperf.errors import UncacheableArgumentError as UncacheableArgumentError
     from agentperf.errors import UncacheableValueError as UncacheableValueError
     from agentperf.hookspecs import hookimpl as hookimpl
+    from agentperf.instrumentation import instrument as instrument
+    from agentperf.instrumentation import uninstrument as uninstrument
     from agentperf.policies.cached import CacheHandle as CacheHandle
     from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
@@ -113,6 +115,7 @@ _EXPORTS = {
     "events": "agentperf.events",
     "handle": "agentperf._handle",
     "hookimpl": "agentperf.hookspecs",
+    "instrument": "agentperf.instrumentation",
     "measure": "agentperf.policies.timed",
     "rate_limited": "agentperf.policies.rate_limited",
     "record": "agentperf.policies.timed",
@@ -123,6 +126,7 @@ _EXPORTS = {
     "stats": "agentperf._host",
     "testing": "agentperf.testing",
     "timed": "agentperf.policies.timed",
+    "uninstrument": "agentperf.instrumentation",
     "use": "agentperf._engine.current",
 } | dict.fromkeys(_ERRORS.split(), "agentperf.errors")
 

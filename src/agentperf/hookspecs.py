@@ -7,13 +7,13 @@ is taken, and whoever asks for the name is told both.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pluggy
 
 from agentperf.abc.backends import BackendFactory
 from agentperf.abc.exporters import Exporter
 from agentperf.abc.extensions import Compressor, Embedder, PriceRow, Subscriber
+from agentperf.abc.instrumentors import Instrumentor
 from agentperf.abc.kinds import PROJECT
 from agentperf.abc.stores import StoreFactory
 from agentperf.abc.tokenizers import TokenizerFactory
@@ -50,8 +50,8 @@ def agentperf_exporters() -> Mapping[str, Callable[[], Exporter]]:  # type: igno
 
 
 @hookspec
-def agentperf_instrumentors() -> Mapping[str, Callable[[], Any]]:  # type: ignore[empty-body]
-    """Offer instrumentors, by the name of what they instrument."""
+def agentperf_instrumentors() -> Mapping[str, Callable[[], Instrumentor]]:  # type: ignore[empty-body]
+    """Offer instrumentors, by the names that `agentperf.instrument` takes."""
 
 
 @hookspec

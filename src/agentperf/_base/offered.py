@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 
@@ -11,6 +11,10 @@ class Offered(Protocol):
 
     def tokenizer(self, model: str, *, wait: bool) -> Any:
         """Return what makes the tokenizer of a model, as `.value` of an offer; None without one."""
+        ...
+
+    def instrumentors(self) -> Iterable[Any]:
+        """Return the instrumentors that plugins bring."""
         ...
 
     def prices(self, *, wait: bool) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentperf._plugins.backends import OpenBackends
-from agentperf._plugins.counting import Offered
+from agentperf._plugins.offering import Offered
 from agentperf._plugins.registry import Plugins
 from agentperf._plugins.running import Running, Start
 from agentperf.abc.exporters import Exporter

@@ -18,6 +18,7 @@ from agentperf.errors import ConfigurationError
 from agentperf.usage import Usage
 
 _MILLION = 1_000_000
+_REMEMBERED = 512
 _EXAMPLE = '{"my-model": {"input": 0.5, "output": 1.5, "cached_input": 0.05}}'
 
 # What may follow the name of a model without making it another one: a date, or "latest".
@@ -82,6 +83,7 @@ class Prices:
 
     def __init__(self, prices: Mapping[str, Price]) -> None:
         self._prices = MappingProxyType(dict(prices))
+        self._asked: dict[str, Price | None] = {}
 
     @staticmethod
     @functools.cache
@@ -108,8 +110,14 @@ class Prices:
 
     def price(self, model: str) -> Price | None:
         """Return the price of a model or of a dated release of it; None when it is not known."""
-        name = model.strip().lower()
-        return self._named(name) or self._named(_without_provider(name))
+        try:
+            return self._asked[model]
+        except KeyError:
+            name = model.strip().lower()
+            found = self._named(name) or self._named(_without_provider(name))
+            if len(self._asked) < _REMEMBERED:
+                self._asked[model] = found
+            return found
 
     def _named(self, name: str) -> Price | None:
         known = (

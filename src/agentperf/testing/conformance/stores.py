@@ -12,35 +12,28 @@ from agentperf.abc import AsyncStore, Decision, Record, Store
 from agentperf.testing.conformance.expecting import Either, at_once, expect, finished
 
 
-def _count(
-    record: Record | None, arguments: Sequence[float], now: float
-) -> tuple[Record | None, Sequence[float]]:
+_Answer = tuple[Record | None, Sequence[float]]
+
+
+def _count(record: Record | None, arguments: Sequence[float], _: float) -> _Answer:
     before = record or (0.0,)
     after = before[0] + arguments[0]
     return (after,), (before[0], after)
 
 
-def _remember(
-    record: Record | None, arguments: Sequence[float], now: float
-) -> tuple[Record | None, Sequence[float]]:
+def _remember(record: Record | None, arguments: Sequence[float], _: float) -> _Answer:
     return tuple(arguments), record or ()
 
 
-def _forget(
-    record: Record | None, arguments: Sequence[float], now: float
-) -> tuple[Record | None, Sequence[float]]:
+def _forget(record: Record | None, _: Sequence[float], __: float) -> _Answer:
     return None, record or ()
 
 
-def _time(
-    record: Record | None, arguments: Sequence[float], now: float
-) -> tuple[Record | None, Sequence[float]]:
+def _time(record: Record | None, _: Sequence[float], now: float) -> _Answer:
     return record, (now,)
 
 
-def _fail(
-    record: Record | None, arguments: Sequence[float], now: float
-) -> tuple[Record | None, Sequence[float]]:
+def _fail(_: Record | None, __: Sequence[float], ___: float) -> _Answer:
     raise ArithmeticError
 
 
@@ -66,13 +59,13 @@ class MemoryStore(Store):
     blocking = False
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self.now = (clock or Clock()).now  # type: ignore[method-assign]
+        self._clock = clock or Clock()
         self._lock = threading.Lock()
         self._records: dict[str, tuple[Record, float]] = {}
 
     def now(self) -> float:
         """Return the seconds of its clock."""
-        raise NotImplementedError
+        return self._clock.now()
 
     def decide(
         self, decision: Decision, key: str, arguments: Sequence[float], ttl: float

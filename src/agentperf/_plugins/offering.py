@@ -1,4 +1,4 @@
-"""What plugins offer for counting tokens and money."""
+"""What plugins offer to the floors below: tokenizers, prices, instrumentors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 
 from agentperf._base.log import fault
 from agentperf._plugins.listing import Offer
-from agentperf._plugins.registry import Plugins
+from agentperf._plugins.registry import Plugins, made
+from agentperf.abc.instrumentors import Instrumentor
 from agentperf.abc.kinds import Kind
 from agentperf.errors import ConfigurationError, PluginError
 from agentperf.tokens import Prices
@@ -56,6 +57,16 @@ class Offered:
         except PluginError as error:
             fault("tokens.plugin_clash", error, model=model)
             return None
+
+    def instrumentors(self) -> list[Instrumentor]:
+        """Return the instrumentors that plugins bring; one that can't be made is logged."""
+        found: list[Instrumentor] = []
+        for offer in self._plugins.offers(Kind.INSTRUMENTORS):
+            try:
+                found.append(made(offer, Instrumentor))
+            except ConfigurationError as error:
+                fault("plugin.not_started", error, what="instrumentor", name=offer.name)
+        return found
 
     def prices(self, *, wait: bool) -> Prices | None:
         """Return the table with the prices that plugins offer laid over; None before it is known.

@@ -1,0 +1,154 @@
+"""What is known of a model call: what was asked, what was answered, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agentperf._base.endings import Ending
+from agentperf._engine.results import usage_of
+from agentperf.usage import Usage
+
+if TYPE_CHECKING:
+    from agentperf.tokens import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A kind of model call.
+
+    Attributes:
+        operation: What OpenTelemetry calls it, such as `chat`.
+        api: What OpenTelemetry calls the interface; None where it has no name.
+        read: Notes what a whole answer says of itself.
+        read_item: The same for an item of a stream.
+    """
+
+    operation: str
+    api: str | None
+    read: Callable[[Answer, Any], None]
+    read_item: Callable[[Answer, Any], None]
+
+
+class ModelRequest:
+    """What was asked; of the content nothing is kept beyond the call.
+
+    Attributes:
+        name: What the call is counted under: the operation and the model.
+        endpoint: The kind of call.
+        body: The request's body.
+        model: The model that was asked for.
+        provider: Who runs it.
+        host: Where the request goes.
+        port: The port there.
+        streaming: Whether the answer is to come in pieces.
+    """
+
+    __slots__ = ("body", "endpoint", "host", "model", "name", "port", "provider", "streaming")
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        body: Mapping[str, Any],
+        provider: str,
+        host: str,
+        port: int,
+        *,
+        streaming: bool,
+    ) -> None:
+        model = body.get("model")
+        self.endpoint = endpoint
+        self.body = body
+        self.model = model if isinstance(model, str) else None
+        self.name = endpoint.operation if self.model is None else f"{endpoint.operation} {model}"
+        self.provider = provider
+        self.host = host
+        self.port = port
+        self.streaming = streaming
+
+
+class Answer:
+    """What an answer, or the pieces of one so far, said of itself.
+
+    Attributes:
+        id: Its id.
+        model: The model that answered.
+        finish_reasons: Why it ended, one for each choice.
+        head: The whole answer, or a piece that tells about all of it.
+        reported: What holds the tokens used.
+        failure: The code of a failure that was reported as an answer.
+    """
+
+    __slots__ = ("failure", "finish_reasons", "head", "id", "model", "reported")
+
+    def __init__(self) -> None:
+        self.id: str | None = None
+        self.model: str | None = None
+        self.finish_reasons: list[str] = []
+        self.head: Any = None
+        self.reported: Any = None
+        self.failure: str | None = None
+
+    def usage(self, asked: str | None) -> Usage | None:
+        """Return the tokens used, with their cost where the price of the model is known."""
+        usage = None if self.reported is None else usage_of(self.reported)
+        if usage is None or usage.cost_usd is not None:
+            return usage
+        found = (self.model and _price(self.model)) or (asked and _price(asked)) or None
+        if found is None:
+            return usage
+        return Usage(
+            usage.input_tokens, usage.output_tokens, usage.cached_tokens, found.cost(usage)
+        )
+
+    def said(self, name: str) -> Any:
+        """Return something else that the answer says of itself."""
+        return getattr(self.head, name, None)
+
+    def reasoning_tokens(self) -> int:
+        """Return how many tokens of the output were reasoning, where that was reported."""
+        return self._detail(
+            ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens"
+        )
+
+    def cache_write_tokens(self) -> int:
+        """Return how many tokens of the input went into the provider's cache."""
+        return self._detail(("prompt_tokens_details", "input_tokens_details"), "cache_write_tokens")
+
+    def _detail(self, holders: tuple[str, ...], name: str) -> int:
+        usage = getattr(self.reported, "usage", None)
+        for holder in holders:
+            if (details := getattr(usage, holder, None)) is not None:
+                found = getattr(details, name, None)
+                return found if isinstance(found, int) else 0
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a model call ended, as it is told to everybody.
+
+    Attributes:
+        ending: How.
+        error: The error, where it failed.
+        answer: What the answer said.
+        usage: Tokens and money.
+        elapsed: Seconds from the call to its end, the consumer's pauses included.
+        first_item: Seconds to the first item of a stream.
+        gaps: Seconds of each further item, where those are wanted.
+    """
+
+    ending: Ending
+    error: BaseException | None
+    answer: Answer
+    usage: Usage | None
+    elapsed: float
+    first_item: float | None
+    gaps: list[float]
+
+
+def _price(model: str) -> Price | None:
+    from agentperf.tokens import price  # the table is read at the first call that used tokens
+
+    return price(model, wait=False)
