@@ -11,7 +11,6 @@ from agentperf._base.clock import Clock
 from agentperf.abc import AsyncStore, Decision, Record, Store
 from agentperf.testing.conformance.expecting import Either, at_once, expect, finished
 
-
 _Answer = tuple[Record | None, Sequence[float]]
 
 
