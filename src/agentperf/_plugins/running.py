@@ -56,7 +56,7 @@ class Running:
         except ConfigurationError as error:
             if strictly:
                 raise
-            fault("plugin.not_started", error, what=self._kind.singular, name=name)
+            fault("plugin.not_started", error, what=self._kind.singular, wanted=name)
             return None
 
     def __contains__(self, name: str) -> bool:

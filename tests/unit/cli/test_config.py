@@ -48,6 +48,8 @@ def test_every_value_and_where_it_came_from(
         ['policies."app.search".timed', "true", f"{file}:3"],
         ['policies."app.search".retry.attempts', "4", f"{file}:4"],
         ['policies."app.search".retry.budget', "0.8", f"{file}:4"],
+        ["exporters", "[]", "default"],
+        ["subscribers", "[]", "default"],
     ]
     columns = {line.index(line.split()[1], 36) for line in out.splitlines()}
     assert len(columns) == 1
@@ -55,7 +57,11 @@ def test_every_value_and_where_it_came_from(
 
 def test_defaults(show: Callable[..., tuple[int, str, str]]) -> None:
     """What nobody set is shown too."""
-    assert show("")[1].split() == ["enabled", "true", "default"]
+    assert [line.split() for line in show("")[1].splitlines()] == [
+        ["enabled", "true", "default"],
+        ["exporters", "[]", "default"],
+        ["subscribers", "[]", "default"],
+    ]
 
 
 def test_as_json(show: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

@@ -244,8 +244,10 @@ def test_raw_and_read_as_bytes(instrumented, host, library):
 
 def test_raw_and_dropped(instrumented, host, library):
     """A raw stream that nobody reads is abandoned."""
-    raw = Wire(library, Body(CHUNKS)).clients().sync.chat.completions.with_raw_response.create(
-        **STREAM
+    raw = (
+        Wire(library, Body(CHUNKS))
+        .clients()
+        .sync.chat.completions.with_raw_response.create(**STREAM)
     )
     del raw
     gc.collect()
@@ -311,8 +313,7 @@ def test_no_span_is_current_while_the_program_runs(instrumented, host):
     http = wire.library.Client(transport=wire.library.MockTransport(answer))
     client = openai.OpenAI(api_key="k", http_client=http)
     inside = [
-        trace.get_current_span().is_recording()
-        for _ in client.chat.completions.create(**STREAM)
+        trace.get_current_span().is_recording() for _ in client.chat.completions.create(**STREAM)
     ]
     assert seen == [True]
     assert inside == [False] * 4
