@@ -124,7 +124,12 @@ def test_what_cannot_be_started(plugin, names, message, caplog):
     host = Host(settings=Settings())
     with pytest.raises(PluginError, match=message):
         host.configure(exporters=names, enabled=False)
+    with pytest.raises(PluginError, match="no plugin offers the subscriber"):
+        host.configure(exporters=["seen"], subscribers=["nobody"])
+    with agentperf.use(host):
+        work()
     assert host.settings == Settings()
+    assert not any(exporter.events for exporter in plugin.exporters)
     with caplog.at_level(logging.WARNING, "agentperf"):
         other = Host(settings=Settings(exporters=tuple(names)))
     assert sum("plugin.not_started" in record.message for record in caplog.records) == 1

@@ -97,3 +97,13 @@ def test_mistakes(show: Callable[..., tuple[int, str, str]], text: str, says: st
     code, out, err = show(text)
     assert (code, out) == (2, "")
     assert says in err
+
+
+def test_exporters_that_nobody_offers(
+    show: Callable[..., tuple[int, str, str]], monkeypatch
+) -> None:
+    """They are refused with the place where they are named; nothing is started to find out."""
+    monkeypatch.setenv("AGENTPERF_EXPORTERS", "nobody")
+    code, _, err = show("")
+    assert code == 2
+    assert "AGENTPERF_EXPORTERS: exporters: no plugin offers the exporter 'nobody'" in err

@@ -552,7 +552,9 @@ def test_a_coroutine_out_of_a_plain_function():
     """A plain function that gives an awaitable is driven as asynchronous, its answer is stored."""
     source = Counted()
     asynchronous = source.function("async")
-    f = agentperf.cached(backend=Spied(), name="f")(lambda x: asynchronous(x))  # noqa: PLW0108 - a plain function
+    f = agentperf.cached(backend=Spied(), name="f")(
+        lambda x: asynchronous(x)  # noqa: PLW0108 - a plain function
+    )
 
     async def run():
         return await f(1), await f(1)
