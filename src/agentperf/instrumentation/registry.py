@@ -88,7 +88,7 @@ class Registry:
                 try:
                     instrumentor.install(module, signals)
                 except Exception as error:  # noqa: BLE001 - the program's import must not fail
-                    fault("instrumentor.failed", error, instrumentor=name, module=target)
+                    fault("instrumentor.failed", error, instrumentor=name, target=target)
 
 
 def _unknown(asker: str, name: object, known: list[str]) -> str:
