@@ -6,9 +6,7 @@ from agentperf._base.endings import Ending
 from agentperf.abc.telemetry import FOLD_AT, Recorder
 
 
-def count(
-    recorder: Recorder, seconds: float, ending: Ending, error: BaseException | None
-) -> None:
+def count(recorder: Recorder, seconds: float, ending: Ending, error: BaseException | None) -> None:
     """Count a call that ended."""
     if ending is Ending.COMPLETED:
         recorder.durations.append(seconds)

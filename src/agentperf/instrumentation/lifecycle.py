@@ -175,7 +175,7 @@ class ModelCall:
             self.end(Ending.ABANDONED if self._is_let_go() else Ending.CLOSED)
 
     def _is_let_go(self) -> bool:
-        """Tell whether it is the reader's own end that closes the body: nobody holds it any more."""
+        """Tell whether it is the reader's own end that closes the body: nobody holds it."""
         if self._reader is None:
             return False
         reader = self._reader()

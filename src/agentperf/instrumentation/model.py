@@ -115,9 +115,7 @@ class Answer:
 
     def cache_write_tokens(self) -> int:
         """Return how many tokens of the input went into the provider's cache."""
-        return self._detail(
-            ("prompt_tokens_details", "input_tokens_details"), "cache_write_tokens"
-        )
+        return self._detail(("prompt_tokens_details", "input_tokens_details"), "cache_write_tokens")
 
     def _detail(self, holders: tuple[str, ...], name: str) -> int:
         usage = getattr(self.reported, "usage", None)

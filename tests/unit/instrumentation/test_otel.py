@@ -86,7 +86,9 @@ def test_embeddings_keep_their_metric(asked_for):
 
 def test_what_a_request_asks_for(instrumented, host):
     """Its settings are attributes; its content is nowhere."""
-    call(n=2, stop=["END"], seed=7, top_p=0.5, service_tier="flex", response_format={"type": "text"})
+    call(
+        n=2, stop=["END"], seed=7, top_p=0.5, service_tier="flex", response_format={"type": "text"}
+    )
     (span,) = instrumented.spans()
     asked = {
         "gen_ai.request.choice.count": 2,

@@ -43,7 +43,7 @@ def test_an_unknown_name(act):
     """It is refused with what is known and what was probably meant, and nothing changes."""
     with pytest.raises(ConfigurationError) as caught:
         act("httpx", "openia")
-    assert 'did you mean' in str(caught.value)
+    assert "did you mean" in str(caught.value)
     assert f'{act.__name__}("openai")' in str(caught.value)
     assert "'httpx', 'httpx2', 'openai'" in str(caught.value)
 
@@ -337,9 +337,7 @@ def test_streams_after_removal(host):
     """A stream begun without us is the SDK's alone."""
     agentperf.instrument("openai")
     agentperf.uninstrument()
-    stream = Wire("httpx", Body(CHUNKS)).clients().sync.chat.completions.create(
-        **ASK, stream=True
-    )
+    stream = Wire("httpx", Body(CHUNKS)).clients().sync.chat.completions.create(**ASK, stream=True)
     assert type(stream._iterator).__name__ == "generator"
     assert len(list(stream)) == 4
     assert host.stats() == {}

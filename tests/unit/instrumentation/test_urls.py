@@ -18,8 +18,14 @@ from agentperf.instrumentation.http.urls import redacted
         ("https://a:b@c@a.example/", "https://REDACTED:REDACTED@a.example/"),
         ("https://a.example/@me?x=a@b", "https://a.example/@me?x=a@b"),
         ("https://a.example/?sig=abc&x=1", "https://a.example/?sig=REDACTED&x=1"),
-        ("https://a.example/?x=1&X-Amz-Signature=abc", "https://a.example/?x=1&X-Amz-Signature=REDACTED"),
-        ("https://a.example/?X-Amz-Security-Token=a#f", "https://a.example/?X-Amz-Security-Token=REDACTED#f"),
+        (
+            "https://a.example/?x=1&X-Amz-Signature=abc",
+            "https://a.example/?x=1&X-Amz-Signature=REDACTED",
+        ),
+        (
+            "https://a.example/?X-Amz-Security-Token=a#f",
+            "https://a.example/?X-Amz-Security-Token=REDACTED#f",
+        ),
         ("https://a.example/?key=abc", "https://a.example/?key=REDACTED"),
         ("https://a.example/?api-key=abc&monkey=1", "https://a.example/?api-key=REDACTED&monkey=1"),
         ("https://a.example/?access_token=abc", "https://a.example/?access_token=REDACTED"),

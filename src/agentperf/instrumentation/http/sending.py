@@ -19,7 +19,6 @@ from agentperf.instrumentation.patches import Patch
 from agentperf.instrumentation.surroundings import ModelCallAround, leave, surrounding
 
 
-
 class HTTPStatusError(Exception):
     """The other side answered with a status from 400 up; the libraries' own name for it."""
 

@@ -53,7 +53,7 @@ def read_request(client: Any, options: Any, *, streaming: bool) -> ModelRequest 
     return ModelRequest(
         endpoint,
         body if isinstance(body, Mapping) else {},
-        _provider(type(client), host),
+        _provider(tuple(base.__name__ for base in type(client).__mro__), host),
         host,
         url.port or _PORTS.get(url.scheme, 443),
         streaming=streaming,
@@ -61,9 +61,9 @@ def read_request(client: Any, options: Any, *, streaming: bool) -> ModelRequest 
 
 
 @functools.lru_cache(maxsize=256)
-def _provider(client: type, host: str) -> str:
-    """Tell who runs the model, by the kind of the client or the name of the host."""
-    if any("Azure" in base.__name__ for base in client.__mro__):
+def _provider(kinds: tuple[str, ...], host: str) -> str:
+    """Tell who runs the model, by the client's classes or the name of the host."""
+    if "BaseAzureClient" in kinds:
         return "azure.ai.openai"
     for ending, provider in _PROVIDERS.items():
         if host == ending or host.endswith(f".{ending}"):

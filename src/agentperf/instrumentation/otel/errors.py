@@ -17,7 +17,11 @@ def error_type(error: BaseException | None) -> str:
     if error is None:
         return "_OTHER"
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
 
 
 def _is_kept(code: str) -> bool:
