@@ -393,7 +393,11 @@ def test_the_handle_tells_of_a_failing_backend():
 def test_invalidated_while_it_was_computed():
     """The old answer is not stored, also when it is invalidated in the middle of storing."""
     spied = Spied()
-    f = agentperf.cached(backend=spied, name="f")(lambda x: handle(f).cache.invalidate(x))
+
+    def undone(x):
+        handle(f).cache.invalidate(x)
+
+    f = agentperf.cached(backend=spied, name="f")(undone)
 
     class Late(Spied):
         def set(self, key, value, ttl=None):
