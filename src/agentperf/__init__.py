@@ -16,6 +16,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from agentperf._base.offered import register_offered
 from agentperf._engine.current import register_default
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     from agentperf.errors import StoreUnavailable as StoreUnavailable
     from agentperf.errors import UncacheableArgumentError as UncacheableArgumentError
     from agentperf.errors import UncacheableValueError as UncacheableValueError
+    from agentperf.hookspecs import hookimpl as hookimpl
+    from agentperf.instrumentation import instrument as instrument
+    from agentperf.instrumentation import uninstrument as uninstrument
     from agentperf.policies.cached import CacheHandle as CacheHandle
     from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
@@ -110,6 +114,8 @@ _EXPORTS = {
     "errors": "agentperf.errors",
     "events": "agentperf.events",
     "handle": "agentperf._handle",
+    "hookimpl": "agentperf.hookspecs",
+    "instrument": "agentperf.instrumentation",
     "measure": "agentperf.policies.timed",
     "rate_limited": "agentperf.policies.rate_limited",
     "record": "agentperf.policies.timed",
@@ -120,6 +126,7 @@ _EXPORTS = {
     "stats": "agentperf._host",
     "testing": "agentperf.testing",
     "timed": "agentperf.policies.timed",
+    "uninstrument": "agentperf.instrumentation",
     "use": "agentperf._engine.current",
 } | dict.fromkeys(_ERRORS.split(), "agentperf.errors")
 
@@ -144,3 +151,4 @@ def __dir__() -> list[str]:
 
 
 register_default(lambda: import_module("agentperf._host").make_default_host())
+register_offered(lambda: import_module("agentperf._host").current_offered())

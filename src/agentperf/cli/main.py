@@ -12,6 +12,7 @@ from agentperf.cli.compare import compare
 from agentperf.cli.config import config
 from agentperf.cli.demo import demo
 from agentperf.cli.doctor import doctor
+from agentperf.cli.plugins import plugins
 from agentperf.cli.program import Ended
 from agentperf.cli.report import report
 from agentperf.cli.run import run
@@ -37,7 +38,7 @@ def colour_wanted() -> bool | None:
     return True if os.environ.get("FORCE_COLOR") else None
 
 
-for command in (run, report, compare, doctor, config, demo, tokenizers):
+for command in (run, report, compare, doctor, config, plugins, demo, tokenizers):
     commands.add_command(command)
 
 

@@ -1,0 +1,53 @@
+"""Reading: msgpack becomes the value again, an extension at a time, and nothing but known kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.msgpack import decode
+
+from agentperf.codec import arrays
+from agentperf.codec.kinds import Code, Kind
+from agentperf.codec.plain import BY_CODE
+from agentperf.codec.records import Record
+from agentperf.codec.writer import DEEPEST
+
+_KINDS: Mapping[int, Kind] = {
+    **BY_CODE,
+    Code.ARRAY: arrays.ARRAY,
+    Code.SCALAR: arrays.SCALAR,
+}
+
+
+class Reader:
+    """Reads one value.
+
+    Args:
+        records: The classes of its records, in the order of their numbers.
+    """
+
+    def __init__(self, records: list[Record]) -> None:
+        self._records = records
+        self._depth = 0
+
+    def read(self, data: bytes | memoryview) -> Any:
+        """Read a value.
+
+        Raises:
+            Exception: Whatever is wrong with the data; none of it comes from code that the data
+                names.
+        """
+        return decode(data, ext_hook=self._extension)
+
+    def _extension(self, code: int, data: memoryview) -> Any:
+        if self._depth > DEEPEST:
+            raise ValueError(f"nested more than {DEEPEST} deep")
+        self._depth += 1
+        parts = decode(data, ext_hook=self._extension)
+        self._depth -= 1
+        if type(parts) is not list:
+            raise TypeError("the parts of a value are no list")
+        if code == Code.RECORD:
+            return self._records[parts.pop(0)].make(parts)
+        return _KINDS[code].make(parts)

@@ -1,0 +1,212 @@
+"""Records: instances of classes with fields, taken apart and made again without running their code.
+
+What is restored is the state, exactly as it was: no `__init__`, `__post_init__`, validator or
+converter runs, so that a value comes back as it was stored and stored data can't start anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from typing import Any
+
+from agentperf.codec.kinds import MISSING, by_index, checked
+from agentperf.codec.refusals import Unstorable
+from agentperf.codec.schema import tag_of
+
+_HEAP = 1 << 9
+"""The flag that CPython sets on classes made by a `class` statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How instances of one class are written and read.
+
+    Attributes:
+        tag: Name and schema, as `tag_of` gives them.
+        kind: The class.
+        take: Takes an instance apart into parts.
+        make: Makes an instance from its parts, which come from outside.
+        step: Says where a part sits, for an error's path.
+    """
+
+    tag: str
+    kind: type
+    take: Callable[[Any], list[Any]]
+    make: Callable[[list[Any]], Any]
+    step: Callable[[list[Any], int], str] = by_index
+
+
+def recognised(kind: Any) -> Record | None:
+    """Say how instances of a class are written, if it is of a sort that is known."""
+    for recognise in (_enum, _named_tuple, _struct, _dataclass, _attrs):
+        record = recognise(kind)
+        if record is not None:
+            return record
+    return None
+
+
+def _enum(kind: Any) -> Record | None:
+    if not issubclass(kind, enum.Enum):
+        return None
+    members = [(name, repr(member.value)) for name, member in kind.__members__.items()]
+    tag = tag_of(kind, "enum", members)
+    if issubclass(kind, enum.Flag):
+        return Record(tag, kind, lambda flag: [flag.value], lambda parts: kind(_whole(parts)))
+    return Record(tag, kind, lambda member: [member.name], lambda parts: kind[parts[0]])
+
+
+def _whole(parts: list[Any]) -> int:
+    (value,) = parts
+    return int(checked(value, int))
+
+
+def _named_tuple(kind: Any) -> Record | None:
+    if not issubclass(kind, tuple) or not hasattr(kind, "_fields"):
+        return None
+    names: tuple[str, ...] = kind._fields
+    hints = getattr(kind, "__annotations__", {})
+
+    def take(value: Any) -> list[Any]:
+        if getattr(value, "__dict__", None):
+            raise Unstorable(f"a {kind.__name__} that holds more than its items can't be stored")
+        return list(tuple.__iter__(value))
+
+    def make(parts: list[Any]) -> Any:
+        if len(parts) != len(names):
+            raise ValueError(f"{len(parts)} items for a {kind.__name__}")
+        return tuple.__new__(kind, parts)
+
+    tag = tag_of(kind, "namedtuple", ((name, hints.get(name)) for name in names))
+    return Record(tag, kind, take, make, _by_name(names))
+
+
+def _dataclass(kind: Any) -> Record | None:
+    if "__dataclass_fields__" not in vars(kind):
+        return None
+    fields = dataclasses.fields(kind)
+    return _of_state(kind, "dataclass", [(field.name, field.type) for field in fields])
+
+
+def _attrs(kind: Any) -> Record | None:
+    if "__attrs_attrs__" not in vars(kind):
+        return None
+    fields = [(attribute.name, attribute.type) for attribute in kind.__attrs_attrs__]
+    return _of_state(kind, "attrs", fields)
+
+
+def _of_state(kind: Any, shape: str, fields: list[tuple[str, object]]) -> Record | None:
+    """Write what an instance holds: its fields, and whatever else was set on it."""
+    if not all(base.__flags__ & _HEAP for base in kind.__mro__ if base is not object):
+        return None  # it is a list, an exception, ... besides, and holds what we don't see
+    names = [name for name, _ in fields]
+    slots = [name for name in _slots(kind) if name not in names]
+    names += slots
+    return Record(
+        tag_of(kind, shape, [*fields, *((slot, "slot") for slot in slots)]),
+        kind,
+        _taker(kind, names),
+        _maker(kind, names),
+        _by_name(names),
+    )
+
+
+def _slots(kind: type) -> Iterator[str]:
+    for base in kind.__mro__:
+        for name, member in vars(base).items():
+            # attrs keeps a hash there, which differs from process to process.
+            if type(member) is types.MemberDescriptorType and name != "_attrs_cached_hash":
+                yield name
+
+
+def _taker(kind: Any, names: list[str]) -> Callable[[Any], list[Any]]:
+    computed = _computed(kind)
+    among = frozenset(names)
+    get = attrgetter(*names, "__class__")  # never a single name: that would give no tuple
+
+    def take(value: Any) -> list[Any]:
+        held = getattr(value, "__dict__", {})
+        try:
+            parts = list(get(value))
+        except AttributeError:
+            parts = [getattr(value, name, MISSING) for name in names]
+        else:
+            parts.pop()
+        if not held.keys() <= among:
+            more = {
+                name: part
+                for name, part in held.items()
+                if name not in among and name not in computed
+            }
+            parts += [more] if more else []
+        return parts
+
+    return take
+
+
+def _maker(kind: Any, names: list[str]) -> Callable[[list[Any]], Any]:
+    slotted = [isinstance(getattr(kind, name, None), types.MemberDescriptorType) for name in names]
+    plain = not any(slotted)
+
+    def make(parts: list[Any]) -> Any:
+        value = object.__new__(kind)
+        if len(parts) == len(names):
+            more = {}
+        else:
+            more = checked(parts[-1], dict)
+            parts = parts[:-1]
+        if plain and MISSING not in parts:
+            value.__dict__.update(zip(names, parts, strict=True), **more)
+            return value
+        for name, part in zip(names, parts, strict=True):
+            if part is not MISSING:
+                object.__setattr__(value, name, part)
+        if more:
+            value.__dict__.update(more)
+        return value
+
+    return make
+
+
+def _computed(kind: type) -> frozenset[str]:
+    """The names under which results are kept that can be computed again."""
+    return frozenset(
+        name
+        for base in kind.__mro__
+        for name, member in vars(base).items()
+        if isinstance(member, cached_property)
+    )
+
+
+def _struct(kind: Any) -> Record | None:
+    if not hasattr(kind, "__struct_fields__"):
+        return None
+    from msgspec.structs import fields, force_setattr
+
+    described = fields(kind)
+    names = [field.name for field in described]
+
+    def take(value: Any) -> list[Any]:
+        if getattr(value, "__dict__", None):
+            raise Unstorable(f"a {kind.__name__} that holds more than its fields can't be stored")
+        return [getattr(value, name, MISSING) for name in names]
+
+    def make(parts: list[Any]) -> Any:
+        # A Struct can't be made without its class; its `__post_init__` runs, if it has one.
+        value = kind(**dict(zip(names, parts, strict=True)))
+        for name, part in zip(names, parts, strict=True):
+            force_setattr(value, name, part)
+        return value
+
+    tag = tag_of(kind, "struct", ((field.name, field.type) for field in described))
+    return Record(tag, kind, take, make, _by_name(names))
+
+
+def _by_name(names: Iterable[str]) -> Callable[[list[Any], int], str]:
+    steps = [f".{name}" for name in names]
+    return lambda _, index: steps[index] if index < len(steps) else ""

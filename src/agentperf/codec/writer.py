@@ -1,0 +1,155 @@
+"""Writing: a value becomes msgpack, with a numbered extension wherever msgpack has no such type."""
+
+from __future__ import annotations
+
+import sys
+from operator import countOf
+from typing import Any
+
+from msgspec.msgpack import Encoder, Ext
+
+from agentperf.codec import arrays
+from agentperf.codec.kinds import Code, Kind
+from agentperf.codec.plain import FLOATS, FLOATS_FROM, LARGE_INT, PLAIN, SURROGATES
+from agentperf.codec.records import Record
+from agentperf.codec.refusals import Unstorable, described
+from agentperf.codec.registry import Registry
+
+DEEPEST = 64
+"""How many containers may sit inside one another."""
+
+_NATIVE = frozenset({type(None), bool, int, float, str, bytes})
+_UNCHECKED = frozenset({type(None), bool, float, bytes})
+_INTS = range(-(2**63), 2**64)
+
+
+class Writer:
+    """Writes one value.
+
+    Whatever msgspec writes as it stands is handed over as it stands, and whole containers of it,
+    looked through at the speed of C. Everything else becomes an extension: the number of its kind
+    and its parts, written in turn. Types are looked at exactly; a subclass nobody knows is refused.
+
+    Args:
+        registry: The classes whose instances may be written.
+        thorough: Look at every integer and text too: msgpack has no room for some of them. It is
+            quicker to try without, and to begin again in the rare case.
+
+    Attributes:
+        tags: What classes of records were met, in the order of their numbers.
+    """
+
+    def __init__(self, registry: Registry, *, thorough: bool = False) -> None:
+        self._registry = registry
+        self._native = _UNCHECKED if thorough else _NATIVE
+        self._keys = _UNCHECKED if thorough else _NATIVE
+        self._encode = Encoder().encode
+        self._numbers: dict[type, int] = {}
+        self.tags: list[str] = []
+
+    def write(self, value: object) -> bytes:
+        """Write a value.
+
+        Raises:
+            Unstorable: Something in it is of no kind that can be written.
+            OverflowError: A large integer, and the writer isn't thorough.
+            UnicodeEncodeError: A text that is no Unicode, and the writer isn't thorough.
+        """
+        return self._encode(self._packed(value, 0))
+
+    def _packed(self, value: Any, depth: int) -> Any:
+        """Turn a value into what msgspec writes as it stands."""
+        kind = type(value)
+        if kind in self._native:
+            return value
+        if depth > DEEPEST:
+            raise Unstorable(f"it refers to itself or is nested more than {DEEPEST} deep")
+        if kind is list:
+            return self._list(value, depth + 1)
+        if kind is dict and self._keys.issuperset(map(type, value)):
+            return self._dict(value, depth + 1)
+        if kind is int or kind is str:
+            return self._checked(value, depth)
+        return self._extended(value, kind, depth)
+
+    def _checked(self, value: int | str, depth: int) -> Any:
+        """Look whether msgpack has room for a number or text."""
+        if isinstance(value, int):
+            return value if value in _INTS else self._extension(LARGE_INT, value, depth)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return self._extension(SURROGATES, value, depth)
+        return value
+
+    def _extended(self, value: Any, kind: type, depth: int) -> Ext:
+        if (plain := PLAIN.get(kind)) is not None:
+            return self._extension(plain, value, depth + 1)
+        if (record := self._registry.for_writing(kind)) is not None:
+            return self._record(record, value, depth + 1)
+        if (array := arrays.kind_of(value)) is not None:
+            return self._extension(array, value, depth + 1)
+        raise _refused(kind)
+
+    def _list(self, value: list[Any], depth: int) -> Any:
+        if len(value) >= FLOATS_FROM and countOf(map(type, value), float) == len(value):
+            return self._extension(FLOATS, value, depth)
+        if self._native.issuperset(map(type, value)):
+            return value
+        return self._parts(value, depth, FLOATS)
+
+    def _dict(self, value: dict[Any, Any], depth: int) -> Any:
+        if self._native.issuperset(map(type, value.values())):
+            return value
+        packed = self._packed
+        made = {}
+        key: object = None
+        try:
+            for key, part in value.items():
+                made[key] = packed(part, depth)
+        except Unstorable as error:
+            error.within(f"[{key!r}]" if type(key) in {str, int} else f"[{type(key).__name__}]")
+            raise
+        return made
+
+    def _extension(self, kind: Kind, value: Any, depth: int) -> Ext:
+        return Ext(kind.code, self._encode(self._parts(kind.take(value), depth, kind)))
+
+    def _record(self, record: Record, value: Any, depth: int) -> Ext:
+        number = self._numbers.get(record.kind)
+        if number is None:
+            number = self._numbers[record.kind] = len(self.tags)
+            self.tags.append(record.tag)
+        parts = self._parts(record.take(value), depth, record)
+        return Ext(Code.RECORD, self._encode([number, *parts]))
+
+    def _parts(self, parts: list[Any], depth: int, owner: Kind | Record) -> list[Any]:
+        if self._native.issuperset(map(type, parts)):
+            return parts
+        packed = self._packed
+        made: list[Any] = []
+        try:
+            for part in parts:  # a comprehension could not say where it failed
+                made.append(packed(part, depth))  # noqa: PERF401
+        except Unstorable as error:
+            error.within(owner.step(parts, len(made)))
+            raise
+        return made
+
+
+def _refused(kind: type) -> Unstorable:
+    known = next((base for base in kind.__mro__[1:-1] if base in _NATIVE or base in PLAIN), None)
+    known = list if known is None and issubclass(kind, list) else known
+    if known is not None:
+        return Unstorable(
+            f"{described(kind)} is a subclass of {known.__name__} and would come back as one; "
+            f"return {known.__name__}(...) of it"
+        )
+    if hasattr(kind, "__next__") or hasattr(kind, "__anext__"):
+        return Unstorable(f"{described(kind)} is used up by reading it; return a list")
+    if (numpy := sys.modules.get("numpy")) is not None and issubclass(kind, numpy.ndarray):
+        return Unstorable(f"{described(kind)} is no plain array; return numpy.asarray(...) of it")
+    return Unstorable(
+        f"{described(kind)} can't be stored; return data instead: built-in types, dataclasses, "
+        "attrs classes, named tuples, enums, msgspec Structs, pydantic models, numpy arrays"
+    )
