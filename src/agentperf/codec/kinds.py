@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +36,7 @@ class Code:
     ARRAY = 24
     SCALAR = 25
     RECORD = 26
-    MISSING = 27
+    TABLE = 27
 
 
 def by_index(_: list[Any], index: int) -> str:
@@ -61,15 +60,6 @@ class Kind:
     take: Callable[[Any], list[Any]]
     make: Callable[[list[Any]], Any]
     step: Callable[[list[Any], int], str] = by_index
-
-
-class Missing(enum.Enum):
-    """Stands for an attribute that has no value, such as a field that was never set."""
-
-    MISSING = enum.auto()
-
-
-MISSING = Missing.MISSING
 
 
 def checked(part: object, *kinds: type) -> Any:

@@ -14,7 +14,7 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agentperf.codec.kinds import MISSING, Code, Kind, Missing, checked
+from agentperf.codec.kinds import Code, Kind, checked
 from agentperf.codec.refusals import Unstorable
 
 FLOATS_FROM = 32
@@ -189,7 +189,6 @@ PLAIN: Mapping[type, Kind] = {
         Code.FRACTION, lambda value: [value.numerator, value.denominator], _fraction
     ),
     range: Kind(Code.RANGE, lambda value: [value.start, value.stop, value.step], _made_by(range)),
-    Missing: Kind(Code.MISSING, lambda _: [], lambda _: MISSING),
 }
 
 # What msgpack has no room for, in values whose types it does know.

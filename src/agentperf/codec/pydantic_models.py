@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 from agentperf.codec.kinds import checked
-from agentperf.codec.records import Record
+from agentperf.codec.records import Record, computed_names
 from agentperf.codec.schema import tag_of
-
-_PARTS = ("", ".model_extra", "", ".__pydantic_private__")
 
 
 def recognised(kind: Any) -> Record | None:
@@ -34,31 +31,36 @@ def recognised(kind: Any) -> Record | None:
         kind,
         _taker(kind, names),
         _maker(kind, names, pydantic.BaseModel.__setstate__),
-        lambda _, index: _PARTS[index],
+        _by_name(names),
     )
+
+
+def _by_name(names: list[str]) -> Callable[[list[Any], int], str]:
+    steps = [*(f".{name}" for name in names), "", ".model_extra", ".__pydantic_private__", ""]
+    return lambda _, index: steps[index]
 
 
 def _taker(kind: type, names: list[str]) -> Callable[[Any], list[Any]]:
     numbers = {name: number for number, name in enumerate(names)}
-    computed = {
-        name
-        for base in kind.__mro__
-        for name, member in vars(base).items()
-        if isinstance(member, cached_property)
-    }
+    left_out = frozenset([*names, *computed_names(kind)])
 
     def take(value: Any) -> list[Any]:
         held: dict[str, Any] = value.__dict__
-        if computed:
-            held = {name: part for name, part in held.items() if name not in computed}
+        # The names of fields are known from the class; the numbers are shorter.
         given = value.__pydantic_fields_set__
-        return [
-            held,
+        rest = [
+            [*map(numbers.get, given, given)],
             value.__pydantic_extra__,
-            # The names of fields are known from the class; the numbers are shorter.
-            [numbers.get(name, name) for name in given],
             value.__pydantic_private__,
         ]
+        if [*held] == names:
+            return [*held.values(), *rest]
+        more = {name: held[name] for name in held if name not in left_out}
+        if numbers.keys() <= held.keys():
+            return [*map(held.get, names), *rest, *([more] if more else [])]
+        # An SDK that doesn't validate may leave fields out.
+        more |= {name: held[name] for name in names if name in held}
+        return [*([None] * len(names)), *rest, more, True]
 
     return take
 
@@ -66,18 +68,22 @@ def _taker(kind: type, names: list[str]) -> Callable[[Any], list[Any]]:
 def _maker(
     kind: Any, names: list[str], restore: Callable[[Any, dict[Any, Any]], None]
 ) -> Callable[[list[Any]], Any]:
-    optional = type(None)
+    count = len(names)
+    none = type(None)
 
     def make(parts: list[Any]) -> Any:
-        held, extra, given, private = parts
+        given, extra, private, *more = parts[count:]
+        held = {} if len(more) > 1 else dict(zip(names, parts, strict=False))
+        if more:
+            held.update(checked(more[0], dict))
         value = kind.__new__(kind)
         state = {
-            "__dict__": checked(held, dict),
-            "__pydantic_extra__": checked(extra, dict, optional),
+            "__dict__": held,
+            "__pydantic_extra__": checked(extra, dict, none),
             "__pydantic_fields_set__": {
                 names[name] if type(name) is int else checked(name, str) for name in given
             },
-            "__pydantic_private__": checked(private, dict, optional),
+            "__pydantic_private__": checked(private, dict, none),
         }
         restore(value, state)
         return value

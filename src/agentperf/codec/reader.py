@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.msgpack import decode
 
 from agentperf.codec import arrays
-from agentperf.codec.kinds import Code, Kind
+from agentperf.codec.kinds import Code, Kind, checked
 from agentperf.codec.plain import BY_CODE
 from agentperf.codec.records import Record
 from agentperf.codec.writer import DEEPEST
@@ -50,4 +50,7 @@ class Reader:
             raise TypeError("the parts of a value are no list")
         if code == Code.RECORD:
             return self._records[parts.pop(0)].make(parts)
+        if code == Code.TABLE:
+            make = self._records[parts.pop(0)].make
+            return [make(row) for row in zip(*(checked(part, list) for part in parts), strict=True)]
         return _KINDS[code].make(parts)

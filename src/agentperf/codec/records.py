@@ -15,7 +15,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from agentperf.codec.kinds import MISSING, by_index, checked
+from agentperf.codec.kinds import by_index, checked
 from agentperf.codec.refusals import Unstorable
 from agentperf.codec.schema import tag_of
 
@@ -125,55 +125,58 @@ def _slots(kind: type) -> Iterator[str]:
 
 
 def _taker(kind: Any, names: list[str]) -> Callable[[Any], list[Any]]:
-    computed = _computed(kind)
-    among = frozenset(names)
-    get = attrgetter(*names, "__class__")  # never a single name: that would give no tuple
+    """Take what an instance holds: the fields, what else was set, which fields have no value.
+
+    The last two are there only when there is something to say, which is rare.
+    """
+    computed = computed_names(kind)
+    known = frozenset([*names, *computed])
+    get = attrgetter(*names, "__class__")  # with a single name it would give no tuple
 
     def take(value: Any) -> list[Any]:
         held = getattr(value, "__dict__", {})
+        more = {} if held.keys() <= known else {n: held[n] for n in held if n not in known}
         try:
-            parts = list(get(value))
+            parts = [*get(value)][:-1]
         except AttributeError:
-            parts = [getattr(value, name, MISSING) for name in names]
-        else:
-            parts.pop()
-        if not held.keys() <= among:
-            more = {
-                name: part
-                for name, part in held.items()
-                if name not in among and name not in computed
-            }
-            parts += [more] if more else []
-        return parts
+            unset = [name for name in names if not hasattr(value, name)]
+            return [*(getattr(value, name, None) for name in names), more, unset]
+        return [*parts, more] if more else parts
 
     return take
 
 
 def _maker(kind: Any, names: list[str]) -> Callable[[list[Any]], Any]:
-    slotted = [isinstance(getattr(kind, name, None), types.MemberDescriptorType) for name in names]
-    plain = not any(slotted)
+    slotted = any(
+        isinstance(getattr(kind, name, None), types.MemberDescriptorType) for name in names
+    )
+    count = len(names)
 
     def make(parts: list[Any]) -> Any:
         value = object.__new__(kind)
-        if len(parts) == len(names):
-            more = {}
-        else:
-            more = checked(parts[-1], dict)
-            parts = parts[:-1]
-        if plain and MISSING not in parts:
-            value.__dict__.update(zip(names, parts, strict=True), **more)
-            return value
-        for name, part in zip(names, parts, strict=True):
-            if part is not MISSING:
+        fields = dict(zip(names, parts, strict=len(parts) == count))
+        if len(parts) != count:
+            _add(fields, value, parts[count:])
+        if slotted:
+            for name, part in fields.items():
                 object.__setattr__(value, name, part)
-        if more:
-            value.__dict__.update(more)
+        else:
+            value.__dict__.update(fields)
         return value
 
     return make
 
 
-def _computed(kind: type) -> frozenset[str]:
+def _add(fields: dict[str, Any], value: Any, rest: list[Any]) -> None:
+    """Restore what is rare: attributes that are no fields, fields without a value."""
+    more = checked(rest[0], dict)
+    if more:
+        value.__dict__.update(more)
+    for name in rest[1] if len(rest) > 1 else ():
+        del fields[name]
+
+
+def computed_names(kind: type) -> frozenset[str]:
     """The names under which results are kept that can be computed again."""
     return frozenset(
         name
@@ -194,7 +197,7 @@ def _struct(kind: Any) -> Record | None:
     def take(value: Any) -> list[Any]:
         if getattr(value, "__dict__", None):
             raise Unstorable(f"a {kind.__name__} that holds more than its fields can't be stored")
-        return [getattr(value, name, MISSING) for name in names]
+        return [getattr(value, name) for name in names]
 
     def make(parts: list[Any]) -> Any:
         # A Struct can't be made without its class; its `__post_init__` runs, if it has one.
