@@ -18,8 +18,8 @@ from agentperf.usage import Usage
 
 Class = TypeVar("Class", bound=type)
 
-LARGEST = 64 * 1024 * 1024
-"""Bytes that one entry may have, decompressed; 64 MiB."""
+LARGEST = 16 * 1024 * 1024
+"""Bytes that one entry may have, decompressed; 16 MiB."""
 
 _LENGTH = 4
 """Bytes that tell the length of the table of tags."""

@@ -9,7 +9,7 @@ without validating it, such as a `finish_reason` that its types don't list.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agentperf.codec.kinds import checked
@@ -25,12 +25,13 @@ def recognised(kind: Any) -> Record | None:
     fields = kind.model_fields
     names = list(fields)
     described = [(name, field.annotation) for name, field in fields.items()]
+    base = pydantic.RootModel if issubclass(kind, pydantic.RootModel) else pydantic.BaseModel
     private = ((name, "private") for name in kind.__private_attributes__)
     return Record(
         tag_of(kind, "pydantic", [*described, *private]),
         kind,
         _taker(kind, names),
-        _maker(kind, names, pydantic.BaseModel.__setstate__),
+        _maker(kind, names, base.__setstate__),
         _by_name(names),
     )
 
@@ -41,16 +42,17 @@ def _by_name(names: list[str]) -> Callable[[list[Any], int], str]:
 
 
 def _taker(kind: type, names: list[str]) -> Callable[[Any], list[Any]]:
+    """Take the fields, then which were given, what came besides, and private attributes."""
     numbers = {name: number for number, name in enumerate(names)}
     left_out = frozenset([*names, *computed_names(kind)])
 
     def take(value: Any) -> list[Any]:
         held: dict[str, Any] = value.__dict__
-        # The names of fields are known from the class; the numbers are shorter.
-        given = value.__pydantic_fields_set__
+        extra = value.__pydantic_extra__
         rest = [
-            [*map(numbers.get, given, given)],
-            value.__pydantic_extra__,
+            _numbered(value.__pydantic_fields_set__, numbers),
+            # What msgspec writes as it stands is quicker than a dict without anything in it.
+            extra or (None if extra is None else False),
             value.__pydantic_private__,
         ]
         if [*held] == names:
@@ -65,21 +67,29 @@ def _taker(kind: type, names: list[str]) -> Callable[[Any], list[Any]]:
     return take
 
 
+def _numbered(given: set[str], numbers: dict[str, int]) -> Any:
+    """Write names of fields by their numbers; extra ones, which may be among them, as they are."""
+    try:
+        return bytes(map(numbers.__getitem__, given))
+    except (KeyError, ValueError):  # no field, or one beyond the number 255
+        return [*map(numbers.get, given, given)]
+
+
 def _maker(
     kind: Any, names: list[str], restore: Callable[[Any, dict[Any, Any]], None]
-) -> Callable[[list[Any]], Any]:
+) -> Callable[[Sequence[Any]], Any]:
     count = len(names)
     none = type(None)
 
-    def make(parts: list[Any]) -> Any:
+    def make(parts: Sequence[Any]) -> Any:
         given, extra, private, *more = parts[count:]
         held = {} if len(more) > 1 else dict(zip(names, parts, strict=False))
         if more:
             held.update(checked(more[0], dict))
-        value = kind.__new__(kind)
+        value = object.__new__(kind)
         state = {
             "__dict__": held,
-            "__pydantic_extra__": checked(extra, dict, none),
+            "__pydantic_extra__": {} if extra is False else checked(extra, dict, none),
             "__pydantic_fields_set__": {
                 names[name] if type(name) is int else checked(name, str) for name in given
             },

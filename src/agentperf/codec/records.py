@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -38,7 +38,7 @@ class Record:
     tag: str
     kind: type
     take: Callable[[Any], list[Any]]
-    make: Callable[[list[Any]], Any]
+    make: Callable[[Sequence[Any]], Any]
     step: Callable[[list[Any], int], str] = by_index
 
 
@@ -61,15 +61,15 @@ def _enum(kind: Any) -> Record | None:
     return Record(tag, kind, lambda member: [member.name], lambda parts: kind[parts[0]])
 
 
-def _whole(parts: list[Any]) -> int:
+def _whole(parts: Sequence[Any]) -> int:
     (value,) = parts
     return int(checked(value, int))
 
 
 def _named_tuple(kind: Any) -> Record | None:
-    if not issubclass(kind, tuple) or not hasattr(kind, "_fields"):
+    names: tuple[str, ...] | None = getattr(kind, "_fields", None)
+    if names is None or not issubclass(kind, tuple):
         return None
-    names: tuple[str, ...] = kind._fields
     hints = getattr(kind, "__annotations__", {})
 
     def take(value: Any) -> list[Any]:
@@ -77,7 +77,7 @@ def _named_tuple(kind: Any) -> Record | None:
             raise Unstorable(f"a {kind.__name__} that holds more than its items can't be stored")
         return list(tuple.__iter__(value))
 
-    def make(parts: list[Any]) -> Any:
+    def make(parts: Sequence[Any]) -> Any:
         if len(parts) != len(names):
             raise ValueError(f"{len(parts)} items for a {kind.__name__}")
         return tuple.__new__(kind, parts)
@@ -129,13 +129,14 @@ def _taker(kind: Any, names: list[str]) -> Callable[[Any], list[Any]]:
 
     The last two are there only when there is something to say, which is rare.
     """
-    computed = computed_names(kind)
-    known = frozenset([*names, *computed])
+    known = frozenset([*names, *computed_names(kind)])
     get = attrgetter(*names, "__class__")  # with a single name it would give no tuple
 
     def take(value: Any) -> list[Any]:
         held = getattr(value, "__dict__", {})
-        more = {} if held.keys() <= known else {n: held[n] for n in held if n not in known}
+        if [*held] == names:
+            return [*held.values()]
+        more = {name: held[name] for name in held if name not in known}
         try:
             parts = [*get(value)][:-1]
         except AttributeError:
@@ -146,19 +147,19 @@ def _taker(kind: Any, names: list[str]) -> Callable[[Any], list[Any]]:
     return take
 
 
-def _maker(kind: Any, names: list[str]) -> Callable[[list[Any]], Any]:
+def _maker(kind: Any, names: list[str]) -> Callable[[Sequence[Any]], Any]:
     slotted = any(
         isinstance(getattr(kind, name, None), types.MemberDescriptorType) for name in names
     )
     count = len(names)
 
-    def make(parts: list[Any]) -> Any:
+    def make(parts: Sequence[Any]) -> Any:
         value = object.__new__(kind)
-        fields = dict(zip(names, parts, strict=len(parts) == count))
+        fields = zip(names, parts, strict=False)
         if len(parts) != count:
-            _add(fields, value, parts[count:])
+            fields = _added(dict(fields), value, *parts[count:])
         if slotted:
-            for name, part in fields.items():
+            for name, part in fields:
                 object.__setattr__(value, name, part)
         else:
             value.__dict__.update(fields)
@@ -167,13 +168,13 @@ def _maker(kind: Any, names: list[str]) -> Callable[[list[Any]], Any]:
     return make
 
 
-def _add(fields: dict[str, Any], value: Any, rest: list[Any]) -> None:
-    """Restore what is rare: attributes that are no fields, fields without a value."""
-    more = checked(rest[0], dict)
-    if more:
+def _added(fields: dict[str, Any], value: Any, more: Any, unset: Any = ()) -> Any:
+    """Restore what is rare: attributes that are no fields, and fields without a value."""
+    if checked(more, dict):
         value.__dict__.update(more)
-    for name in rest[1] if len(rest) > 1 else ():
+    for name in unset:
         del fields[name]
+    return fields.items()
 
 
 def computed_names(kind: type) -> frozenset[str]:
@@ -199,7 +200,7 @@ def _struct(kind: Any) -> Record | None:
             raise Unstorable(f"a {kind.__name__} that holds more than its fields can't be stored")
         return [getattr(value, name) for name in names]
 
-    def make(parts: list[Any]) -> Any:
+    def make(parts: Sequence[Any]) -> Any:
         # A Struct can't be made without its class; its `__post_init__` runs, if it has one.
         value = kind(**dict(zip(names, parts, strict=True)))
         for name, part in zip(names, parts, strict=True):

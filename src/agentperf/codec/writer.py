@@ -22,7 +22,11 @@ DEEPEST = 64
 _NATIVE = frozenset({type(None), bool, int, float, str, bytes})
 _UNCHECKED = frozenset({type(None), bool, float, bytes})
 _INTS = range(-(2**63), 2**64)
+_BUILT_IN = {list, dict, *PLAIN}
 _LIST, _DICT = {list}, {dict}
+
+_TABLE_FROM = 4
+"""A list of so many records or more, all of one class, is written by columns."""
 
 _encode = Encoder().encode
 _values = dict[Any, Any].values
@@ -92,8 +96,8 @@ class Writer:
             and native.issuperset(map(type, chain.from_iterable(map(_values, value))))
         ):
             return value
-        if len(kinds) == 1 and (record := self._registry.for_writing(*kinds)) is not None:
-            return self._table(record, value, depth)
+        if len(value) >= _TABLE_FROM and len(kinds) == 1 and not kinds <= _BUILT_IN:
+            return self._table(value, depth)
         return self._parts(value, depth, FLOATS)
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
@@ -134,8 +138,10 @@ class Writer:
     def _extension(self, kind: Kind, value: Any, depth: int) -> Ext:
         return Ext(kind.code, _encode(self._parts(kind.take(value), depth, kind)))
 
-    def _table(self, record: Record, value: list[Any], depth: int) -> Any:
+    def _table(self, value: list[Any], depth: int) -> Any:
         """Write a list of records of one class by columns: most are seen through in one go."""
+        if (record := self._registry.for_writing(type(value[0]))) is None:
+            return self._parts(value, depth, FLOATS)
         rows = [*map(record.take, value)]
         try:
             columns = [self._list([*column], depth + 1) for column in zip(*rows, strict=True)]
