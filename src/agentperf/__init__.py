@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from agentperf._engine.current import register_default
 
 if TYPE_CHECKING:
+    from agentperf import codec as codec
     from agentperf import config as config
     from agentperf import errors as errors
     from agentperf import events as events
@@ -102,6 +103,7 @@ _EXPORTS = {
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",
+    "codec": "agentperf.codec",
     "compress": "agentperf.context",
     "compress_prompt": "agentperf.policies.compress_prompt",
     "config": "agentperf.config",

@@ -71,13 +71,15 @@ class Codec:
                 "pickle=True: only together with secret=, since a forged pickle runs code; "
                 'an example: Codec(pickle=True, secret=os.environ["CACHE_SECRET"])'
             )
-        self._compress_over = _size("compress_over", compress_over)
-        self._max_bytes = _size("max_bytes", max_bytes) or LARGEST
+        if compress_over is not None:
+            _check_size("compress_over", compress_over, 0)
+            _require_zstd()
+        _check_size("max_bytes", max_bytes, 1)
+        self._compress_over = compress_over
+        self._max_bytes = max_bytes
         self._signer = None if secret is None else Signer(secret)
         self._pickle = pickle
         self._registry = Registry(declared())
-        if compress_over is not None:
-            _require_zstd()
         for kind in types:
             self._registry.register(kind)
 
@@ -135,12 +137,14 @@ class Codec:
     def _written(self, value: object) -> tuple[int, bytes]:
         try:
             return _typed(value, self._registry)
-        except (Unstorable, RecursionError) as error:
+        except Unstorable as error:
             if self._pickle:
                 return envelope.PICKLE, _pickled(value)
-            reason = error.reason if isinstance(error, Unstorable) else "it is nested too deep"
-            path = error.path if isinstance(error, Unstorable) else ""
-            raise UncacheableValueError(f"in result{path}: {reason}") from None
+            raise UncacheableValueError(f"in result{error.path}: {error.reason}") from None
+        except (
+            RuntimeError
+        ) as error:  # nested too deep for the stack as it is, or changed meanwhile
+            raise UncacheableValueError(f"the result can't be stored: {error}") from error
 
     def _content(self, opened: Envelope) -> bytes:
         if not opened.compressed:
@@ -200,10 +204,9 @@ def _raw(name: str | bytes) -> bytes:
     return name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name
 
 
-def _size(option: str, value: int | None) -> int | None:
-    if value is None or (type(value) is int and value >= 0):
-        return value
-    raise ConfigurationError(f"{option}={value!r}: a number of bytes, as in {option}=1024")
+def _check_size(option: str, value: object, least: int) -> None:
+    if type(value) is not int or value < least:
+        raise ConfigurationError(f"{option}={value!r}: a number of bytes, as in {option}=1024")
 
 
 def _require_zstd() -> None:

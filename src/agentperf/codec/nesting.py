@@ -15,7 +15,8 @@ _HEADS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 """The first bytes of arrays and maps."""
 
 _FIXED = {
-    **{0xCA: 4, 0xCB: 8},
+    0xCA: 4,
+    0xCB: 8,
     **{0xCC + n: 1 << n for n in range(4)},
     **{0xD0 + n: 1 << n for n in range(4)},
     **{0xD4 + n: 1 + (1 << n) for n in range(5)},

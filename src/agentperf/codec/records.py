@@ -54,11 +54,17 @@ def recognised(kind: Any) -> Record | None:
 def _enum(kind: Any) -> Record | None:
     if not issubclass(kind, enum.Enum):
         return None
-    members = [(name, repr(member.value)) for name, member in kind.__members__.items()]
+    members = [(name, repr(member._value_)) for name, member in kind.__members__.items()]
     tag = tag_of(kind, "enum", members)
     if issubclass(kind, enum.Flag):
-        return Record(tag, kind, lambda flag: [flag.value], lambda parts: kind(_whole(parts)))
-    return Record(tag, kind, lambda member: [member.name], lambda parts: kind[parts[0]])
+        return Record(tag, kind, lambda flag: [flag._value_], lambda parts: kind(_whole(parts)))
+
+    def take(member: Any) -> list[Any]:
+        if kind.__members__.get(member._name_) is not member:
+            raise Unstorable(f"a member of {kind.__name__} that it doesn't list can't be stored")
+        return [member._name_]
+
+    return Record(tag, kind, take, lambda parts: kind.__members__[parts[0]])
 
 
 def _whole(parts: Sequence[Any]) -> int:

@@ -1,6 +1,6 @@
 """Whatever stands in the store, only `Undecodable` comes out; nothing runs, nothing grows."""
 
-# ruff: noqa: D101, D102 -- the things in the store need no words
+# ruff: noqa: D101 -- the things in the store need no words
 from __future__ import annotations
 
 import os

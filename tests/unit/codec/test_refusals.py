@@ -6,6 +6,7 @@ from __future__ import annotations
 import array
 import collections
 import datetime as dt
+import enum
 import fractions
 import io
 import threading
@@ -91,9 +92,10 @@ def test_what_is_refused(value, said):
 def test_numbers_that_no_other_machine_has(value):
     """A scalar comes back as what it was, or is refused."""
     try:
-        assert type(Codec().decode(encode(value))) is type(value)
-    except UncacheableValueError as error:
-        assert "numpy" in str(error) or "dtype" in str(error)
+        stored = encode(value)
+    except UncacheableValueError:
+        return
+    assert type(Codec().decode(stored)) is type(value)
 
 
 BAD = object()
@@ -129,23 +131,36 @@ def test_the_place_is_named(value, path):
     )
 
 
-def test_a_subclass_inside_is_not_flattened():
-    """Neither at C speed nor at any other does a list of subclasses pass for plain values."""
-    for bad in (Text("x"), Number(1), np.float64(1), Items()):
-        for value in (
-            [bad] * 40,
-            {"a": [[1, bad]]},
-            [{"a": bad}] * 9,
-            [{bad: 1}] * 9,
-            [Point(bad)] * 9,
-        ):
-            if isinstance(bad, Items) and isinstance(value, list) and isinstance(value[0], dict):
-                continue
-            if isinstance(bad, np.float64):
-                made = Codec(types=[Point]).decode(encode(value))
-                assert repr(made) == repr(value)
-            else:
-                assert "subclass" in refusal(value)
+@pytest.mark.parametrize("bad", [Text("x"), Number(1), Items([1])], ids=repr)
+def test_a_subclass_inside_is_not_flattened(bad):
+    """What is seen through at the speed of C sees subclasses too."""
+    for value in ([bad] * 40, {"a": [[1, bad]]}, [{"a": bad}] * 9, [Point(bad)] * 9, {"a": bad}):
+        assert "subclass" in refusal(value)
+    if not isinstance(bad, Items):
+        for value in ({bad: 1}, [{bad: 1}] * 9, {"a": {None: 1, bad: 2}}):
+            assert "subclass" in refusal(value)
+
+
+def test_a_number_of_numpy_is_not_flattened():
+    """It passes for a float, and comes back as what it is."""
+    bad = np.float64(1)
+    for value in ([bad] * 40, {"a": [[1, bad]]}, [{bad: bad}] * 9):
+        assert repr(Codec().decode(encode(value))) == repr(value)
+
+
+def test_a_member_that_its_enum_does_not_list():
+    """One that the class makes up on the spot isn't known elsewhere."""
+
+    class Open(enum.Enum):
+        A = 1
+
+        @classmethod
+        def _missing_(cls, value):
+            member = object.__new__(cls)
+            member._name_, member._value_ = "NEW", value
+            return member
+
+    assert "doesn't list" in refusal(Open(3))
 
 
 def test_circles_and_depth():

@@ -1,6 +1,5 @@
 """With a secret, only what was signed with it is read; pickles need one."""
 
-# ruff: noqa: D101, D102 -- the things to be signed need no words
 from __future__ import annotations
 
 import pytest
