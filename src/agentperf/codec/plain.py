@@ -8,7 +8,6 @@ import decimal
 import fractions
 import itertools
 import re
-import struct
 import uuid
 import zoneinfo
 from collections.abc import Callable, Mapping
@@ -16,9 +15,6 @@ from typing import Any
 
 from agentperf.codec.kinds import Code, Kind, checked
 from agentperf.codec.refusals import Unstorable
-
-FLOATS_FROM = 32
-"""A list of so many floats or more, as an embedding is, is written as one block."""
 
 _LONGEST_FRACTION = 10_000
 """Bits; reducing takes time that grows with their square."""
@@ -78,15 +74,6 @@ def _int(parts: list[Any]) -> int:
 
 def _surrogates(parts: list[Any]) -> str:
     return str(checked(parts[0], bytes), "utf-8", "surrogatepass")
-
-
-def _float_block(value: list[float]) -> list[Any]:
-    return [struct.pack(f"<{len(value)}d", *value)]
-
-
-def _floats(parts: list[Any]) -> list[float]:
-    block = checked(parts[0], bytes)
-    return list(struct.unpack(f"<{len(block) // 8}d", block))
 
 
 def _fraction_parts(value: fractions.Fraction) -> list[Any]:
@@ -205,8 +192,5 @@ PLAIN: Mapping[type, Kind] = {
 # What msgpack has no room for, in values whose types it does know.
 LARGE_INT = Kind(Code.INT, _int_bytes, _int)
 SURROGATES = Kind(Code.STR, lambda value: [value.encode("utf-8", "surrogatepass")], _surrogates)
-FLOATS = Kind(Code.FLOATS, _float_block, _floats)
 
-BY_CODE: Mapping[int, Kind] = {
-    kind.code: kind for kind in (*PLAIN.values(), LARGE_INT, SURROGATES, FLOATS)
-}
+BY_CODE: Mapping[int, Kind] = {kind.code: kind for kind in (*PLAIN.values(), LARGE_INT, SURROGATES)}

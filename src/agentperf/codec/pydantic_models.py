@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from agentperf.codec.kinds import checked
+from agentperf.codec.kinds import Step, checked
 from agentperf.codec.records import Record, computed_names
 from agentperf.codec.schema import tag_of
 
@@ -36,7 +36,7 @@ def recognised(kind: Any) -> Record | None:
     )
 
 
-def _by_name(names: list[str]) -> Callable[[list[Any], int], str]:
+def _by_name(names: list[str]) -> Step:
     steps = [*(f".{name}" for name in names), "", ".model_extra", ".__pydantic_private__", ""]
     return lambda _, index: steps[index]
 
@@ -75,6 +75,12 @@ def _numbered(given: set[str], numbers: dict[str, int]) -> Any:
         return [*map(numbers.get, given, given)]
 
 
+def _named(given: Any, names: list[str]) -> set[str]:
+    if type(given) is bytes:
+        return set(map(names.__getitem__, given))
+    return {names[name] if type(name) is int else checked(name, str) for name in given}
+
+
 def _maker(
     kind: Any, names: list[str], restore: Callable[[Any, dict[Any, Any]], None]
 ) -> Callable[[Sequence[Any]], Any]:
@@ -90,9 +96,7 @@ def _maker(
         state = {
             "__dict__": held,
             "__pydantic_extra__": {} if extra is False else checked(extra, dict, none),
-            "__pydantic_fields_set__": {
-                names[name] if type(name) is int else checked(name, str) for name in given
-            },
+            "__pydantic_fields_set__": _named(given, names),
             "__pydantic_private__": checked(private, dict, none),
         }
         restore(value, state)

@@ -15,7 +15,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from agentperf.codec.kinds import by_index, checked
+from agentperf.codec.kinds import Step, by_index, checked
 from agentperf.codec.refusals import Unstorable
 from agentperf.codec.schema import tag_of
 
@@ -32,14 +32,14 @@ class Record:
         kind: The class.
         take: Takes an instance apart into parts.
         make: Makes an instance from its parts, which come from outside.
-        step: Says where a part sits, for an error's path.
+        step: Says where a part sits in the value.
     """
 
     tag: str
     kind: type
     take: Callable[[Any], list[Any]]
     make: Callable[[Sequence[Any]], Any]
-    step: Callable[[list[Any], int], str] = by_index
+    step: Step = by_index
 
 
 def recognised(kind: Any) -> Record | None:
@@ -217,6 +217,6 @@ def _struct(kind: Any) -> Record | None:
     return Record(tag, kind, take, make, _by_name(names))
 
 
-def _by_name(names: Iterable[str]) -> Callable[[list[Any], int], str]:
+def _by_name(names: Iterable[str]) -> Step:
     steps = [f".{name}" for name in names]
     return lambda _, index: steps[index] if index < len(steps) else ""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from itertools import chain
-from operator import countOf
 from typing import Any
 
 from msgspec.msgpack import Encoder, Ext
 
 from agentperf.codec import arrays
-from agentperf.codec.kinds import Code, Kind
-from agentperf.codec.plain import FLOATS, FLOATS_FROM, LARGE_INT, PLAIN, SURROGATES
+from agentperf.codec.kinds import Code, Kind, Step, by_index
+from agentperf.codec.plain import LARGE_INT, PLAIN, SURROGATES
 from agentperf.codec.records import Record
 from agentperf.codec.refusals import Unstorable, described
 from agentperf.codec.registry import Registry
@@ -82,8 +81,6 @@ class Writer:
         return self._extended(value, kind, depth + 1)
 
     def _list(self, value: list[Any], depth: int) -> Any:
-        if len(value) >= FLOATS_FROM and countOf(map(type, value), float) == len(value):
-            return self._extension(FLOATS, value, depth)
         native, kinds = self._native, set(map(type, value))
         if native >= kinds:
             return value
@@ -98,7 +95,7 @@ class Writer:
             return value
         if len(value) >= _TABLE_FROM and len(kinds) == 1 and not kinds <= _BUILT_IN:
             return self._table(value, depth)
-        return self._parts(value, depth, FLOATS)
+        return self._parts(value, depth, by_index)
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
         native = self._native
@@ -129,26 +126,26 @@ class Writer:
         if (plain := PLAIN.get(kind)) is not None:
             return self._extension(plain, value, depth)
         if (record := self._registry.for_writing(kind)) is not None:
-            parts = self._parts(record.take(value), depth, record)
+            parts = self._parts(record.take(value), depth, record.step)
             return Ext(Code.RECORD, _encode([self._number(record), *parts]))
         if (array := arrays.kind_of(value)) is not None:
             return self._extension(array, value, depth)
         raise _refused(kind)
 
     def _extension(self, kind: Kind, value: Any, depth: int) -> Ext:
-        return Ext(kind.code, _encode(self._parts(kind.take(value), depth, kind)))
+        return Ext(kind.code, _encode(self._parts(kind.take(value), depth, kind.step)))
 
     def _table(self, value: list[Any], depth: int) -> Any:
         """Write a list of records of one class by columns: most are seen through in one go."""
         if (record := self._registry.for_writing(type(value[0]))) is None:
-            return self._parts(value, depth, FLOATS)
+            return self._parts(value, depth, by_index)
         rows = [*map(record.take, value)]
         try:
             columns = [self._list([*column], depth + 1) for column in zip(*rows, strict=True)]
         except (Unstorable, ValueError):
             columns = []
         if not columns:  # rows of several lengths or none, or a refusal: that one knows the path
-            return self._parts(value, depth, FLOATS)
+            return self._parts(value, depth, by_index)
         return Ext(Code.TABLE, _encode([self._number(record), *columns]))
 
     def _number(self, record: Record) -> int:
@@ -158,7 +155,7 @@ class Writer:
             self.tags.append(record.tag)
         return number
 
-    def _parts(self, parts: list[Any], depth: int, owner: Kind | Record) -> list[Any]:
+    def _parts(self, parts: list[Any], depth: int, step: Step) -> list[Any]:
         native = self._native
         if native.issuperset(map(type, parts)):
             return parts
@@ -168,7 +165,7 @@ class Writer:
             for part in parts:  # a comprehension could not say where it failed
                 made.append(part if type(part) in native else packed(part, depth))  # noqa: PERF401
         except Unstorable as error:
-            error.within(owner.step(parts, len(made)))
+            error.within(step(parts, len(made)))
             raise
         return made
 

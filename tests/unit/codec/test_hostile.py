@@ -108,7 +108,6 @@ HUGE = [
     PLAIN + b"\xc9\xff\xff\xff\xff\x05" + b"a" * 100,
     TYPED + b"\xff\xff\xff\xff" + b"\x90" * 10,
     plain(ext(Code.BYTEARRAY, [LONG])),
-    plain(ext(Code.FLOATS, [LONG])),
     plain(ext(Code.INT, [LONG])),
     plain(ext(Code.ARRAY, ["<f8", "C", [LONG], b""])),
     plain(ext(Code.ARRAY, ["|S999999", "C", [LONG], b""])),
