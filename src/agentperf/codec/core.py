@@ -79,6 +79,7 @@ class Codec:
         self._max_bytes = max_bytes
         self._signer = None if secret is None else Signer(secret)
         self._pickle = pickle
+        self._warned = False
         self._registry = Registry(declared())
         for kind in types:
             self._registry.register(kind)
@@ -154,9 +155,11 @@ class Codec:
         try:
             return compression.decompressed(opened.content, self._max_bytes)
         except ImportError as error:
-            feature = "reading compressed cache entries"
-            log.warn("codec.compression_missing", feature=feature, extra="compression")
-            raise Undecodable(str(_missing(feature))) from error
+            missing = str(_missing("reading compressed cache entries"))
+            if not self._warned:  # once: every entry may be compressed
+                self._warned = True
+                log.warn("codec.compression_missing", reason=missing)
+            raise Undecodable(missing) from error
 
     def _read(self, form: int, content: bytes) -> Any:
         from agentperf.codec.reader import Reader

@@ -20,7 +20,9 @@ from agentperf.codec.schema import tag_of
 def recognised(kind: Any) -> Record | None:
     """Say how instances of a pydantic model are written, if the class is one."""
     pydantic = sys.modules.get("pydantic")
-    if pydantic is None or not issubclass(kind, pydantic.BaseModel):
+    if pydantic is None or not hasattr(pydantic, "RootModel"):  # as in its version 1
+        return None
+    if not issubclass(kind, pydantic.BaseModel):
         return None
     fields = kind.model_fields
     names = list(fields)
