@@ -20,6 +20,7 @@ from agentperf._base.offered import register_offered
 from agentperf._engine.current import register_default
 
 if TYPE_CHECKING:
+    from agentperf import codec as codec
     from agentperf import config as config
     from agentperf import errors as errors
     from agentperf import events as events
@@ -106,6 +107,7 @@ _EXPORTS = {
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",
+    "codec": "agentperf.codec",
     "compress": "agentperf.context",
     "compress_prompt": "agentperf.policies.compress_prompt",
     "config": "agentperf.config",

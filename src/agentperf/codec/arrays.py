@@ -11,7 +11,7 @@ from agentperf.codec.refusals import Unstorable
 
 _DTYPE = re.compile(
     r"\|b1|[|<>][iu]1|[<>][iu][248]|[<>]f[248]|[<>]c(8|16)"
-    r"|[<>][mM]8\[(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\]|[|<>][SU]\d{1,6}"
+    r"|[<>][mM]8\[(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\]|[|<>][SU][1-9]\d{0,5}"
 )
 """The types of elements, as numpy spells them; what holds Python objects is not among them."""
 
@@ -48,8 +48,6 @@ def _array(parts: list[Any]) -> Any:
     if not _DTYPE.fullmatch(checked(spelled, str)) or order not in {"C", "F"}:
         raise ValueError("no array of a known type")
     dtype = np.dtype(spelled)
-    if not dtype.itemsize:
-        return np.zeros(_sizes(shape), dtype)
     flat = np.frombuffer(checked(data, bytes), dtype)
     # A copy: what was read belongs to nobody and couldn't be changed.
     return flat.reshape(_sizes(shape), order=order).copy(order)

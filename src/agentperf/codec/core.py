@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from agentperf._base import log
-from agentperf.codec import compression
-from agentperf.codec.envelope import Envelope, Form
+from agentperf.codec import compression, envelope
+from agentperf.codec.envelope import Envelope
 from agentperf.codec.refusals import Undecodable, Unstorable
 from agentperf.codec.registry import Registry
 from agentperf.codec.signing import Signer
@@ -18,8 +18,8 @@ from agentperf.usage import Usage
 
 Class = TypeVar("Class", bound=type)
 
-LARGEST = 64 * 1024 * 1024
-"""Bytes that one entry may have, decompressed; 64 MiB."""
+LARGEST = 16 * 1024 * 1024
+"""Bytes that one entry may have, decompressed; 16 MiB."""
 
 _LENGTH = 4
 """Bytes that tell the length of the table of tags."""
@@ -71,13 +71,16 @@ class Codec:
                 "pickle=True: only together with secret=, since a forged pickle runs code; "
                 'an example: Codec(pickle=True, secret=os.environ["CACHE_SECRET"])'
             )
-        self._compress_over = _size("compress_over", compress_over)
-        self._max_bytes = _size("max_bytes", max_bytes) or LARGEST
+        if compress_over is not None:
+            _check_size("compress_over", compress_over, 0)
+            _require_zstd()
+        _check_size("max_bytes", max_bytes, 1)
+        self._compress_over = compress_over
+        self._max_bytes = max_bytes
         self._signer = None if secret is None else Signer(secret)
         self._pickle = pickle
+        self._warned = False
         self._registry = Registry(declared())
-        if compress_over is not None:
-            _require_zstd()
         for kind in types:
             self._registry.register(kind)
 
@@ -109,8 +112,8 @@ class Codec:
             )
         compressed = self._compress_over is not None and len(content) > self._compress_over
         if compressed and len(smaller := compression.compressed(content)) < len(content):
-            return Envelope(form, True, smaller).sealed(self._signer, _raw(name))
-        return Envelope(form, False, content).sealed(self._signer, _raw(name))
+            return envelope.sealed(Envelope(form, True, smaller), self._signer, _raw(name))
+        return envelope.sealed(Envelope(form, False, content), self._signer, _raw(name))
 
     def decode(self, data: bytes | bytearray | memoryview, *, name: str | bytes = b"") -> Any:
         """Turn bytes back into the value.
@@ -124,42 +127,46 @@ class Codec:
                 is raised, whatever the bytes.
         """
         try:
-            envelope = Envelope.opened(bytes(data), self._signer, _raw(name))
-            return self._read(envelope.form, self._content(envelope))
+            opened = envelope.opened(bytes(data), self._signer, _raw(name))
+            return self._read(opened.form, self._content(opened))
         except Undecodable:
             raise
         # Hostile bytes can make any of the constructors raise whatever it likes.
         except Exception as error:
             raise Undecodable(f"a damaged entry: {type(error).__name__}") from error
 
-    def _written(self, value: object) -> tuple[Form, bytes]:
+    def _written(self, value: object) -> tuple[int, bytes]:
         try:
             return _typed(value, self._registry)
-        except (Unstorable, RecursionError) as error:
+        except Unstorable as error:
             if self._pickle:
-                return Form.PICKLE, _pickled(value)
-            reason = error.reason if isinstance(error, Unstorable) else "it is nested too deep"
-            path = error.path if isinstance(error, Unstorable) else ""
-            raise UncacheableValueError(f"in result{path}: {reason}") from None
+                return envelope.PICKLE, _pickled(value)
+            raise UncacheableValueError(f"in result{error.path}: {error.reason}") from None
+        except (
+            RuntimeError
+        ) as error:  # nested too deep for the stack as it is, or changed meanwhile
+            raise UncacheableValueError(f"the result can't be stored: {error}") from error
 
-    def _content(self, envelope: Envelope) -> bytes:
-        if not envelope.compressed:
-            if len(envelope.content) > self._max_bytes:
+    def _content(self, opened: Envelope) -> bytes:
+        if not opened.compressed:
+            if len(opened.content) > self._max_bytes:
                 raise Undecodable(f"more than {self._max_bytes:,} bytes")
-            return envelope.content
+            return opened.content
         try:
-            return compression.decompressed(envelope.content, self._max_bytes)
+            return compression.decompressed(opened.content, self._max_bytes)
         except ImportError as error:
-            feature = "reading compressed cache entries"
-            log.warn("codec.compression_missing", feature=feature, extra="compression")
-            raise Undecodable(str(_missing(feature))) from error
+            missing = str(_missing("reading compressed cache entries"))
+            if not self._warned:  # once: every entry may be compressed
+                self._warned = True
+                log.warn("codec.compression_missing", reason=missing)
+            raise Undecodable(missing) from error
 
-    def _read(self, form: Form, content: bytes) -> Any:
+    def _read(self, form: int, content: bytes) -> Any:
         from agentperf.codec.reader import Reader
 
-        if form is Form.PLAIN:
+        if form == envelope.PLAIN:
             return Reader([]).read(content)
-        if form is Form.TYPED:
+        if form == envelope.TYPED:
             start = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
             tags = Reader([]).read(content[_LENGTH:start])
             return Reader([self._known(tag) for tag in tags]).read(content[start:])
@@ -174,7 +181,7 @@ class Codec:
         return record
 
 
-def _typed(value: object, registry: Registry) -> tuple[Form, bytes]:
+def _typed(value: object, registry: Registry) -> tuple[int, bytes]:
     from agentperf.codec.writer import Writer
 
     writer = Writer(registry)
@@ -184,9 +191,9 @@ def _typed(value: object, registry: Registry) -> tuple[Form, bytes]:
         writer = Writer(registry, thorough=True)
         content = writer.write(value)
     if not writer.tags:
-        return Form.PLAIN, content
+        return envelope.PLAIN, content
     tags = Writer(registry).write(writer.tags)
-    return Form.TYPED, len(tags).to_bytes(_LENGTH, "little") + tags + content
+    return envelope.TYPED, len(tags).to_bytes(_LENGTH, "little") + tags + content
 
 
 def _pickled(value: object) -> bytes:
@@ -200,10 +207,9 @@ def _raw(name: str | bytes) -> bytes:
     return name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name
 
 
-def _size(option: str, value: int | None) -> int | None:
-    if value is None or (type(value) is int and value >= 0):
-        return value
-    raise ConfigurationError(f"{option}={value!r}: a number of bytes, as in {option}=1024")
+def _check_size(option: str, value: object, least: int) -> None:
+    if type(value) is not int or value < least:
+        raise ConfigurationError(f"{option}={value!r}: a number of bytes, as in {option}=1024")
 
 
 def _require_zstd() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,26 +17,29 @@ class Code:
     BYTEARRAY = 5
     INT = 6
     STR = 7
-    FLOATS = 8
-    DATETIME = 9
-    DATE = 10
-    TIME = 11
-    TIMEDELTA = 12
-    TIMEZONE = 13
-    ZONE_INFO = 14
-    DECIMAL = 15
-    UUID = 16
-    COMPLEX = 17
-    FRACTION = 18
-    RANGE = 19
-    ORDERED_DICT = 20
-    DEFAULT_DICT = 21
-    COUNTER = 22
-    DEQUE = 23
-    ARRAY = 24
-    SCALAR = 25
-    RECORD = 26
-    MISSING = 27
+    DATETIME = 8
+    DATE = 9
+    TIME = 10
+    TIMEDELTA = 11
+    TIMEZONE = 12
+    ZONE_INFO = 13
+    DECIMAL = 14
+    UUID = 15
+    COMPLEX = 16
+    FRACTION = 17
+    RANGE = 18
+    ORDERED_DICT = 19
+    DEFAULT_DICT = 20
+    COUNTER = 21
+    DEQUE = 22
+    ARRAY = 23
+    SCALAR = 24
+    RECORD = 25
+    TABLE = 26
+
+
+Step = Callable[[list[Any], int], str]
+"""Says where the part with an index sits in its value, for an error's path."""
 
 
 def by_index(_: list[Any], index: int) -> str:
@@ -54,22 +56,13 @@ class Kind:
         take: Takes a value apart into parts that are themselves written.
         make: Makes the value from its parts. They come from outside: whatever is wrong with them
             raises, nothing is called that they name, and nothing large is made of a few bytes.
-        step: Says where a part sits in the value, for an error's path.
+        step: Says where a part sits in the value.
     """
 
     code: int
     take: Callable[[Any], list[Any]]
     make: Callable[[list[Any]], Any]
-    step: Callable[[list[Any], int], str] = by_index
-
-
-class Missing(enum.Enum):
-    """Stands for an attribute that has no value, such as a field that was never set."""
-
-    MISSING = enum.auto()
-
-
-MISSING = Missing.MISSING
+    step: Step = by_index
 
 
 def checked(part: object, *kinds: type) -> Any:

@@ -8,17 +8,16 @@ import decimal
 import fractions
 import itertools
 import re
-import struct
 import uuid
 import zoneinfo
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agentperf.codec.kinds import MISSING, Code, Kind, Missing, checked
+from agentperf.codec.kinds import Code, Kind, checked
 from agentperf.codec.refusals import Unstorable
 
-FLOATS_FROM = 32
-"""A list of so many floats or more, as an embedding is, is written as one block."""
+_LONGEST_FRACTION = 10_000
+"""Bits; reducing takes time that grows with their square."""
 
 _FACTORIES: tuple[type | None, ...] = (None, list, dict, set, int, float, str, tuple, bool, bytes)
 """What a `defaultdict` may make its values with; stored as a number into this table."""
@@ -77,17 +76,17 @@ def _surrogates(parts: list[Any]) -> str:
     return str(checked(parts[0], bytes), "utf-8", "surrogatepass")
 
 
-def _float_block(value: list[float]) -> list[Any]:
-    return [struct.pack(f"<{len(value)}d", *value)]
-
-
-def _floats(parts: list[Any]) -> list[float]:
-    block = checked(parts[0], bytes)
-    return list(struct.unpack(f"<{len(block) // 8}d", block))
+def _fraction_parts(value: fractions.Fraction) -> list[Any]:
+    above, below = value.numerator, value.denominator
+    if max(above.bit_length(), below.bit_length()) > _LONGEST_FRACTION:
+        raise Unstorable(f"a Fraction of more than {_LONGEST_FRACTION} bits can't be stored")
+    return [above, below]
 
 
 def _fraction(parts: list[Any]) -> fractions.Fraction:
     above, below = (checked(part, int) for part in parts)
+    if max(above.bit_length(), below.bit_length()) > _LONGEST_FRACTION:
+        raise ValueError("a fraction that would take long to reduce")
     return fractions.Fraction(above, below)
 
 
@@ -119,9 +118,10 @@ def _offset_and_name(value: dt.timezone) -> list[Any]:
 
 
 def _zone_name(value: zoneinfo.ZoneInfo) -> list[Any]:
-    if value.key is None or not _ZONE.fullmatch(value.key):
+    key: Any = value.key  # None for one made from a file
+    if key is None or not _ZONE.fullmatch(key):
         raise Unstorable("a ZoneInfo object without an ordinary name can't be stored")
-    return [value.key]
+    return [key]
 
 
 def _zone_info(parts: list[Any]) -> zoneinfo.ZoneInfo:
@@ -185,18 +185,12 @@ PLAIN: Mapping[type, Kind] = {
         lambda parts: uuid.UUID(bytes=checked(parts[0], bytes)),
     ),
     complex: Kind(Code.COMPLEX, lambda value: [value.real, value.imag], _made_by(complex)),
-    fractions.Fraction: Kind(
-        Code.FRACTION, lambda value: [value.numerator, value.denominator], _fraction
-    ),
+    fractions.Fraction: Kind(Code.FRACTION, _fraction_parts, _fraction),
     range: Kind(Code.RANGE, lambda value: [value.start, value.stop, value.step], _made_by(range)),
-    Missing: Kind(Code.MISSING, lambda _: [], lambda _: MISSING),
 }
 
 # What msgpack has no room for, in values whose types it does know.
 LARGE_INT = Kind(Code.INT, _int_bytes, _int)
 SURROGATES = Kind(Code.STR, lambda value: [value.encode("utf-8", "surrogatepass")], _surrogates)
-FLOATS = Kind(Code.FLOATS, _float_block, _floats)
 
-BY_CODE: Mapping[int, Kind] = {
-    kind.code: kind for kind in (*PLAIN.values(), LARGE_INT, SURROGATES, FLOATS)
-}
+BY_CODE: Mapping[int, Kind] = {kind.code: kind for kind in (*PLAIN.values(), LARGE_INT, SURROGATES)}

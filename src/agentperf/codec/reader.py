@@ -8,7 +8,8 @@ from typing import Any
 from msgspec.msgpack import decode
 
 from agentperf.codec import arrays
-from agentperf.codec.kinds import Code, Kind
+from agentperf.codec.kinds import Code, Kind, checked
+from agentperf.codec.nesting import refuse_deep
 from agentperf.codec.plain import BY_CODE
 from agentperf.codec.records import Record
 from agentperf.codec.writer import DEEPEST
@@ -18,6 +19,10 @@ _KINDS: Mapping[int, Kind] = {
     Code.ARRAY: arrays.ARRAY,
     Code.SCALAR: arrays.SCALAR,
 }
+
+
+_DEEPEST_NATIVE = 2 * DEEPEST
+"""Lists and dicts inside one another, between two extensions; what is written has fewer."""
 
 
 class Reader:
@@ -31,23 +36,27 @@ class Reader:
         self._records = records
         self._depth = 0
 
-    def read(self, data: bytes | memoryview) -> Any:
+    def read(self, data: bytes) -> Any:
         """Read a value.
 
         Raises:
             Exception: Whatever is wrong with the data; none of it comes from code that the data
                 names.
         """
+        refuse_deep(data, _DEEPEST_NATIVE)
         return decode(data, ext_hook=self._extension)
 
     def _extension(self, code: int, data: memoryview) -> Any:
         if self._depth > DEEPEST:
             raise ValueError(f"nested more than {DEEPEST} deep")
         self._depth += 1
-        parts = decode(data, ext_hook=self._extension)
+        parts = self.read(bytes(data))
         self._depth -= 1
         if type(parts) is not list:
             raise TypeError("the parts of a value are no list")
         if code == Code.RECORD:
             return self._records[parts.pop(0)].make(parts)
+        if code == Code.TABLE:
+            make = self._records[parts.pop(0)].make
+            return [make(row) for row in zip(*(checked(part, list) for part in parts), strict=True)]
         return _KINDS[code].make(parts)

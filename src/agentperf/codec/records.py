@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from agentperf.codec.kinds import MISSING, by_index, checked
+from agentperf.codec.kinds import Step, by_index, checked
 from agentperf.codec.refusals import Unstorable
 from agentperf.codec.schema import tag_of
 
@@ -32,14 +32,14 @@ class Record:
         kind: The class.
         take: Takes an instance apart into parts.
         make: Makes an instance from its parts, which come from outside.
-        step: Says where a part sits, for an error's path.
+        step: Says where a part sits in the value.
     """
 
     tag: str
     kind: type
     take: Callable[[Any], list[Any]]
-    make: Callable[[list[Any]], Any]
-    step: Callable[[list[Any], int], str] = by_index
+    make: Callable[[Sequence[Any]], Any]
+    step: Step = by_index
 
 
 def recognised(kind: Any) -> Record | None:
@@ -54,22 +54,28 @@ def recognised(kind: Any) -> Record | None:
 def _enum(kind: Any) -> Record | None:
     if not issubclass(kind, enum.Enum):
         return None
-    members = [(name, repr(member.value)) for name, member in kind.__members__.items()]
+    members = [(name, repr(member._value_)) for name, member in kind.__members__.items()]
     tag = tag_of(kind, "enum", members)
     if issubclass(kind, enum.Flag):
-        return Record(tag, kind, lambda flag: [flag.value], lambda parts: kind(_whole(parts)))
-    return Record(tag, kind, lambda member: [member.name], lambda parts: kind[parts[0]])
+        return Record(tag, kind, lambda flag: [flag._value_], lambda parts: kind(_whole(parts)))
+
+    def take(member: Any) -> list[Any]:
+        if kind.__members__.get(member._name_) is not member:
+            raise Unstorable(f"a member of {kind.__name__} that it doesn't list can't be stored")
+        return [member._name_]
+
+    return Record(tag, kind, take, lambda parts: kind.__members__[parts[0]])
 
 
-def _whole(parts: list[Any]) -> int:
+def _whole(parts: Sequence[Any]) -> int:
     (value,) = parts
     return int(checked(value, int))
 
 
 def _named_tuple(kind: Any) -> Record | None:
-    if not issubclass(kind, tuple) or not hasattr(kind, "_fields"):
+    names: tuple[str, ...] | None = getattr(kind, "_fields", None)
+    if names is None or not issubclass(kind, tuple):
         return None
-    names: tuple[str, ...] = kind._fields
     hints = getattr(kind, "__annotations__", {})
 
     def take(value: Any) -> list[Any]:
@@ -77,7 +83,7 @@ def _named_tuple(kind: Any) -> Record | None:
             raise Unstorable(f"a {kind.__name__} that holds more than its items can't be stored")
         return list(tuple.__iter__(value))
 
-    def make(parts: list[Any]) -> Any:
+    def make(parts: Sequence[Any]) -> Any:
         if len(parts) != len(names):
             raise ValueError(f"{len(parts)} items for a {kind.__name__}")
         return tuple.__new__(kind, parts)
@@ -125,55 +131,59 @@ def _slots(kind: type) -> Iterator[str]:
 
 
 def _taker(kind: Any, names: list[str]) -> Callable[[Any], list[Any]]:
-    computed = _computed(kind)
-    among = frozenset(names)
-    get = attrgetter(*names, "__class__")  # never a single name: that would give no tuple
+    """Take what an instance holds: the fields, what else was set, which fields have no value.
+
+    The last two are there only when there is something to say, which is rare.
+    """
+    known = frozenset([*names, *computed_names(kind)])
+    get = attrgetter(*names, "__class__")  # with a single name it would give no tuple
 
     def take(value: Any) -> list[Any]:
         held = getattr(value, "__dict__", {})
+        if [*held] == names:
+            return [*held.values()]
+        more = {name: held[name] for name in held if name not in known}
         try:
-            parts = list(get(value))
+            parts = [*get(value)][:-1]
         except AttributeError:
-            parts = [getattr(value, name, MISSING) for name in names]
-        else:
-            parts.pop()
-        if not held.keys() <= among:
-            more = {
-                name: part
-                for name, part in held.items()
-                if name not in among and name not in computed
-            }
-            parts += [more] if more else []
-        return parts
+            unset = [name for name in names if not hasattr(value, name)]
+            return [*(getattr(value, name, None) for name in names), more, unset]
+        return [*parts, more] if more else parts
 
     return take
 
 
-def _maker(kind: Any, names: list[str]) -> Callable[[list[Any]], Any]:
-    slotted = [isinstance(getattr(kind, name, None), types.MemberDescriptorType) for name in names]
-    plain = not any(slotted)
+def _maker(kind: Any, names: list[str]) -> Callable[[Sequence[Any]], Any]:
+    slotted = any(
+        isinstance(getattr(kind, name, None), types.MemberDescriptorType) for name in names
+    )
+    count = len(names)
 
-    def make(parts: list[Any]) -> Any:
+    def make(parts: Sequence[Any]) -> Any:
         value = object.__new__(kind)
-        if len(parts) == len(names):
-            more = {}
-        else:
-            more = checked(parts[-1], dict)
-            parts = parts[:-1]
-        if plain and MISSING not in parts:
-            value.__dict__.update(zip(names, parts, strict=True), **more)
-            return value
-        for name, part in zip(names, parts, strict=True):
-            if part is not MISSING:
+        fields = zip(names, parts, strict=False)
+        if len(parts) != count:
+            fields = _added(dict(fields), value, *parts[count:])
+        if slotted:
+            for name, part in fields:
                 object.__setattr__(value, name, part)
-        if more:
-            value.__dict__.update(more)
+        else:
+            value.__dict__.update(fields)
         return value
 
     return make
 
 
-def _computed(kind: type) -> frozenset[str]:
+def _added(fields: dict[str, Any], value: Any, more: Any, unset: Any = ()) -> Any:
+    """Restore what is rare: attributes that are no fields, and fields without a value."""
+    if checked(more, dict):
+        value.__dict__.update(more)
+    for name in unset:
+        del fields[name]
+    return fields.items()
+
+
+def computed_names(kind: type) -> frozenset[str]:
     """The names under which results are kept that can be computed again."""
     return frozenset(
         name
@@ -194,9 +204,9 @@ def _struct(kind: Any) -> Record | None:
     def take(value: Any) -> list[Any]:
         if getattr(value, "__dict__", None):
             raise Unstorable(f"a {kind.__name__} that holds more than its fields can't be stored")
-        return [getattr(value, name, MISSING) for name in names]
+        return [getattr(value, name) for name in names]
 
-    def make(parts: list[Any]) -> Any:
+    def make(parts: Sequence[Any]) -> Any:
         # A Struct can't be made without its class; its `__post_init__` runs, if it has one.
         value = kind(**dict(zip(names, parts, strict=True)))
         for name, part in zip(names, parts, strict=True):
@@ -207,6 +217,6 @@ def _struct(kind: Any) -> Record | None:
     return Record(tag, kind, take, make, _by_name(names))
 
 
-def _by_name(names: Iterable[str]) -> Callable[[list[Any], int], str]:
+def _by_name(names: Iterable[str]) -> Step:
     steps = [f".{name}" for name in names]
     return lambda _, index: steps[index] if index < len(steps) else ""

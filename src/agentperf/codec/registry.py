@@ -35,7 +35,7 @@ class Registry:
     def __init__(self, above: Registry | None = None) -> None:
         self._above = above
         self._lock = threading.Lock()
-        self._by_class: dict[type, Record] = {}
+        self._by_class: dict[type, Record | None] = {}
         self._by_tag: dict[str, Record] = {}
 
     def register(self, kind: Any) -> None:
@@ -53,7 +53,10 @@ class Registry:
 
     def for_writing(self, kind: type) -> Record | None:
         """Say how instances of a class are written; the class is known from then on."""
-        return self._by_class.get(kind) or self._learned(kind)
+        try:
+            return self._by_class[kind]
+        except KeyError:
+            return self._learned(kind)
 
     def for_reading(self, tag: str) -> Record | None:
         """Find the known class that has this tag."""
@@ -64,13 +67,13 @@ class Registry:
 
     def _learned(self, kind: type) -> Record | None:
         record = pydantic_models.recognised(kind) or records.recognised(kind)
-        if record is not None:
-            with self._lock:
+        with self._lock:
+            if record is not None:
                 previous = self._by_tag.get(record.tag)
                 if previous is not None:
                     self._by_class.pop(previous.kind, None)
                 self._by_tag[record.tag] = record
-                self._by_class[kind] = record
+            self._by_class[kind] = record
         return record
 
     def _trusted(self, tag: str) -> Record | None:

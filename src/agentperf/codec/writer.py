@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from operator import countOf
+from itertools import chain
 from typing import Any
 
 from msgspec.msgpack import Encoder, Ext
 
 from agentperf.codec import arrays
-from agentperf.codec.kinds import Code, Kind
-from agentperf.codec.plain import FLOATS, FLOATS_FROM, LARGE_INT, PLAIN, SURROGATES
+from agentperf.codec.kinds import Code, Kind, Step, by_index
+from agentperf.codec.plain import LARGE_INT, PLAIN, SURROGATES
 from agentperf.codec.records import Record
 from agentperf.codec.refusals import Unstorable, described
 from agentperf.codec.registry import Registry
@@ -21,6 +21,14 @@ DEEPEST = 64
 _NATIVE = frozenset({type(None), bool, int, float, str, bytes})
 _UNCHECKED = frozenset({type(None), bool, float, bytes})
 _INTS = range(-(2**63), 2**64)
+_BUILT_IN = {list, dict, *PLAIN}
+_LIST, _DICT = {list}, {dict}
+
+_TABLE_FROM = 4
+"""A list of so many records or more, all of one class, is written by columns."""
+
+_encode = Encoder().encode
+_values = dict[Any, Any].values
 
 
 class Writer:
@@ -39,11 +47,11 @@ class Writer:
         tags: What classes of records were met, in the order of their numbers.
     """
 
+    __slots__ = ("_native", "_numbers", "_registry", "tags")
+
     def __init__(self, registry: Registry, *, thorough: bool = False) -> None:
         self._registry = registry
         self._native = _UNCHECKED if thorough else _NATIVE
-        self._keys = _UNCHECKED if thorough else _NATIVE
-        self._encode = Encoder().encode
         self._numbers: dict[type, int] = {}
         self.tags: list[str] = []
 
@@ -55,7 +63,7 @@ class Writer:
             OverflowError: A large integer, and the writer isn't thorough.
             UnicodeEncodeError: A text that is no Unicode, and the writer isn't thorough.
         """
-        return self._encode(self._packed(value, 0))
+        return _encode(self._packed(value, 0))
 
     def _packed(self, value: Any, depth: int) -> Any:
         """Turn a value into what msgspec writes as it stands."""
@@ -66,11 +74,43 @@ class Writer:
             raise Unstorable(f"it refers to itself or is nested more than {DEEPEST} deep")
         if kind is list:
             return self._list(value, depth + 1)
-        if kind is dict and self._keys.issuperset(map(type, value)):
+        if kind is dict and self._native.issuperset(map(type, value)):
             return self._dict(value, depth + 1)
         if kind is int or kind is str:
             return self._checked(value, depth)
-        return self._extended(value, kind, depth)
+        return self._extended(value, kind, depth + 1)
+
+    def _list(self, value: list[Any], depth: int) -> Any:
+        native, kinds = self._native, set(map(type, value))
+        if native >= kinds:
+            return value
+        # Rows, as tables and results of searches have them, are seen through in one go too.
+        if kinds == _LIST and native.issuperset(map(type, chain.from_iterable(value))):
+            return value
+        if (
+            kinds == _DICT
+            and native.issuperset(map(type, chain.from_iterable(value)))
+            and native.issuperset(map(type, chain.from_iterable(map(_values, value))))
+        ):
+            return value
+        if len(value) >= _TABLE_FROM and len(kinds) == 1 and not kinds <= _BUILT_IN:
+            return self._table(value, depth)
+        return self._parts(value, depth, by_index)
+
+    def _dict(self, value: dict[Any, Any], depth: int) -> Any:
+        native = self._native
+        if native.issuperset(map(type, value.values())):
+            return value
+        packed = self._packed
+        made = {}
+        key: object = None
+        try:
+            for key, part in value.items():
+                made[key] = part if type(part) in native else packed(part, depth)
+        except Unstorable as error:
+            error.within(f"[{key!r}]" if type(key) in {str, int} else f"[{type(key).__name__}]")
+            raise
+        return made
 
     def _checked(self, value: int | str, depth: int) -> Any:
         """Look whether msgpack has room for a number or text."""
@@ -84,55 +124,48 @@ class Writer:
 
     def _extended(self, value: Any, kind: type, depth: int) -> Ext:
         if (plain := PLAIN.get(kind)) is not None:
-            return self._extension(plain, value, depth + 1)
+            return self._extension(plain, value, depth)
         if (record := self._registry.for_writing(kind)) is not None:
-            return self._record(record, value, depth + 1)
+            parts = self._parts(record.take(value), depth, record.step)
+            return Ext(Code.RECORD, _encode([self._number(record), *parts]))
         if (array := arrays.kind_of(value)) is not None:
-            return self._extension(array, value, depth + 1)
+            return self._extension(array, value, depth)
         raise _refused(kind)
 
-    def _list(self, value: list[Any], depth: int) -> Any:
-        if len(value) >= FLOATS_FROM and countOf(map(type, value), float) == len(value):
-            return self._extension(FLOATS, value, depth)
-        if self._native.issuperset(map(type, value)):
-            return value
-        return self._parts(value, depth, FLOATS)
-
-    def _dict(self, value: dict[Any, Any], depth: int) -> Any:
-        if self._native.issuperset(map(type, value.values())):
-            return value
-        packed = self._packed
-        made = {}
-        key: object = None
-        try:
-            for key, part in value.items():
-                made[key] = packed(part, depth)
-        except Unstorable as error:
-            error.within(f"[{key!r}]" if type(key) in {str, int} else f"[{type(key).__name__}]")
-            raise
-        return made
-
     def _extension(self, kind: Kind, value: Any, depth: int) -> Ext:
-        return Ext(kind.code, self._encode(self._parts(kind.take(value), depth, kind)))
+        return Ext(kind.code, _encode(self._parts(kind.take(value), depth, kind.step)))
 
-    def _record(self, record: Record, value: Any, depth: int) -> Ext:
+    def _table(self, value: list[Any], depth: int) -> Any:
+        """Write a list of records of one class by columns: most are seen through in one go."""
+        if (record := self._registry.for_writing(type(value[0]))) is None:
+            return self._parts(value, depth, by_index)
+        rows = [*map(record.take, value)]
+        try:
+            columns = [self._list([*column], depth + 1) for column in zip(*rows, strict=True)]
+        except (Unstorable, ValueError):
+            columns = []
+        if not columns:  # rows of several lengths or none, or a refusal: that one knows the path
+            return self._parts(value, depth, by_index)
+        return Ext(Code.TABLE, _encode([self._number(record), *columns]))
+
+    def _number(self, record: Record) -> int:
         number = self._numbers.get(record.kind)
         if number is None:
             number = self._numbers[record.kind] = len(self.tags)
             self.tags.append(record.tag)
-        parts = self._parts(record.take(value), depth, record)
-        return Ext(Code.RECORD, self._encode([number, *parts]))
+        return number
 
-    def _parts(self, parts: list[Any], depth: int, owner: Kind | Record) -> list[Any]:
-        if self._native.issuperset(map(type, parts)):
+    def _parts(self, parts: list[Any], depth: int, step: Step) -> list[Any]:
+        native = self._native
+        if native.issuperset(map(type, parts)):
             return parts
         packed = self._packed
         made: list[Any] = []
         try:
             for part in parts:  # a comprehension could not say where it failed
-                made.append(packed(part, depth))  # noqa: PERF401
+                made.append(part if type(part) in native else packed(part, depth))  # noqa: PERF401
         except Unstorable as error:
-            error.within(owner.step(parts, len(made)))
+            error.within(step(parts, len(made)))
             raise
         return made
 

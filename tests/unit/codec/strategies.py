@@ -7,8 +7,8 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
-import math
 import zoneinfo
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import attrs
@@ -167,35 +167,37 @@ def same(one: Any, other: Any) -> bool:
     """Whether two values are equal and of the same types, all the way down."""
     if type(one) is not type(other):
         return False
-    if isinstance(one, float):
-        return math.copysign(1, one) == math.copysign(1, other) and (one == other or one != one)  # noqa: PLR0124
-    if isinstance(one, complex):
-        return same(one.real, other.real) and same(one.imag, other.imag)
-    if isinstance(one, np.ndarray):
-        alike = one.dtype == other.dtype and one.shape == other.shape
-        fortran = [array.flags.fnc for array in (one, other)]
-        return alike and fortran[0] == fortran[1] and one.tobytes() == other.tobytes()
-    if isinstance(one, dict):
-        return same_items(list(one.items()), list(other.items())) and same(
-            getattr(one, "default_factory", None), getattr(other, "default_factory", None)
-        )
-    if isinstance(one, set | frozenset):
-        return len(one) == len(other) and sorted(map(ascii, one)) == sorted(map(ascii, other))
-    if isinstance(one, list | tuple | collections.deque):
-        same_bound = getattr(one, "maxlen", None) == getattr(other, "maxlen", None)
-        return same_bound and same_items(list(one), list(other))
-    if isinstance(one, pydantic.BaseModel):
-        return same(one.__getstate__(), other.__getstate__())
-    if isinstance(one, dt.datetime | dt.time):
-        naive = one.replace(tzinfo=None) == other.replace(tzinfo=None)
-        return naive and one.fold == other.fold and same(one.tzinfo, other.tzinfo)
-    if isinstance(one, decimal.Decimal):
-        return one.as_tuple() == other.as_tuple()
-    if names := getattr(type(one), "__struct_fields__", getattr(type(one), "__match_args__", ())):
-        return all(same(getattr(one, name), getattr(other, name)) for name in names)
+    for kind, parts in PARTS.items():
+        if isinstance(one, kind):
+            mine, others = parts(one), parts(other)
+            return len(mine) == len(others) and all(map(same, mine, others))
     return bool(one == other)
 
 
-def same_items(one: list[Any], other: list[Any]) -> bool:
-    """Whether two sequences hold the same, in the same order."""
-    return len(one) == len(other) and all(map(same, one, other))
+def fields(value: Any) -> list[Any]:
+    """Return what an instance of one of the classes above holds."""
+    names = getattr(type(value), "__struct_fields__", None) or type(value).__match_args__
+    return [getattr(value, name) for name in names]
+
+
+def moment(value: Any) -> list[Any]:
+    """Return the parts of a time; equal ones may differ in them."""
+    return [value.replace(tzinfo=None).isoformat(), value.fold, value.tzinfo]
+
+
+PARTS: dict[Any, Callable[[Any], list[Any]]] = {
+    float: lambda x: [x.hex()],
+    complex: lambda x: [x.real, x.imag],
+    np.ndarray: lambda x: [x.dtype.str, *x.shape, x.flags.fnc, x.tobytes()],
+    collections.defaultdict: lambda x: [x.default_factory, *x.items()],
+    dict: lambda x: [*x.items()],
+    set | frozenset: lambda x: sorted(map(ascii, x)),
+    Pair: list,
+    collections.deque: lambda x: [x.maxlen, *x],
+    list | tuple: list,
+    pydantic.BaseModel: lambda x: [*x.__getstate__().values()],
+    dt.datetime | dt.time: moment,
+    decimal.Decimal: lambda x: [*x.as_tuple()],
+    Answer | Point | Box | Lid | Row | Usage: fields,
+}
+"""What of a value to compare, where `==` doesn't tell all; the first kind that fits counts."""
