@@ -235,7 +235,7 @@ def test_a_model_call_and_its_request_are_one(instrumented, host, monkeypatch):
     client = openai.OpenAI(
         api_key="k", max_retries=1, http_client=net.library.Client(transport=net.sync)
     )
-    monkeypatch.setattr(client, "_sleep_for_retry", lambda **_: None)
+    monkeypatch.setattr(client, "_calculate_retry_timeout", lambda *_, **__: 0)
     with recorded() as log:
         client.chat.completions.create(**ASK)
     assert list(host.stats()) == [OPERATION]

@@ -244,7 +244,7 @@ def test_a_coroutine_closed_elsewhere(instrumented, host, caplog):
     async def never(request):
         await Forever()
 
-    library = Wire("httpx").library
+    library = Wire("httpx2").library
     client = library.AsyncClient(transport=library.MockTransport(never))
     coroutine = client.get("https://x.example.com")
     contextvars.copy_context().run(coroutine.send, None)
