@@ -133,3 +133,10 @@ def test_what_the_upstream_asks_for(headers, wait):
     """Seconds, milliseconds or a date; nonsense is no answer."""
     noon = 1795176000.0
     assert retry_after(headers, now=noon) == wait
+
+
+def test_headers_that_a_client_keeps_beside_its_response():
+    """Errors of litellm have the upstream's headers in a place of their own."""
+    error = status_error(429)
+    error.litellm_response_headers = {"Retry-After": "7"}
+    assert classify(error).wait == 7
