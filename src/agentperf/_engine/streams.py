@@ -404,10 +404,10 @@ def _stand_in(
     if kwargs.get("stream") is True:
         # The caller asked for a stream; any other iterator (a file, a cursor) is a plain value.
         # One that can be read in both ways is read in that of the call.
-        colours = [("__next__", LiveStream), ("__anext__", AsyncLiveStream)]
-        for method, stand_in in reversed(colours) if is_async else colours:
+        methods = ["__next__", "__anext__"]
+        for method in reversed(methods) if is_async else methods:
             if hasattr(kind, method):
-                return stand_in
+                return LiveStream if method == "__next__" else AsyncLiveStream
     return None
 
 
