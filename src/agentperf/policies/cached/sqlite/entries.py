@@ -96,4 +96,6 @@ def free_pages(connection: sqlite3.Connection) -> int:
 
 def shrink(connection: sqlite3.Connection, count: int) -> None:
     """Give free pages back to the file system, as many as `count`."""
-    connection.execute(f"PRAGMA incremental_vacuum({count})").fetchall()  # a page for each step
+    # It frees a page for each step of the statement, and a statement without rows makes one step.
+    for _ in range(min(count, free_pages(connection))):
+        connection.execute("PRAGMA incremental_vacuum(1)")

@@ -26,6 +26,9 @@ _IDLE = 8
 _REST = 1.0
 """Seconds for which a file that could not be opened is not tried again."""
 
+_LOOK = 0.5
+"""Seconds for which the file is taken to be the one that was found there."""
+
 _FORK_WAITS = 1.0
 
 
@@ -45,6 +48,7 @@ class Pool:
         self._gate = threading.Condition()
         self._writing = threading.Lock()
         self._resting = -float("inf"), ""
+        self._looked: tuple[float, Identity | None] = -float("inf"), None
         weakref.finalize(self, _close, self._idle)
         _pools.add(self)
 
@@ -112,13 +116,18 @@ class Pool:
 
     def _idle_one(self) -> tuple[sqlite3.Connection, Identity | None] | None:
         """Return a connection to the file that is there now, and close those to an earlier one."""
-        there = identity(self._path)
+        until, there = self._looked
+        if self._now() >= until:
+            there = identity(self._path)
+            self._looked = self._now() + _LOOK, there
         while self._idle:
-            with contextlib.suppress(IndexError):  # another thread took it
+            try:
                 found = self._idle.pop()
-                if there is not None and found[1] == there:
-                    return found
-                found[0].close()
+            except IndexError:  # another thread took it
+                break
+            if there is not None and found[1] == there:
+                return found
+            found[0].close()
         return None
 
     def _opened(self) -> tuple[sqlite3.Connection, Identity | None]:
@@ -126,7 +135,9 @@ class Pool:
         if self._now() < until:
             raise BackendError(reason)
         try:
-            return open_file(self._path)
+            found = open_file(self._path)
+            self._looked = self._now() + _LOOK, found[1]
+            return found
         except (BackendError, OSError, sqlite3.Error) as error:
             self._resting = self._now() + _REST, str(error)
             raise
