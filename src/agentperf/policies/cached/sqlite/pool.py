@@ -67,12 +67,11 @@ class Pool:
         try:
             lent = self._idle_one() or self._opened()
             yield lent[0]
-        except BaseException as error:
-            if lent is not None:
+        except sqlite3.Error as error:
+            if lent is not None and is_damaged(error):
                 lent[0].close()
-                if is_damaged(error):
-                    self.close()
-                    move_aside(self._path, lent[1])
+                self.close()
+                move_aside(self._path, lent[1])
                 lent = None
             raise
         finally:
@@ -94,19 +93,23 @@ class Pool:
             OSError: As for `connection`.
             sqlite3.Error: As for `connection`; nothing was written then.
         """
-        # Threads of one process queue up here: SQLite would have them poll.
+        with self.connection() as connection, self._alone():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Have the threads of this process queue up: SQLite would let them poll."""
         if not self._writing.acquire(timeout=WAIT):
             raise BackendError(f"{self._path} is busy: other threads write for too long")
         try:
-            with self.connection() as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
+            yield
         finally:
             self._writing.release()
 
