@@ -46,7 +46,7 @@ class Address:
         if text.startswith(("//", ":")):
             raise ConfigurationError(
                 f"{text!r} is not the path of a file: it follows the colon as it is, such as "
-                f"{_EXAMPLE}; the memory of the process is backend=\"memory\""
+                f'{_EXAMPLE}; the memory of the process is backend="memory"'
             )
         found = Path(text).expanduser().resolve()
         if found.is_dir():

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 
 _FIND = "SELECT value, stored, expires FROM entries WHERE key = ?"
 _FIND_MANY = (
-    "SELECT key, value, stored, expires FROM entries"
-    " WHERE key IN (SELECT value FROM json_each(?))"
+    "SELECT key, value, stored, expires FROM entries WHERE key IN (SELECT value FROM json_each(?))"
 )
 _LATEST = "(SELECT IFNULL(MAX(used), 0) + 1 FROM entries)"
 _STORE = f"REPLACE INTO entries (key, value, stored, expires, used) VALUES (?, ?, ?, ?, {_LATEST})"  # noqa: S608
@@ -19,9 +18,7 @@ _RECLAIM = (
     "DELETE FROM entries WHERE rowid IN"
     " (SELECT rowid FROM entries WHERE expires <= ? ORDER BY expires LIMIT ?)"
 )
-_EVICT = (
-    "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries ORDER BY used LIMIT ?)"
-)
+_EVICT = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries ORDER BY used LIMIT ?)"
 _BEYOND_ANY_KEY = "\x7f"
 """Sorts after every character of a key."""
 
@@ -38,7 +35,7 @@ def find(connection: sqlite3.Connection, key: str, now: float) -> bytes | None:
 def find_many(connection: sqlite3.Connection, keys: Iterable[str], now: float) -> dict[str, bytes]:
     """Return the live values under those of several keys that are there."""
     rows = connection.execute(_FIND_MANY, (json.dumps(list(keys)),))
-    return {key: value for key, value, *times in rows if _is_live(*times, now)}
+    return {key: value for key, value, stored, expires in rows if _is_live(stored, expires, now)}
 
 
 def _is_live(stored: float, expires: float | None, now: float) -> bool:

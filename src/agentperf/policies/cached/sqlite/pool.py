@@ -29,7 +29,8 @@ _REST = 1.0
 _LOOK = 0.5
 """Seconds for which the file is taken to be the one that was found there."""
 
-_FORK_WAITS = 1.0
+_FORK_WAITS = 10.0
+"""Seconds for which a fork waits for running operations; they end by themselves much earlier."""
 
 
 class Pool:
@@ -45,6 +46,7 @@ class Pool:
         self._now = now
         self._idle: list[tuple[sqlite3.Connection, Identity | None]] = []
         self._lent = 0
+        self._paused = False
         self._gate = threading.Condition()
         self._writing = threading.Lock()
         self._resting = -float("inf"), ""
@@ -62,6 +64,8 @@ class Pool:
             sqlite3.Error: The same, as SQLite says it.
         """
         with self._gate:
+            while self._paused:
+                self._gate.wait()
             self._lent += 1
         lent = None
         try:
@@ -75,14 +79,15 @@ class Pool:
                 lent = None
             raise
         finally:
+            if lent is not None and len(self._idle) >= _IDLE:
+                lent[0].close()
+                lent = None
             with self._gate:
                 self._lent -= 1
                 if lent is not None:
                     self._idle.append(lent)
-                if not self._lent:
+                if self._paused:
                     self._gate.notify_all()
-            while len(self._idle) > _IDLE:
-                self._close_oldest()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -145,18 +150,17 @@ class Pool:
             self._resting = self._now() + _REST, str(error)
             raise
 
-    def _close_oldest(self) -> None:
-        with contextlib.suppress(IndexError):
-            self._idle.pop(0)[0].close()
-
     def pause(self) -> None:
         """Let nobody begin, wait for those who have, and close all connections."""
         self._gate.acquire()
+        self._paused = True
         self._gate.wait_for(lambda: not self._lent, _FORK_WAITS)
         self.close()
 
     def resume(self) -> None:
         """Let everybody go on."""
+        self._paused = False
+        self._gate.notify_all()
         self._gate.release()
 
     def resume_alone(self) -> None:

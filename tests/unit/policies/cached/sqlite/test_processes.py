@@ -40,7 +40,7 @@ chance = random.Random(sys.argv[3])
 '''
 WRITE_FOR_EVER = (
     WHOLE
-    + '''
+    + """
 print("ready", flush=True)
 number = 0
 while True:
@@ -52,11 +52,11 @@ while True:
         case 2 if number % 50 == 0: backend.clear("key:1")
         case 3: backend.add(key, whole(key, number), 0.01)
         case _: backend.set(key, whole(key, number), chance.choice([None, 0.01, 60]))
-'''
+"""
 )
 WORK_A_WHILE = (
     WHOLE
-    + '''
+    + """
 sys.stdin.readline()
 found = failed = 0
 for turn in range(int(sys.argv[4])):
@@ -74,7 +74,7 @@ for turn in range(int(sys.argv[4])):
         failed += 1
 print("found", found)
 print("failed", failed)
-'''
+"""
 )
 
 scope: dict = {}
