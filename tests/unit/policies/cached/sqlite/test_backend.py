@@ -215,7 +215,7 @@ def test_a_prefix_is_literal(tmp_path_factory, prefix, data):
     others = data.draw(st.lists(st.text(characters, min_size=1, max_size=4), max_size=5))
     keys = {prefix + end for end in ends} | set(others) | {prefix + "~~"}
     backend = SqliteBackend(tmp_path_factory.mktemp("prefix") / "cache.db")
-    backend.set_many({key: b"x" for key in keys - {""}})
+    backend.set_many(dict.fromkeys(keys - {""}, b"x"))
     backend.clear(prefix)
     assert backend.get_many(keys).keys() == {k for k in keys - {""} if not k.startswith(prefix)}
     backend.close()
