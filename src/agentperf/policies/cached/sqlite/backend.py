@@ -156,4 +156,4 @@ class SqliteBackend(CacheBackend):
 
     def _note_touched(self, connection: sqlite3.Connection) -> None:
         touched, self._touched = self._touched, {}
-        entries.touch(connection, touched)
+        entries.touch(connection, list(touched))  # at once: a reader may still add to it

@@ -15,6 +15,7 @@ from agentperf.policies.cached.sqlite.file import (
     WAIT,
     Identity,
     identity,
+    is_busy,
     is_damaged,
     move_aside,
     open_file,
@@ -147,7 +148,8 @@ class Pool:
             self._looked = self._now() + _LOOK, found[1]
             return found
         except (BackendError, OSError, sqlite3.Error) as error:
-            self._resting = self._now() + _REST, str(error)
+            if not is_busy(error):  # another process is making it at this moment
+                self._resting = self._now() + _REST, str(error)
             raise
 
     def pause(self) -> None:
