@@ -127,7 +127,7 @@ def handle(function: Callable[..., Any]) -> Handle:
     if pipeline is None:
         name = getattr(function, "__qualname__", repr(function))
         raise ConfigurationError(
-            f"{name} is not decorated by agentperf, or another decorator hides it; decorate it "
-            "with @timed or @cached, and hand in what the decorator returned"
+            f"{name} is not decorated by agentperf, or another decorator hides it; put one of ours "
+            "above it, such as @timed, and hand in what it returned"
         )
     return Handle(function, pipeline, instance)

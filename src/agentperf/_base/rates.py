@@ -24,6 +24,8 @@ _PERIODS = {
     "day": 86400,
 }
 
+_NAMES = {1: "s", 60: "min", 3600: "h", 86400: "day"}
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -38,7 +40,7 @@ class Rate:
     period: float
 
     def __str__(self) -> str:
-        return f"{self.limit}/{self.period:g}s"
+        return f"{self.limit}/{_NAMES.get(self.period) or f'{self.period:g}s'}"
 
 
 Rates = str | Rate | Sequence["str | Rate"]

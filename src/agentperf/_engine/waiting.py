@@ -79,7 +79,7 @@ class ThreadWaiting:
             daemon=True,
         ).start()
         if not await parker.park(seconds, passive=True):
-            raise CallTimeout(f"the call took longer than {seconds:g} s")
+            raise CallTimeout(f"the call took longer than {seconds:.3g} s")
         worked, value = outcome[0]
         if not worked:
             raise value
@@ -153,7 +153,7 @@ class LoopWaiting:
             finally:
                 if take_back is not None:
                     take_back()
-        raise CallTimeout(f"the call took longer than {seconds:g} s")
+        raise CallTimeout(f"the call took longer than {seconds:.3g} s")
 
     def parker(self) -> Parker:
         """Make a place to wait in, on the running loop."""
