@@ -13,6 +13,7 @@ from agentperf._base.options import Share, share
 from agentperf.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from agentperf.testing.fake_llm.tools import ToolCall
     from agentperf.testing.fake_llm.wire import Message
 
 
@@ -126,13 +127,13 @@ class Behaviour:
         seed: Draws jitter, faults and vectors.
         pace: How long answers take.
         faults: What goes wrong; may be exchanged while the server runs.
-        answer: Makes the answer from the messages of a prompt.
+        answer: Makes the answer, or the call of a tool, from the messages of a prompt.
     """
 
     seed: int
     pace: Pace
     faults: Faults
-    answer: Callable[[Sequence[Message]], str]
+    answer: Callable[[Sequence[Message]], str | ToolCall]
 
 
 def _check(name: str, value: float, wanted: str, *, example: float) -> None:
