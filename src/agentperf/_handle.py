@@ -67,13 +67,11 @@ class Handle:
         """Return what the layers decided lately, oldest first.
 
         Retries, refusals, waits, changes of a breaker and slow calls are remembered from the start;
-        hits, misses and the end of each call from the first time this is asked, as they cost every
-        call a little.
+        hits, misses, settled tokens, compressed prompts and the end of each call from the first
+        time this is asked, as they cost every call a little.
         """
         recent = cast(Host, current_host()).recent
-        names = {self.operation, self._pipeline.target.operation}
-        found = [decision for name in names for decision in recent.of(name)]
-        return tuple(sorted(found, key=lambda decision: decision.at))
+        return recent.of(self.operation, self._pipeline.target.operation)
 
     @property
     def limiter(self) -> LimiterHandle:
