@@ -24,7 +24,7 @@ _PERIODS = {
     "day": 86400,
 }
 
-_NAMES = {1: "s", 60: "min", 3600: "h", 86400: "day"}
+_NAMES: dict[float, str] = {1: "s", 60: "min", 3600: "h", 86400: "day"}
 
 
 @dataclass(frozen=True, slots=True)

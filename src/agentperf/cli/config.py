@@ -1,10 +1,19 @@
-"""`agentperf config`: what is configured, and where each value came from."""
+"""`agentperf config`: what is configured, where each value came from, and whom it reaches."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from agentperf._host import Host
+
+FOUND = 1
+"""Exit code for a configuration that reaches nobody."""
 
 
 @click.group()
@@ -13,17 +22,30 @@ def config() -> None:
 
 
 @config.command()
+@click.argument("modules", nargs=-1, metavar="[MODULE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the settings as JSON.")
-def show(*, as_json: bool) -> None:
+def show(modules: tuple[str, ...], *, as_json: bool) -> None:
     """Show every value and where it came from, as a program started in this folder would see it.
 
-    All of it is checked, also the options of configured policies.
+    All of it is checked, also the options of configured policies. With the MODULEs of the program,
+    such as app.main, they are imported, and it is checked against their decorated functions too:
+    an operation that none of them has is reported, and the exit code is 1.
     """
     from agentperf._host import Host
+
+    host = Host()
+    strays = list(_strays(host, modules)) if modules else []
+    _print(host, as_json=as_json)
+    for stray in strays:
+        click.echo(f"Warning: {stray}", err=True)
+    if strays:
+        sys.exit(FOUND)
+
+
+def _print(host: Host, *, as_json: bool) -> None:
     from agentperf.config.complaints import dotted
 
-    settings = Host().settings
-    rows = [(dotted(path), value, origin) for path, value, origin in settings.rows()]
+    rows = [(dotted(path), value, origin) for path, value, origin in host.settings.rows()]
     if as_json:
         keys = ("key", "value", "origin")
         shown = [dict(zip(keys, row, strict=True)) for row in rows]
@@ -33,3 +55,25 @@ def show(*, as_json: bool) -> None:
     widths = [max(len(row[column]) for row in texts) for column in (0, 1)]
     for key, value, origin in texts:
         click.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
+
+
+def _strays(host: Host, modules: Sequence[str]) -> Iterator[str]:
+    """Tell of configured operations that no decorated function has.
+
+    Raises:
+        ConfigurationError: A module can't be imported, or a policy can't serve its function.
+    """
+    from agentperf.cli import decorated
+    from agentperf.config.complaints import suggestion
+    from agentperf.policies.timed import Timed
+
+    names: set[str] = set()
+    for pipeline in decorated.find(modules):
+        pipeline.completed(host)
+        names.add(pipeline.target.operation)
+        names |= {p.name for p in pipeline.policies if isinstance(p, Timed) and p.name}
+    for operation in host.settings.policies:
+        if operation not in names:
+            known = suggestion(operation, sorted(names)) if names else ""
+            text = f": no decorated function in {', '.join(modules)} is counted so{known}"
+            yield str(host.settings.complaint(("policies", operation), text))
