@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-TASKS = demo test check bench load test-compat lock docs
+TASKS = demo test check bench load test-compat test-frameworks lock docs
 
 .PHONY: $(TASKS) clean
 .NOTPARALLEL:

@@ -99,7 +99,13 @@ def lock() -> bool:
         "uv": ["--only-group=uv"],
         "demo": ["--extra=demo", "--no-default-groups", "--group=build"],
         "bench": ["--extra=demo", "--extra=bench", "--no-default-groups", "--group=build"],
-        "dev": ["--all-extras", "--no-extra=bench", "--all-groups", "--no-group=uv"],
+        "dev": [
+            "--all-extras",
+            "--no-extra=bench",
+            "--all-groups",
+            "--no-group=uv",
+            "--no-group=frameworks",
+        ],
     }
     return run(UV, "lock", "--upgrade") and all(export(*item) for item in exports.items())
 
@@ -143,6 +149,29 @@ def test_compat(*arguments: str) -> bool:
 
 def compatible(name: str, python: str, install: list[str], arguments: tuple[str, ...]) -> str:
     """Run the unit tests in an environment of their own."""
+    return tested(name, python, install, "tests/unit", *arguments)
+
+
+def test_frameworks(*arguments: str) -> bool:
+    """Run the code on the pages about frameworks, which the other tests skip.
+
+    litellm wants an older openai than the others, so it has an environment of its own.
+    """
+    # litellm takes so long to compile that its page would run out of time.
+    loose = ["--compile-bytecode", "--group", "test", "--editable", ".[demo]"]
+    cases = {"frameworks": [*loose, "--group", "frameworks"], "litellm": [*loose, "litellm"]}
+    pages = ["tests/contracts/test_pages.py", "-k", "test_code_on_pages_runs and how-to"]
+    results = {
+        name: tested(name, PYTHON, install, *pages, *arguments) for name, install in cases.items()
+    }
+    print("\ntest-frameworks:")
+    for name, result in results.items():
+        print(f"  {name:18} {result}")
+    return set(results.values()) == {"passed"}
+
+
+def tested(name: str, python: str, install: list[str], *tests: str) -> str:
+    """Run some tests in an environment of their own."""
     found = interpreter(python)
     if found is None:
         return "SKIPPED: no such Python here; name its path in PYTHONS"
@@ -153,7 +182,7 @@ def compatible(name: str, python: str, install: list[str], arguments: tuple[str,
     ready = run(UV, "venv", "--quiet", "--clear", "--python", found, place) and run(*pip, *install)
     if ready and "--require-hashes" in install:
         ready = run(*pip, *core)
-    suite = ["-m", "pytest", "-n", "2", "-m", "not load", "tests/unit", *arguments]
+    suite = ["-m", "pytest", "-n", "2", "-m", "not load", *tests]
     return "passed" if ready and run(inside, *suite) else "FAILED"
 
 
@@ -176,6 +205,7 @@ TASKS: dict[str, Callable[..., bool]] = {
     "bench": bench,
     "load": load,
     "test-compat": test_compat,
+    "test-frameworks": test_frameworks,
     "lock": lock,
     "docs": docs,
 }

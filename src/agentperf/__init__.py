@@ -16,9 +16,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from agentperf._base.offered import register_offered
 from agentperf._engine.current import register_default
 
 if TYPE_CHECKING:
+    from agentperf import codec as codec
     from agentperf import config as config
     from agentperf import errors as errors
     from agentperf import events as events
@@ -56,6 +58,9 @@ if TYPE_CHECKING:
     from agentperf.errors import StoreUnavailable as StoreUnavailable
     from agentperf.errors import UncacheableArgumentError as UncacheableArgumentError
     from agentperf.errors import UncacheableValueError as UncacheableValueError
+    from agentperf.hookspecs import hookimpl as hookimpl
+    from agentperf.instrumentation import instrument as instrument
+    from agentperf.instrumentation import uninstrument as uninstrument
     from agentperf.policies.cached import CacheHandle as CacheHandle
     from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
@@ -103,6 +108,7 @@ _EXPORTS = {
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",
+    "codec": "agentperf.codec",
     "compress": "agentperf.context",
     "compress_prompt": "agentperf.policies.compress_prompt",
     "config": "agentperf.config",
@@ -111,6 +117,8 @@ _EXPORTS = {
     "errors": "agentperf.errors",
     "events": "agentperf.events",
     "handle": "agentperf._handle",
+    "hookimpl": "agentperf.hookspecs",
+    "instrument": "agentperf.instrumentation",
     "measure": "agentperf.policies.timed",
     "rate_limited": "agentperf.policies.rate_limited",
     "record": "agentperf.policies.timed",
@@ -122,6 +130,7 @@ _EXPORTS = {
     "testing": "agentperf.testing",
     "timed": "agentperf.policies.timed",
     "tokens": "agentperf.tokens",
+    "uninstrument": "agentperf.instrumentation",
     "use": "agentperf._engine.current",
 } | dict.fromkeys(_ERRORS.split(), "agentperf.errors")
 
@@ -146,3 +155,4 @@ def __dir__() -> list[str]:
 
 
 register_default(lambda: import_module("agentperf._host").make_default_host())
+register_offered(lambda: import_module("agentperf._host").current_offered())

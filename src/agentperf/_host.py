@@ -9,17 +9,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agentperf._base.clock import Clock
+from agentperf._base.offered import register_offered
+from agentperf._base.options import whole
 from agentperf._engine.bindings import Bindings
 from agentperf._engine.bus import Bus, Receiver
 from agentperf._engine.current import current_host, default_bindings
 from agentperf._engine.site import Bindable, Target
+from agentperf.abc.exporters import Exporter
 from agentperf.config import Settings, load
 from agentperf.errors import ConfigurationError
 from agentperf.events import Event
 from agentperf.telemetry import Aggregates, OperationStats, Recent
 
 if TYPE_CHECKING:
+    from agentperf._base.offered import Offered
+    from agentperf._plugins import Extensions, Plugins
+    from agentperf.abc.backends import Backends
     from agentperf.policies.compose.configured import Configured
+    from agentperf.telemetry.exporting import Exporting
 
 T = TypeVar("T")
 
@@ -52,16 +59,29 @@ class Host:
         self.settings = _given("settings", settings, Settings, "Settings(enabled=False)") or load()
         self._configured = _configured(self.settings)
         self.bindings: Bindings[Any] = bindings or Bindings()
+        self._extended: Extensions | None = None
+        self._exports: list[Exporting] = []
         self.begin_anew()
         self.bindings.host = self
         _hosts.add(self)
+        if self.settings.exporters or self.settings.subscribers:
+            self._extensions.follow(self.settings, strictly=False)
 
     def begin_anew(self) -> None:
-        """Start with nothing; also in a forked child, where threads that are gone hold locks."""
+        """Start with nothing; also in a forked child, where threads that are gone hold locks.
+
+        Only exports go on, with an empty queue and a thread of their own.
+        """
         self.tap = Aggregates()
         self.bus = Bus(self.bindings.rebind)
         self.recent = Recent(self.bus.subscribe, self.clock.wall)
         self._states = _States()
+        self._exports = [export for export in self._exports if not export.closed]
+        for export in self._exports:
+            export.listen(self.bus.subscribe)
+        self._lock = threading.RLock()
+        if self._extended is not None:
+            self._extended.begin_anew(self.settings)
         self.bindings.rebind()
 
     def state(
@@ -109,6 +129,71 @@ class Host:
         """
         return self.bus.subscribe(receiver, *kinds)
 
+    def export(self, exporter: Exporter, *, capacity: int = 10_000) -> Exporting:
+        """Hand every event that an exporter wants to it, in batches and off the path of the calls.
+
+        No call waits for it: what doesn't fit the queue is dropped and counted. What is still in
+        the queue when the interpreter ends is exported then. A forked child goes on exporting, from
+        an empty queue.
+
+        Args:
+            exporter: Where the events go; `exporter.kinds` says which.
+            capacity: How many events may wait.
+
+        Returns:
+            What tells how many events were exported and dropped, and ends it when called.
+
+        Example:
+            stop = host.export(MyExporter())
+            ...
+            stop()
+
+        Raises:
+            ConfigurationError: It is no exporter, wants what is no class of events, or `capacity`
+                is no whole number from 1 up.
+        """
+        if not isinstance(exporter, Exporter):
+            raise ConfigurationError(
+                f"export({exporter!r}): an object of a class that extends agentperf.abc.Exporter "
+                "is needed, such as export(MyExporter())"
+            )
+        from agentperf.telemetry.exporting import Exporting  # who exports nothing has no use for it
+
+        export = Exporting(exporter, self.clock.wall, whole("capacity", capacity, 10_000))
+        export.listen(self.bus.subscribe)
+        self._exports = [*(each for each in self._exports if not each.closed), export]
+        return export
+
+    @property
+    def _extensions(self) -> Extensions:
+        """What plugins do here; whoever needs none of them doesn't load this."""
+        if self._extended is None:
+            from agentperf._plugins import Extensions
+
+            with self._lock:
+                self._extended = self._extended or Extensions(self.export, self.subscribe)
+        return self._extended
+
+    @property
+    def plugins(self) -> Plugins:
+        """The plugins of this host; `plugins.register(object)` adds one that is not installed."""
+        return self._extensions.plugins
+
+    @property
+    def offered(self) -> Offered:
+        """The tokenizers and prices that plugins offer here."""
+        return self._extensions.offered
+
+    def backend(self, text: str) -> Backends:
+        """Return the cache backend for a text such as `"example"` or `"example:/var/cache"`.
+
+        Equal texts get the same backend. It is closed when the host goes.
+
+        Raises:
+            PluginError: Nobody offers it, two plugins do, or it can't be made.
+        """
+        return self._extensions.backend(text)
+
     def stats(self) -> dict[str, OperationStats]:
         """Return the figures of every operation, by its name."""
         return self.tap.snapshot()
@@ -126,7 +211,10 @@ class Host:
             ConfigurationError: A setting is unknown or its value is wrong; nothing changes then.
         """
         settings = self.settings.changed(**changes)
-        self._configured = _configured(settings, self._configured)
+        configured = _configured(settings, self._configured)
+        if self._extended is not None or settings.exporters or settings.subscribers:
+            self._extensions.follow(settings, strictly=True)
+        self._configured = configured
         self.settings = settings
         self.bindings.rebind()
 
@@ -218,6 +306,14 @@ def make_default_host() -> None:
     Host(bindings=default_bindings)
 
 
+def current_offered() -> Offered:
+    """Return what plugins offer on the current host."""
+    return cast(Host, current_host()).offered
+
+
+register_offered(current_offered)
+
+
 def stats() -> dict[str, OperationStats]:
     """Return the figures of every timed operation on the current host, by its name.
 
@@ -237,7 +333,8 @@ def configure(**changes: object) -> None:
         changes: `enabled=False` turns every decorated function into a plain call of itself.
             `policies=` puts policies on operations, besides what decorates their functions:
             by operation and policy its options, or True for the defaults, or False to take off
-            what the file put there.
+            what the file put there. `exporters=["name"]` and `subscribers=["name"]` start what
+            plugins offer under these names, and end what is no longer named.
 
     Example:
         agentperf.configure(policies={"app.search": {"retry": {"attempts": 4}, "timed": True}})

@@ -20,6 +20,7 @@ HOUSE = (
     {"policies", "policies.*"},
     {"policies.compose"},
     {"instrumentation", "telemetry", "tasks", "routing", "http"},
+    {"_plugins"},
     {"_host"},
     {"_handle"},
     {"testing", "auto"},

@@ -17,6 +17,7 @@ HEAVY = {
     "click",
     "httpx",
     "httpx2",
+    "msgspec",
     "numpy",
     "openai",
     "opentelemetry",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -17,8 +18,14 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 OFFLINE = Path(__file__).with_name("offline.py")
 
-RUNNABLE = re.compile(r"^<!-- run -->\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-"""A block of Python that a comment in front of it marks as runnable."""
+RUNNABLE = re.compile(
+    r"^<!-- run(?:: (?P<needs>[\w, ]+))? -->\n```python\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+"""A block of Python that a comment in front of it marks as runnable.
+
+`<!-- run: fastapi, httpx -->` marks one that needs modules which are not installed for the tests.
+"""
 
 PARTS = (name.split(".") for name in modules())
 POLICIES = sorted(
@@ -34,10 +41,20 @@ def runnable(text: str) -> str:
     """Keep a page's runnable code, every line at the number it has on the page."""
     kept = ["\n"] * text.count("\n")
     for block in RUNNABLE.finditer(text):
-        first = text.count("\n", 0, block.start(1))
-        lines = block[1].splitlines(keepends=True)
+        first = text.count("\n", 0, block.start("code"))
+        lines = block["code"].splitlines(keepends=True)
         kept[first : first + len(lines)] = lines
     return "".join(kept)
+
+
+def missing(text: str) -> list[str]:
+    """List the modules that a page's runnable code needs and that are not installed."""
+    named = ", ".join(block["needs"] or "" for block in RUNNABLE.finditer(text))
+    return [
+        name
+        for name in sorted(set(re.findall(r"\w+", named)))
+        if importlib.util.find_spec(name) is None
+    ]
 
 
 def run_offline(script: Path, cwd: Path) -> None:
@@ -77,8 +94,11 @@ def test_every_page_can_be_reached():
 )
 def test_code_on_pages_runs(page, tmp_path):
     """The runnable blocks of a page, one after another as a reader would type them, run."""
-    script = tmp_path / f"{page.stem}.py"
-    script.write_text(runnable(page.read_text(encoding="utf-8")), encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    if absent := missing(text):
+        pytest.skip(f"needs {', '.join(absent)}; `make test-frameworks` runs it")
+    script = tmp_path / f"{page.stem.replace('-', '_')}.py"
+    script.write_text(runnable(text), encoding="utf-8")
     run_offline(script, tmp_path)
 
 
@@ -91,6 +111,14 @@ def test_runnable_code_keeps_its_line_numbers():
     """Unmarked blocks are left out; the rest stays put, so that a traceback fits the page."""
     page = "# x\n```python\nno\n```\n<!-- run -->\n```python\na = 1\nb = 2\n```\nend\n"
     assert runnable(page).splitlines() == ["", "", "", "", "", "", "a = 1", "b = 2", "", ""]
+
+
+def test_a_page_can_need_what_is_not_installed():
+    """What a page needs is named in front of its blocks; only what is absent is missing."""
+    page = "<!-- run: json, no_such_module -->\n```python\nx = 1\n```\n"
+    assert missing(page) == ["no_such_module"]
+    assert runnable(page).strip() == "x = 1"
+    assert missing(page.replace(", no_such_module", "")) == []
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))

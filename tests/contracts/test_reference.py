@@ -9,12 +9,15 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import click
 import pytest
 
 import agentperf
-from agentperf import errors, events, testing
+from agentperf import codec, errors, events, testing
 from agentperf._engine.classify import _BY_STATUS
 from agentperf._handle import Handle
+from agentperf.cli.main import commands
+from agentperf.codec import Codec
 from agentperf.policies.cached import CacheHandle, CacheStats
 from agentperf.policies.circuit_breaker import BreakerHandle
 from agentperf.policies.circuit_breaker.windows import Tally
@@ -144,6 +147,28 @@ def test_the_testing_kit_is_listed():
     assert set(testing._EXPORTS) <= listed
 
 
+@pytest.mark.parametrize("name", commands.commands)
+def test_every_option_of_a_command_is_listed(name):
+    """A command, with those inside it, has exactly the options that its section lists."""
+    command = commands.commands[name]
+    inside = command.commands.values() if isinstance(command, click.Group) else ()
+    options = {
+        parameter.opts[0]
+        for each in (command, *inside)
+        for parameter in each.params
+        if isinstance(parameter, click.Option)
+    }
+    assert first_cells(section("cli", name)) == options
+
+
+def test_the_codec_is_listed():
+    """Its page has every name of the module, and every option with its default."""
+    assert set(codec.__all__) <= first_cells(section("codec", "Functions"))
+    parameters = inspect.signature(Codec).parameters.values()
+    listed = [row[:2] for row in rows(section("codec", "Options"))]
+    assert listed == [[f"`{p.name}`", f"`{p.default!r}`"] for p in parameters]
+
+
 def signature_of(thing: Callable[..., Any]) -> str:
     """Write a signature as the pages do: names and defaults, no types."""
     signature = inspect.signature(thing)
@@ -158,6 +183,12 @@ def signature_of(thing: Callable[..., Any]) -> str:
 @pytest.mark.parametrize(
     ("page", "name", "thing"),
     [
+        ("codec", "Codec.encode", Codec.encode),
+        ("codec", "Codec.decode", Codec.decode),
+        ("codec", "Codec.register", Codec.register),
+        ("codec", "encode", codec.encode),
+        ("codec", "decode", codec.decode),
+        ("codec", "registered_for", codec.registered_for),
         ("handle", "peek", CacheHandle.peek),
         ("handle", "invalidate", CacheHandle.invalidate),
         ("handle", "warm", CacheHandle.warm),

@@ -41,3 +41,8 @@ class BoundedRegistry(Generic[V]):
     def __iter__(self) -> Iterator[V]:
         with self._lock:
             return iter(list(self._values.values()))
+
+    def items(self) -> list[tuple[Hashable, V]]:
+        """Return all there are now, those used last at the end."""
+        with self._lock:
+            return list(self._values.items())

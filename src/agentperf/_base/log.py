@@ -49,7 +49,12 @@ def fault(event: str, error: BaseException, **facts: object) -> None:
     _say(event, {"exc_info": error, **facts})
 
 
-def _say(event: str, facts: dict[str, object]) -> None:
+def whisper(event: str, **facts: object) -> None:
+    """Log at DEBUG: what only somebody who looks for it wants to know."""
+    _say(event, facts, "debug")
+
+
+def _say(event: str, facts: dict[str, object], level: str = "warning") -> None:
     # A filter of the application may raise, and the user's call must not see it.
     with contextlib.suppress(Exception):
-        _logger().warning(event, **facts)
+        getattr(_logger(), level)(event, **facts)

@@ -23,8 +23,7 @@ _PERIODS = {
     "d": 86400,
     "day": 86400,
 }
-
-_NAMES: dict[float, str] = {1: "s", 60: "min", 3600: "h", 86400: "day"}
+_SHORT: dict[float, str] = {1: "s", 60: "min", 3600: "hour", 86400: "day"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Rate:
     period: float
 
     def __str__(self) -> str:
-        return f"{self.limit}/{_NAMES.get(self.period) or f'{self.period:g}s'}"
+        return f"{self.limit}/{_SHORT.get(self.period, f'{self.period:g}s')}"
 
 
 Rates = str | Rate | Sequence["str | Rate"]

@@ -45,6 +45,10 @@ class _Driver(ABC):
         return self.guarded(gate, inner, gate.enter)
 
     @abstractmethod
+    def framed(self, run: Guarded, frame_of: Callable[[Any], Frame]) -> Guarded:
+        """Run what `guarded` made inside of the frame that belongs to the call's ticket."""
+
+    @abstractmethod
     def guarded(self, settler: Settler, inner: Step, enter: Enter | None = None) -> Guarded:
         """Run `inner` for calls that are let in, and have their ends settled."""
 
@@ -75,6 +79,19 @@ class SyncDriver(_Driver):
 
         return step
 
+    def framed(self, run: Guarded, frame_of: Callable[[Any], Frame]) -> Guarded:
+        """Run what `guarded` made inside of the frame that belongs to the call's ticket."""
+
+        def step(args: Args, kwargs: Kwargs, ticket: Any) -> Any:
+            frame = frame_of(ticket)
+            token = current_frame.set(frame)
+            try:
+                return _in_frame(run(args, kwargs, ticket), frame)
+            finally:
+                leave(token)
+
+        return step
+
     def measured(self, meter: Meter, inner: Step, now: Callable[[], float]) -> Step:
         """Measure `inner`."""
         root, mine, recorder, covers = _of_frame(meter)
@@ -94,7 +111,10 @@ class SyncDriver(_Driver):
                 return inner(args, kwargs)
             else:
                 frame = Frame(recorder, parent, covers)
-            note = meter.started(args, kwargs) if attentive else None
+            note = None
+            if attentive:
+                note = meter.started(args, kwargs, frame)
+                frame = note.frame
             token = push(frame)
             start = now()
             try:
@@ -180,6 +200,19 @@ class AsyncDriver(_Driver):
 
         return step
 
+    def framed(self, run: Guarded, frame_of: Callable[[Any], Frame]) -> Guarded:
+        """Run what `guarded` made inside of the frame that belongs to the call's ticket."""
+
+        async def step(args: Args, kwargs: Kwargs, ticket: Any) -> Any:
+            frame = frame_of(ticket)
+            token = current_frame.set(frame)
+            try:
+                return _in_frame(await run(args, kwargs, ticket), frame)
+            finally:
+                leave(token)
+
+        return step
+
     def measured(self, meter: Meter, inner: Step, now: Callable[[], float]) -> Step:
         """Measure `inner`."""
         root, mine, recorder, covers = _of_frame(meter)
@@ -200,7 +233,10 @@ class AsyncDriver(_Driver):
                 return await value if type(value) is CoroutineType else value
             else:
                 frame = Frame(recorder, parent, covers)
-            note = meter.started(args, kwargs) if attentive else None
+            note = None
+            if attentive:
+                note = meter.started(args, kwargs, frame)
+                frame = note.frame
             token = push(frame)
             start = now()
             try:
@@ -288,6 +324,13 @@ def _settle_value(
         value.watch(item=item, end=partial(_settle_stream, settler, ticket))
     else:
         settler.done(ticket, value)
+    return value
+
+
+def _in_frame(value: Any, frame: Frame) -> Any:
+    """Let the producer of a stream work in the frame it was begun in."""
+    if type(value) in LIVE and value.frame is None:
+        value.frame = frame
     return value
 
 

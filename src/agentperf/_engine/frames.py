@@ -6,7 +6,8 @@ from contextvars import ContextVar
 from contextvars import Token as Reset
 
 from agentperf._engine.bindings import Token
-from agentperf.abc.telemetry import Recorder
+from agentperf.abc.telemetry import Books
+from agentperf.usage import Usage
 
 
 class Frame:
@@ -24,18 +25,67 @@ class Frame:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: Books,
         parent: Frame | None = None,
         covers: frozenset[Token] = frozenset(),
     ) -> None:
         self.covers = covers
         if parent is None:
-            self.recorders: tuple[Recorder, ...] = (recorder,)
+            self.recorders: tuple[Books, ...] = (recorder,)
         elif recorder in parent.recorders:
             outer = tuple(other for other in parent.recorders if other is not recorder)
             self.recorders = (recorder, *outer)
         else:
             self.recorders = (recorder,) + parent.recorders  # noqa: RUF005 - twice as fast
+
+    def used(self, usage: Usage) -> None:
+        """Book what was spent here: as the operation's own, and as inclusive on those around it."""
+        for depth, recorder in enumerate(self.recorders):
+            recorder.used(usage, own=depth == 0)
+
+
+class CallFrame(Frame):
+    """A frame that also keeps what its one call spent, for calls that are reported one by one."""
+
+    __slots__ = ("_spent",)
+
+    def __init__(self, frame: Frame) -> None:
+        self.recorders = frame.recorders
+        self.covers = frame.covers
+        self._spent: list[Usage] = []
+
+    def used(self, usage: Usage) -> None:
+        """Book what was spent here, and keep it."""
+        super().used(usage)
+        self._spent.append(usage)
+
+    @property
+    def spent(self) -> Usage | None:
+        """What was spent so far, by this call itself; None where nothing was said of it."""
+        return sum(self._spent, Usage()) if self._spent else None
+
+
+class WatchedFrame(Frame):
+    """The frame around it, with one more who is told of what is spent inside, by whomever.
+
+    Args:
+        parent: The frame around it.
+        watcher: Who is told.
+    """
+
+    __slots__ = ("_parent", "_watcher")
+
+    def __init__(self, parent: Frame | None, watcher: Books) -> None:
+        self.recorders = (*(() if parent is None else parent.recorders), watcher)
+        self.covers = frozenset() if parent is None else parent.covers
+        self._parent = parent
+        self._watcher = watcher
+
+    def used(self, usage: Usage) -> None:
+        """Book what was spent here."""
+        if self._parent is not None:
+            self._parent.used(usage)
+        self._watcher.used(usage, own=False)
 
 
 current_frame: ContextVar[Frame | None] = ContextVar("agentperf.frame", default=None)

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from agentperf._base.clock import Clock
 from agentperf._engine.bindings import Bindings
 from agentperf._engine.bus import Bus
+from agentperf.abc.backends import Backends
 from agentperf.abc.telemetry import Tap
 from agentperf.config import Settings
 
@@ -40,6 +41,14 @@ class Host(Protocol):
     @property
     def bindings(self) -> Bindings[Host]:
         """The pipelines bound to this host."""
+        ...
+
+    def backend(self, text: str) -> Backends:
+        """Return the cache backend for a text such as `"example:/var/cache"`.
+
+        Raises:
+            PluginError: Nobody offers it, two plugins do, or it can't be made.
+        """
         ...
 
     def completed(self, target: Any, policies: tuple[Any, ...]) -> tuple[Any, ...]:

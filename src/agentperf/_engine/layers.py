@@ -65,8 +65,11 @@ class Meter(Protocol):
     def fold(self) -> None:
         """Called when `durations` has grown long."""
 
-    def started(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Begin an attentive call; what it returns comes back in `ended` and `streams`."""
+    def started(self, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Frame) -> Any:
+        """Begin an attentive call; what it returns comes back in `ended` and `streams`.
+
+        The call runs in the returned note's own `frame`.
+        """
         ...
 
     def ended(self, start: float, ending: Ending, error: BaseException | None, note: Any) -> None:
@@ -96,6 +99,12 @@ class Driver(Protocol):
         The result takes `(args, kwargs)` and asks `enter` for the call's ticket, which may refuse
         by raising; or `(args, kwargs, ticket)` for a call that was let in already.
         """
+        ...
+
+    def framed(
+        self, run: Callable[..., Any], frame_of: Callable[[Any], Frame]
+    ) -> Callable[..., Any]:
+        """Run what `guarded` made inside of the frame that belongs to the call's ticket."""
         ...
 
     def recognised(self, value: Any, kwargs: dict[str, Any]) -> Any:

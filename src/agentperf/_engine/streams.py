@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Self
 
@@ -15,6 +15,9 @@ ItemWatcher = Callable[[Any, float], object]
 """Called with each item and the seconds the producer took for it, as the item is handed over."""
 EndWatcher = Callable[[Any, Ending, BaseException | None], object]
 """Called once with the stream, the way it ended, and the error where it failed.
+
+What it returns for an asynchronous stream that was read to its end is awaited, if it can be, before
+the reader learns of the end.
 
 The stream is handed in because a watcher that held on to it would keep an abandoned stream alive.
 """
@@ -33,6 +36,7 @@ class _Life:
         "_now",
         "_on_end",
         "_on_item",
+        "_settling",
         "_source",
         "frame",
         "replayable",
@@ -48,6 +52,7 @@ class _Life:
         self._ended = False
         self._on_item: list[ItemWatcher] = []
         self._on_end: list[EndWatcher] = []
+        self._settling: list[Awaitable[object]] = []
         self.frame: Frame | None = None
         """The operation that is current while the producer works."""
         self.replayable = True
@@ -101,9 +106,12 @@ class _Life:
         self._ended = True
         for watcher in self._on_end:
             try:
-                watcher(self, ending, error)
+                left = watcher(self, ending, error)
             except Exception as problem:  # noqa: BLE001 - settling must reach every layer
                 fault("stream.settling_failed", problem)
+            else:
+                if inspect.isawaitable(left):
+                    self._settling.append(left)
 
     def __del__(self) -> None:
         if getattr(self, "_ended", True) is False:
@@ -233,6 +241,7 @@ class AsyncLiveStream(_Life):
             item = await move(*sent)
         except StopAsyncIteration as stop:
             self._exhausted(stop)
+            await self._settled()
             raise
         except BaseException as error:
             self._broke(error)
@@ -242,12 +251,24 @@ class AsyncLiveStream(_Life):
                 leave(token)
         return self._given(item, self._now() - start)
 
+    async def _settled(self) -> None:
+        """Let the watchers finish what they began at the end."""
+        while self._settling:
+            try:
+                await self._settling.pop()
+            except Exception as problem:  # noqa: BLE001 - an observer must not change the observed
+                fault("stream.settling_failed", problem)
+
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
     async def __anext__(self) -> Any:
         if self._held is not _NOTHING:
-            return self._release()
+            try:
+                return self._release()
+            except StopAsyncIteration:
+                await self._settled()
+                raise
         return await self._advance(self._iterator.__anext__)
 
     async def asend(self, value: Any) -> Any:
@@ -306,6 +327,23 @@ _SDK_STREAMS: dict[str, Callable[..., AnyLiveStream]] = {
     "anthropic.AsyncStream": AsyncLiveStream,
 }
 """Streams of client libraries, known by name so that none of them has to be imported."""
+
+
+def stream_of(items: Any, now: Callable[[], float], *, is_async: bool) -> AnyLiveStream | None:
+    """Make a stream, for a function that has to give one, of what else can be iterated.
+
+    Returns:
+        None where it can't be iterated in this colour.
+    """
+    if is_async:
+        source = _one_by_one(items) if hasattr(type(items), "__iter__") else items
+        return AsyncLiveStream(source, now) if hasattr(type(source), "__aiter__") else None
+    return LiveStream(iter(items), now) if hasattr(type(items), "__iter__") else None
+
+
+async def _one_by_one(items: Iterable[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
 
 
 class TurnedAsync(BaseException):

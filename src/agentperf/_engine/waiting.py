@@ -85,6 +85,10 @@ class ThreadWaiting:
             raise value
         return value  # type: ignore[no-any-return]
 
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do the work here and now."""
+        return work()
+
     def parker(self) -> Parker:
         """Make a place to wait in."""
         return _ThreadParker(self._clock)
@@ -154,6 +158,12 @@ class LoopWaiting:
                 if take_back is not None:
                     take_back()
         raise CallTimeout(f"the call took longer than {seconds:.3g} s")
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do the work in a worker thread; whoever is cancelled doesn't wait for it."""
+        from anyio import to_thread
+
+        return await to_thread.run_sync(work, abandon_on_cancel=True)
 
     def parker(self) -> Parker:
         """Make a place to wait in, on the running loop."""

@@ -8,7 +8,14 @@ from agentperf._base.endings import Ending
 from agentperf.usage import Usage
 
 
-class Recorder(Protocol):
+class Books(Protocol):
+    """Takes down what calls spend."""
+
+    def used(self, usage: Usage, *, own: bool) -> None:
+        """Add tokens and cost; `own` when this operation, not one inside it, spent them."""
+
+
+class Recorder(Books, Protocol):
     """The running figures of one operation; safe to write from any thread, exact.
 
     Attributes:
@@ -33,9 +40,6 @@ class Recorder(Protocol):
 
     def first_item(self, seconds: float) -> None:
         """Note a stream's time to its first item, measured from the call."""
-
-    def used(self, usage: Usage, *, own: bool) -> None:
-        """Add tokens and cost; `own` when this operation, not one inside it, spent them."""
 
     def memory(self, delta: int) -> None:
         """Note by how many bytes the memory in use grew during a call."""

@@ -49,6 +49,13 @@ class Waiting(Protocol):
         """
         ...
 
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run `work`, which blocks, without holding an event loop up; in place where there is none.
+
+        On an event loop it runs in a worker thread, which whoever is cancelled doesn't wait for.
+        """
+        ...
+
     def parker(self) -> Parker:
         """Make a place to wait in."""
         ...

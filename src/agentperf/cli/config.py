@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from agentperf._host import Host
+    from agentperf.config import Settings
 
 FOUND = 1
 """Exit code for a configuration that reaches nobody."""
@@ -31,21 +33,22 @@ def show(modules: tuple[str, ...], *, as_json: bool) -> None:
     such as app.main, they are imported, and it is checked against their decorated functions too:
     an operation that none of them has is reported, and the exit code is 1.
     """
-    from agentperf._host import Host
+    from agentperf.config import load
 
-    host = Host()
+    settings = load()
+    host = _checked(settings)
     strays = list(_strays(host, modules)) if modules else []
-    _print(host, as_json=as_json)
+    _print(settings, as_json=as_json)
     for stray in strays:
         click.echo(f"Warning: {stray}", err=True)
     if strays:
         sys.exit(FOUND)
 
 
-def _print(host: Host, *, as_json: bool) -> None:
+def _print(settings: Settings, *, as_json: bool) -> None:
     from agentperf.config.complaints import dotted
 
-    rows = [(dotted(path), value, origin) for path, value, origin in host.settings.rows()]
+    rows = [(dotted(path), value, origin) for path, value, origin in settings.rows()]
     if as_json:
         keys = ("key", "value", "origin")
         shown = [dict(zip(keys, row, strict=True)) for row in rows]
@@ -55,6 +58,23 @@ def _print(host: Host, *, as_json: bool) -> None:
     widths = [max(len(row[column]) for row in texts) for column in (0, 1)]
     for key, value, origin in texts:
         click.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
+
+
+def _checked(settings: Settings) -> Host:
+    """Check what a host would, and give one that doesn't start what it would start."""
+    from agentperf._host import Host
+    from agentperf.abc.kinds import Kind
+    from agentperf.errors import PluginError
+
+    host = Host(settings=replace(settings, exporters=(), subscribers=()))
+    for kind in (Kind.EXPORTERS, Kind.SUBSCRIBERS):
+        path = (kind.plural,)
+        for name in getattr(settings, kind.plural):
+            try:
+                host.plugins.find(kind, name)
+            except PluginError as error:
+                raise settings.complaint(path, f": {error}") from error
+    return host
 
 
 def _strays(host: Host, modules: Sequence[str]) -> Iterator[str]:

@@ -8,8 +8,14 @@ from collections.abc import Sequence
 
 import click
 
+from agentperf.cli.compare import compare
 from agentperf.cli.config import config
 from agentperf.cli.demo import demo
+from agentperf.cli.doctor import doctor
+from agentperf.cli.plugins import plugins
+from agentperf.cli.program import Ended
+from agentperf.cli.report import report
+from agentperf.cli.run import run
 from agentperf.cli.tokenizers import tokenizers
 from agentperf.errors import DISTRIBUTION, ConfigurationError
 
@@ -32,18 +38,22 @@ def colour_wanted() -> bool | None:
     return True if os.environ.get("FORCE_COLOR") else None
 
 
-commands.add_command(config)
-commands.add_command(demo)
-commands.add_command(tokenizers)
+for command in (run, report, compare, doctor, config, plugins, demo, tokenizers):
+    commands.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command `agentperf` and leave the process.
 
-    Exit codes: 0 all is well, 1 the command found something, 2 it was called wrongly.
+    Exit codes: 0 all is well, 1 the command found something, 2 it was called wrongly; `run` ends as
+    the program does.
     """
     try:
         commands.main(arguments, prog_name="agentperf")
     except ConfigurationError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(USAGE)
+    except Ended as ended:
+        program = ended
+    # Out of the handler: what it handled would be shown as the context of the program's error.
+    program.pass_on()

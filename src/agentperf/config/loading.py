@@ -27,15 +27,21 @@ def load(
     """
     variables = os.environ if environment is None else environment
     settings = Settings()
-    if (file := _file(variables, folder)) is not None:
+    if (file := file_in_effect(variables, folder)) is not None:
         settings = settings.merged(file.values, file)
     source = Environment(variables)
     return settings.merged(source.values, source)
 
 
-def _file(
-    environment: Mapping[str, str], folder: str | os.PathLike[str] | None
+def file_in_effect(
+    environment: Mapping[str, str], folder: str | os.PathLike[str] | None = None
 ) -> ConfigFile | None:
+    """Read the file that counts; None where there is none.
+
+    Raises:
+        ConfigurationError: It is malformed, or the one that was named isn't there.
+        MissingExtraError: It is YAML, and PyYAML is not installed.
+    """
     if named := environment.get(CONFIG, "").strip():
         return _named(os.path.abspath(os.path.expanduser(named)))
     try:

@@ -59,6 +59,8 @@ class Settings:
         policies: What is put on operations besides their decorators, with its options:
             `{"app.search": {"retry": {"attempts": 4}, "timed": True}}`; False takes off what a
             source of lower rank put there.
+        exporters: The exporters of plugins that run, by name.
+        subscribers: The subscribers to events of plugins that run, by name.
         origins: Where values came from; what is not in it is the default.
 
     Raises:
@@ -67,6 +69,8 @@ class Settings:
 
     enabled: bool = True
     policies: Policies = field(default_factory=dict)
+    exporters: tuple[str, ...] = ()
+    subscribers: tuple[str, ...] = ()
     origins: Mapping[Path, Source] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -159,6 +163,15 @@ def _read_options(value: object, path: Path, source: Source) -> Options | bool:
     return {name: _human(option) for name, option in table.items()}
 
 
+def _read_names(value: object, path: Path, source: Source) -> tuple[str, ...]:
+    """Read names; in text, as variables hold it, commas stand between them."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        text = f'={value!r}: names of {path[-1]}, as in {path[-1]}=["example"]'
+        raise complaint(source.where(path), path, text)
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+
 def _read_table(value: object, path: Path, source: Source, wanted: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise complaint(source.where(path), path, f"={value!r}: {wanted}")
@@ -179,8 +192,15 @@ def _human(value: object) -> object:
 _READERS: Mapping[str, Callable[[object, Path, Source], Any]] = {
     "enabled": _read_switch,
     "policies": _read_policies,
+    "exporters": _read_names,
+    "subscribers": _read_names,
 }
-_DEFAULTS: Mapping[str, object] = {"enabled": True, "policies": {}}
+_DEFAULTS: Mapping[str, object] = {
+    "enabled": True,
+    "policies": {},
+    "exporters": (),
+    "subscribers": (),
+}
 
 
 def _laid_over(below: Any, above: Any, levels: int) -> Any:

@@ -2,82 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
 import click
 
 from agentperf.demo.comparison import FAULTY, Comparison
 from agentperf.demo.conversations import repeated
 from agentperf.demo.figures import Figures
 from agentperf.demo.runner import Run
+from agentperf.telemetry.report.comparing import Block, Row
+from agentperf.telemetry.report.measures import COUNT, DOLLARS, FAILURES, HIT_RATE, SECONDS, Measure
+from agentperf.telemetry.report.tables import side_by_side
 
-WIDTH = 72
-_GAIN = 14
-_COLUMNS = "{:<34}{:>12}{:>12}{:>14}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    label: str
-    value: Callable[[Figures], float]
-    shown: Callable[[float], str]
-    gain: Callable[[float, float], str]
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.0f} ms"
-
-
-def _times_less(old: float, new: float) -> str:
-    if not (old and new) or old == new:
-        return ""
-    return f"{old / new:.1f}x faster" if new < old else f"{new / old:.1f}x slower"
-
-
-def _less(old: float, new: float) -> str:
-    if not old or old == new:
-        return ""
-    return f"{1 - new / old:.0%} less" if new < old else f"{new / old - 1:.0%} more"
-
-
-def _points(old: float, new: float) -> str:
-    return f"{(new - old) * 100:+.0f} points" if old != new else ""
-
-
-def _fewer(old: float, new: float) -> str:
-    if old == new:
-        return ""
-    return f"{old - new:.0f} fewer" if new < old else f"{new - old:.0f} more"
-
-
-def _whole(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _dollars(value: float) -> str:
-    return f"${value:.4f}"
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}"
-
-
-_ROWS = (
-    _Row("response time, mean", lambda f: f.mean_s, _seconds, _times_less),
-    _Row("response time, median", lambda f: f.p50_s, _seconds, _times_less),
-    _Row("response time, p95", lambda f: f.p95_s, _seconds, _times_less),
-    _Row("response time, longest", lambda f: f.max_s, _seconds, _times_less),
-    _Row("time to first token", lambda f: f.ttft_s, _seconds, _times_less),
-    _Row("model calls", lambda f: f.model_calls, _whole, _less),
-    _Row("input tokens", lambda f: f.input_tokens, _whole, _less),
-    _Row("output tokens", lambda f: f.output_tokens, _whole, _less),
-    _Row("cost", lambda f: f.cost_usd, _dollars, _less),
-    _Row("cache hits, repeated messages", lambda f: f.cache_hit_rate, _share, _points),
-    _Row("failed answers", lambda f: f.failed, _whole, _fewer),
+_ROWS: tuple[tuple[str, str, Measure], ...] = (
+    ("mean_s", "response time, mean", SECONDS),
+    ("p50_s", "response time, median", SECONDS),
+    ("p95_s", "response time, p95", SECONDS),
+    ("max_s", "response time, longest", SECONDS),
+    ("ttft_s", "time to first token", SECONDS),
+    ("model_calls", "model calls", COUNT),
+    ("input_tokens", "input tokens", COUNT),
+    ("output_tokens", "output tokens", COUNT),
+    ("cost_usd", "cost", DOLLARS),
+    ("cache_hit_rate", "cache hits, repeated messages", HIT_RATE),
+    ("failed", "failed answers", FAILURES),
 )
 _FAULTY_ROWS = tuple(
-    row for row in _ROWS if row.label.startswith(("response", "model", "cost", "failed"))
+    row for row in _ROWS if row[1].startswith(("response", "model", "cost", "failed"))
 )
 
 
@@ -89,29 +38,31 @@ def render(comparison: Comparison, *, scale: float) -> str:
 
 
 def _table(comparison: Comparison) -> list[str]:
-    return [
-        *_block("one agent, the same work", _ROWS, comparison.before, comparison.after),
-        "",
-        *_block(
-            f"{FAULTY:.0%} of the requests go wrong",
-            _FAULTY_ROWS,
-            comparison.faulty_before,
-            comparison.faulty_after,
+    plain = _block("one agent, the same work", _ROWS, comparison.before, comparison.after)
+    faulty = _block(
+        f"{FAULTY:.0%} of the requests go wrong",
+        _FAULTY_ROWS,
+        comparison.faulty_before,
+        comparison.faulty_after,
+    )
+    return side_by_side([plain, faulty])
+
+
+def _block(
+    title: str, rows: tuple[tuple[str, str, Measure], ...], before: Run, after: Run
+) -> Block:
+    return Block(
+        title,
+        tuple(
+            Row(label, measure, _figure(before.figures, name), _figure(after.figures, name), name)
+            for name, label, measure in rows
         ),
-    ]
+    )
 
 
-def _block(title: str, rows: Sequence[_Row], before: Run, after: Run) -> list[str]:
-    old, new = before.figures, after.figures
-    head = _COLUMNS.format(title, "before", "after", "gain")
-    lines = [click.style(head, bold=True), "-" * WIDTH]
-    for row in rows:
-        was, now = row.value(old), row.value(new)
-        cells = _COLUMNS.format(row.label, row.shown(was), row.shown(now), row.gain(was, now))
-        better = now > was if row.shown is _share else now < was
-        figures, gain = cells[:-_GAIN], cells[-_GAIN:]
-        lines.append((figures + click.style(gain, fg="green") if better else cells).rstrip())
-    return lines
+def _figure(figures: Figures, name: str) -> float:
+    value: float = getattr(figures, name)
+    return value
 
 
 def _notes(comparison: Comparison, scale: float) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agentperf.events.base import Event
 from agentperf.events.breakers import CallRefused, CircuitChanged
 from agentperf.events.cache import (
+    CacheBackendChanged,
     CacheCleared,
     CacheEviction,
     CacheExpired,
@@ -22,6 +23,7 @@ from agentperf.events.prompts import PromptCompressed
 from agentperf.events.retries import RetryGaveUp, RetryScheduled
 
 __all__ = [
+    "CacheBackendChanged",
     "CacheCleared",
     "CacheEviction",
     "CacheExpired",

@@ -74,3 +74,16 @@ class CacheWarmed(Event):
     """
 
     entries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheBackendChanged(Event):
+    """The backend of a cache began to fail, or works again; told once for each change.
+
+    Attributes:
+        works: Whether it works now.
+        error: The class name of the error, where it fails.
+    """
+
+    works: bool
+    error: str | None = None

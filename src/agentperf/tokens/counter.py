@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from agentperf._base.offered import offered
 from agentperf.errors import ConfigurationError
 from agentperf.tokens.count import Tally, TokenCount
 from agentperf.tokens.engines import Engine, Loader, estimator, loader
 from agentperf.tokens.models import Profile, profile
+from agentperf.tokens.plugged import estimating, plugged
 from agentperf.tokens.reading import Reading
 
 QUICK = 65_536
@@ -89,6 +92,15 @@ def counter(model: str | None = None) -> Counter:
     return Counter(known, loader(known.vocabulary), estimator(known.vocabulary))
 
 
+@functools.lru_cache(maxsize=64)
+def _plugin_counter(make: Callable[[], object], model: str) -> Counter:
+    """Return the counter that uses the tokenizer of a plugin; the usual one where that fails."""
+    usual = counter(model).quick
+    known = replace(profile(model), percent=100, error=0.0)
+    work = functools.partial(plugged, make, usual)
+    return Counter(known, Loader(work), estimating(usual))
+
+
 def count_tokens(x: object, model: str | None = None, *, wait: bool = True) -> TokenCount:
     """Count the tokens of a text, of messages, or of a whole request to a chat model.
 
@@ -102,6 +114,7 @@ def count_tokens(x: object, model: str | None = None, *, wait: bool = True) -> T
             returned. Text that looks like a special token is text.
         model: The model that will read it, or a vocabulary such as `"o200k_base"`. By default the
             request's own model; without any, `o200k_base` is counted with and `error` is None.
+            Where a plugin offers a tokenizer for the model, that one counts.
         wait: False never waits: while the vocabulary is being loaded, in the background, and for
             texts of more than 64 KB the answer is an estimate. For the path of a call.
 
@@ -112,7 +125,7 @@ def count_tokens(x: object, model: str | None = None, *, wait: bool = True) -> T
     Raises:
         ConfigurationError: `x` is nothing of that kind, or `model` is no text.
     """
-    chosen = _counter(x, model)
+    chosen = _counter(x, model, wait=wait)
     return chosen.count(x) if wait else chosen.quick(x)
 
 
@@ -130,12 +143,16 @@ def exceeds(x: object, limit: int, model: str | None = None, *, wait: bool = Tru
     """
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
         raise ConfigurationError(f"limit={limit!r}: a number of tokens is needed, as in limit=8000")
-    return _counter(x, model).exceeds(x, limit, wait=wait)
+    return _counter(x, model, wait=wait).exceeds(x, limit, wait=wait)
 
 
-def _counter(x: object, model: str | None) -> Counter:
+def _counter(x: object, model: str | None, *, wait: bool) -> Counter:
     if model is None and isinstance(x, Mapping):
         model = x.get("model")
     if not (model is None or isinstance(model, str)):
         raise ConfigurationError(f'model={model!r}: a name is needed, such as model="gpt-4o"')
+    if model is not None and (source := offered()) is not None:
+        offer = source.tokenizer(model, wait=wait)
+        if offer is not None:
+            return _plugin_counter(offer.value, model)
     return counter(model)

@@ -13,10 +13,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from agentperf._base.offered import offered
 from agentperf.errors import ConfigurationError
 from agentperf.usage import Usage
 
 _MILLION = 1_000_000
+_REMEMBERED = 512
 _EXAMPLE = '{"my-model": {"input": 0.5, "output": 1.5, "cached_input": 0.05}}'
 
 # What may follow the name of a model without making it another one: a date, or "latest".
@@ -83,6 +85,7 @@ class Prices:
 
     def __init__(self, prices: Mapping[str, Price]) -> None:
         self._prices = MappingProxyType(dict(prices))
+        self._asked: dict[str, Price | None] = {}
 
     @staticmethod
     @functools.cache
@@ -115,8 +118,14 @@ class Prices:
         """
         if not isinstance(model, str):
             raise ConfigurationError(f'model={model!r}: the name of a model, model="gpt-4o"')
-        name = model.strip().lower()
-        return self._named(name) or self._named(_without_provider(name))
+        try:
+            return self._asked[model]
+        except KeyError:
+            name = model.strip().lower()
+            found = self._named(name) or self._named(_without_provider(name))
+            if len(self._asked) < _REMEMBERED:
+                self._asked[model] = found
+            return found
 
     def _named(self, name: str) -> Price | None:
         known = (
@@ -142,22 +151,28 @@ class Prices:
         return len(self._prices)
 
 
-def price(model: str) -> Price | None:
-    """Return what a model costs by the table that comes with agentperf; None: not known.
+def price(model: str, *, wait: bool = True) -> Price | None:
+    """Return what a model costs, by plugins and by the table of agentperf; None: not known.
 
     A dated release costs what the model does, unless the table has a price of its own for it. The
     names of other providers' offers (`"azure/gpt-4o"`) have no price: they set their own.
+
+    Args:
+        model: Its name.
+        wait: False never waits for plugins to be loaded, which then happens in the background; for
+            the path of a call.
     """
-    return Prices.shipped().price(model)
+    return _table(wait=wait).price(model)
 
 
-def cost(usage: object, model: str) -> float | None:
-    """Return the cost, in US dollars, of a request by the table that comes with agentperf.
+def cost(usage: object, model: str, *, wait: bool = True) -> float | None:
+    """Return the cost, in US dollars, of a request by the same prices as `price`.
 
     Args:
         usage: What one request used: a `Usage`, a client's reply, or its usage. Some models cost
             more for long prompts, which only shows in the usage of a single request.
         model: The model that answered.
+        wait: As for `price`.
 
     Returns:
         The cost; None when the model's price is not known.
@@ -168,7 +183,13 @@ def cost(usage: object, model: str) -> float | None:
     Raises:
         ConfigurationError: `usage` says nothing of tokens, or the model is no text.
     """
-    return Prices.shipped().cost(usage, model)
+    return _table(wait=wait).cost(usage, model)
+
+
+def _table(*, wait: bool) -> Prices:
+    source = offered()
+    known: Prices | None = None if source is None else source.prices(wait=wait)
+    return Prices.shipped() if known is None else known
 
 
 def _without_provider(name: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault
@@ -22,9 +23,8 @@ from agentperf.events import (
     CacheStored,
 )
 from agentperf.policies.cached.flights import Boarding, Flight, computing_for
-from agentperf.policies.cached.memory import NO_ENTRY, Entry
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording, Tally
-from agentperf.policies.cached.streams import Recorder, replayed
+from agentperf.policies.cached.streams import Recorder
 from agentperf.policies.cached.twins import twin
 
 Args = tuple[Any, ...]
@@ -32,8 +32,12 @@ Kwargs = dict[str, Any]
 Compute = Callable[[], Awaitable[Any]]
 
 
-class CacheLayer:
-    """One cache, in front of one function, on one host."""
+class CacheLayer(ABC):
+    """One cache, in front of one function, on one host.
+
+    Where the entries are, and in what form, is the business of its two subclasses. What an entry
+    holds is *kept* to this class: it only goes from those who look to those who get it.
+    """
 
     def __init__(self, site: Site, state: CacheState, key: KeyOf) -> None:
         self._site = site
@@ -58,53 +62,36 @@ class CacheLayer:
         # Threads may share a map, but not a generator.
         return map(lambda _: emit(event), tally.ticks)  # noqa: C417
 
+    @abstractmethod
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
-        key_of, now, hits = self._key, self._now, self._hits
-        entries, fresh, given = self._state.store.entries, self._fresh, self._given
-        answer = self._site.driver.flow(self._answer, inner)
 
-        def step(args: Args, kwargs: Kwargs) -> Any:
-            key = key_of(args, kwargs)
-            try:
-                entry = entries[key]
-            except KeyError:
-                entry = NO_ENTRY
-            if now() < entry.quick_until:
-                entry.visited = True
-                next(hits)
-                return entry.value
-            if fresh(entry):
-                next(hits)
-                return given(entry)
-            return answer(key, args, kwargs)
+    @abstractmethod
+    def _given(self, kept: Any) -> Any:
+        """Return what one caller gets of what is kept."""
 
-        return step
+    @abstractmethod
+    async def _come_in(self, key: Hashable, looked: int) -> Any:
+        """Return what came in since a call looked (after that many flights); None for nothing."""
 
-    def _fresh(self, entry: Entry) -> bool:
-        """Whether an entry is good to give; one that no longer is goes."""
-        if entry is NO_ENTRY:
-            return False
-        if self._now() < entry.fresh_until:
-            entry.visited = True
-            return True
-        if self._state.store.remove(entry.key, entry):
-            next(self._expiries)
-        return False
+    @abstractmethod
+    async def _keep(self, flight: Flight, value: Any) -> Any:
+        """Store an answer as far as it can be; return what others than the leader get of it."""
 
-    def _given(self, entry: Entry) -> Any:
-        if isinstance(entry.value, Recording):
-            return replayed(entry.value, self._state.handed_out, self._now)
-        return self._state.handed_out(entry.value)
+    @abstractmethod
+    def _keep_recording(self, reading: Flight, recorded: Recording) -> Awaitable[None] | None:
+        """Store a stream that was read to its end; what is returned is awaited by its reader."""
 
-    async def _answer(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
+    async def _answer(
+        self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs, looked: int = 0
+    ) -> Any:
         """Give what isn't in the cache: join who computes it, or compute it."""
         compute = partial(proceed, args, kwargs)
         while (boarding := self._board(key)) is not None:
             flight = boarding.flight
             try:
                 if boarding.leads:
-                    await self._take_off(flight, compute)
+                    await self._take_off(flight, compute, looked)
                 await boarding.parker.park()
                 if flight.serves(leader=boarding.leads):
                     return self._outcome(boarding)
@@ -121,22 +108,22 @@ class CacheLayer:
         waiting = self._site.waiting
         return self._flights.board(key, waiting.parker(), may_wait=not waiting.holds_a_loop())
 
-    async def _take_off(self, flight: Flight, compute: Compute) -> None:
-        fly, end = partial(self._fly, flight, compute), partial(self._flights.end, flight)
+    async def _take_off(self, flight: Flight, compute: Compute, looked: int) -> None:
+        fly, end = partial(self._fly, flight, compute, looked), partial(self._flights.end, flight)
         await self._site.waiting.detached(fly, end)
 
-    async def _fly(self, flight: Flight, compute: Compute) -> None:
+    async def _fly(self, flight: Flight, compute: Compute, looked: int) -> None:
         """Compute for everybody on board; raises nothing."""
         try:
-            entry = self._state.store.entries.get(flight.key, NO_ENTRY)
-            if self._fresh(entry):  # it came in between this call's look and its boarding
+            kept = await self._come_in(flight.key, looked)
+            if kept is not None:
                 next(self._hits)
-                flight.land(self._given(entry), entry)
+                flight.land(self._given(kept), kept)
             else:
                 next(self._misses)
                 with computing_for(flight):
                     value = await compute()
-                flight.land(value, self._keep(flight, value))
+                flight.land(value, await self._kept(flight, value))
         except BaseException as error:  # noqa: BLE001 - the leader raises it
             flight.crash(error)
         finally:
@@ -153,42 +140,26 @@ class CacheLayer:
         next(self._joins)
         if flight.error is not None:
             raise twin(flight.error).with_traceback(flight.traceback)
-        return self._given(cast(Entry, flight.entry))
+        return self._given(flight.kept)
 
     async def _compute_alone(self, key: Hashable, compute: Compute) -> Any:
         next(self._misses)
         flight = self._flights.alone(key)
         try:
             value = await compute()
-            self._keep(flight, value)
+            await self._kept(flight, value)
         finally:
             self._flights.end(flight)
         return value
 
-    def _keep(self, flight: Flight, value: Any) -> Entry | None:
-        """Store what was computed, as far as it can be; return what others than the leader get."""
+    async def _kept(self, flight: Flight, value: Any) -> Any:
         if type(value) in LIVE:
             self._keep_when_read(flight, value)
             return None
         if _has_one_reader(value):
             self._refuse("it can be read only once")
             return None
-        try:
-            entry = self._state.entry(flight.key, value, self._now())
-        except Exception as error:  # noqa: BLE001 - copying runs the value's own code
-            self._refuse_uncopyable(error)
-            return None
-        self._put(flight, entry)
-        return entry
-
-    def _put(self, flight: Flight, entry: Entry) -> None:
-        evicted = self._state.put(flight, entry)
-        if evicted is None:
-            self._refuse("it was invalidated while it was computed")
-            return
-        next(self._puts)
-        for _ in range(evicted):
-            next(self._evictions)
+        return await self._keep(flight, value)
 
     def _keep_when_read(self, flight: Flight, stream: AnyLiveStream) -> None:
         # Not `flight` itself: it holds the stream, which could then never be seen to be abandoned.
@@ -197,32 +168,36 @@ class CacheLayer:
             reading.valid = False
         recorder = Recorder(self._state.handed_out)
 
-        def end(ended: AnyLiveStream, ending: Ending, _: BaseException | None) -> None:
+        def end(
+            ended: AnyLiveStream, ending: Ending, _: BaseException | None
+        ) -> Awaitable[None] | None:
+            storing = None
             try:
                 if ending is not Ending.COMPLETED:
                     self._refuse("the stream was not read to its end")
                 elif not ended.replayable:
                     self._refuse("the stream's reader sent something into it")
-                else:
-                    self._keep_recording(reading, recorder, ended)
+                elif (recorded := self._recorded(recorder, ended)) is not None:
+                    storing = self._keep_recording(reading, recorded)
             finally:
-                self._flights.end(reading)
+                if storing is None:
+                    self._flights.end(reading)
+            return storing
 
         stream.watch(item=recorder.item, end=end)
 
-    def _keep_recording(self, reading: Flight, recorder: Recorder, ended: AnyLiveStream) -> None:
+    def _recorded(self, recorder: Recorder, ended: AnyLiveStream) -> Recording | None:
         try:
-            recording = recorder.recording(ended)
+            return recorder.recording(ended)
         except Exception as error:  # noqa: BLE001 - copying runs the items' own code
             self._refuse_uncopyable(error)
-        else:
-            self._put(reading, self._state.recorded_entry(reading.key, recording, self._now()))
+            return None
 
-    def _refuse_uncopyable(self, error: Exception) -> None:
+    def _refuse_uncopyable(self, error: Exception, reason: str = "it can't be copied") -> None:
         if not self._state.told_uncopyable:  # once: every other answer will be like this one
             self._state.told_uncopyable = True
             fault("cache.uncopyable", error, operation=self._site.target.operation)
-        self._refuse("it can't be copied")
+        self._refuse(reason)
 
     def _refuse(self, reason: str) -> None:
         next(self._state.refused.ticks)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
@@ -14,13 +15,39 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
-from agentperf.policies.cached.core import CacheLayer
+from agentperf.abc.backends import AnyBackend, Backends, backends
 from agentperf.policies.cached.flights import Airspace
-from agentperf.policies.cached.options import CacheOptions, CopyMode, Key, Partition, checked
+from agentperf.policies.cached.local import MemoryContents, MemoryLayer
+from agentperf.policies.cached.options import (
+    CacheOptions,
+    CopyMode,
+    Key,
+    OnFailure,
+    Partition,
+    checked,
+)
 from agentperf.policies.cached.partition import partitioned
 from agentperf.policies.cached.state import CacheState, KeyOf
 
+if TYPE_CHECKING:
+    from agentperf.policies.cached.remote import Remote
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Contents(Protocol):
+    """The entries of one cache, as far as the handle gets at them."""
+
+    async def peek(self, key: Any, default: Any) -> Any:
+        """Return the answer under a key, a stream as the tuple of its items."""
+
+    async def remove(self, key: Any) -> bool:
+        """Remove a key; tell whether it was there."""
+        ...
+
+    async def clear(self) -> int:
+        """Remove everything; return how much there was, 0 where nobody counts."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +59,54 @@ class Cached(Policy):
     options: CacheOptions
 
     def check(self, target: Target) -> None:
-        """Refuse options that don't fit the function's parameters."""
+        """Refuse options that don't fit the function's parameters, or a backend its colour."""
         self._key_maker(target, InstanceTokens())
+        if not isinstance(self.options.backend, str):
+            self._made_remote(backends(self.options.backend), target)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         state = self.state(site.host, site.target)
-        return CacheLayer(site, state, self.key_of(site.host, site.target)).bound(inner)
+        if (remote := self._remote(site.host, site.target)) is not None:
+            return remote.bound(site, state, inner)
+        return MemoryLayer(site, state, self.key_of(site.host, site.target)).bound(inner)
+
+    def _remote(self, host: Host, target: Target) -> Remote | None:
+        """Return the cache in its backend; None for one in memory."""
+        if self.options.in_memory:
+            return None
+        state = self.state(host, target)
+        if (remote := state.remotes.get(target)) is None:
+            given = self.options.backend
+            backend = host.backend(given) if isinstance(given, str) else backends(given)
+            remote = state.remotes[target] = self._made_remote(backend, target)
+        return remote
+
+    def _made_remote(self, backend: Backends, target: Target) -> Remote:
+        from agentperf.policies.cached.remote import (
+            Remote,
+        )  # whoever stays in memory needs no codec
+
+        make_key = partial(self._key_maker, target)
+        return Remote(backend, target, self.options, self.name, make_key)
+
+    def contents(self, host: Host, target: Target, *, is_async: bool) -> Contents:
+        """Return what the handle can do to the entries.
+
+        Raises:
+            ConfigurationError: The backend has to be awaited, and the caller can't.
+        """
+        state = self.state(host, target)
+        if (remote := self._remote(host, target)) is not None:
+            return remote.contents(host, state, is_async=is_async)
+        return MemoryContents(state, host.clock.now)
 
     def state(self, host: Host, target: Target) -> CacheState:
         """Return what the cache remembers on `host`."""
         airspace = host.state(Airspace, Airspace, owners=(), name="flights")
         return host.state(
             CacheState,
-            lambda: CacheState(self.options, airspace),
+            lambda: CacheState(self.options, airspace, self.name),
             owners=(self, target),
             name=self.name,
             options=self.options,
@@ -53,6 +114,8 @@ class Cached(Policy):
 
     def key_of(self, host: Host, target: Target) -> KeyOf:
         """Return what makes the keys of calls on `host`."""
+        if (remote := self._remote(host, target)) is not None:
+            return remote.key_of(host)
         state = self.state(host, target)
         if (key_of := state.keys.get(target)) is None:  # making one takes a hundred microseconds
             key_of = state.keys[target] = self._key_maker(target, state.instances)
@@ -60,14 +123,14 @@ class Cached(Policy):
             return partitioned(key_of, self.options.scope)
         return key_of
 
-    def _key_maker(self, target: Target, instances: InstanceTokens) -> KeyOf:
+    def _key_maker(self, target: Target, instance: Callable[[object], Hashable]) -> KeyOf:
         is_method = method_self(target.function, target.signature)
         return key_maker(
             getattr(target.function, "__qualname__", target.operation),
             target.signature,
             ignore=self.options.ignore,
             key=self.options.key,
-            instance=instances if is_method else None,
+            instance=instance if is_method else None,
         )
 
 
@@ -79,9 +142,11 @@ def cached(
     *,
     key: Key | None = None,
     ignore: str | Sequence[str] = (),
+    backend: str | AnyBackend = "memory",
     max_entries: int = 1024,
     copy: CopyMode = "auto",
     scope: Partition = "auto",
+    on_store_failure: OnFailure = "open",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> Cached: ...
@@ -90,14 +155,16 @@ def cached(
     *,
     key: Key | None = None,
     ignore: str | Sequence[str] = (),
+    backend: str | AnyBackend = "memory",
     max_entries: int = 1024,
     copy: CopyMode = "auto",
     scope: Partition = "auto",
+    on_store_failure: OnFailure = "open",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
 ) -> Any:
-    """Keep answers in memory and give them again for the same arguments.
+    """Keep answers and give them again for the same arguments.
 
     While an answer is being computed, everybody who asks for it waits for that one computation:
     threads, tasks and event loops together. Whoever is cancelled leaves alone; the computation
@@ -111,12 +178,19 @@ def cached(
             `"{user.id}:{question}"`, or a callable over the call's arguments. All arguments by
             default, by value and type; `self` counts by identity.
         ignore: Names of parameters that don't count.
-        max_entries: How many answers to keep at most; 1024 by default.
+        backend: Where the answers are kept: `"memory"`, the word of a plugin's backend such as
+            `"example"` or `"example:/var/cache"`, or an object of a class that extends
+            `agentperf.abc.CacheBackend`. Other backends than memory keep bytes: an answer that
+            can't be turned into bytes is not kept.
+        max_entries: How many answers to keep in memory at most; 1024 by default.
         copy: `"auto"` hands out values that nobody can change as they are, and copies of all
             others; `"share"` hands out the stored object itself, `"copy"` always a copy.
         scope: Whose answers are kept apart while an `agentperf.scope` is open: `"auto"` and
             `"tenant"` by tenant, `"user"` and `"session"` by these too, `"none"` shares them all.
-        name: Share one cache, with one set of entries, among all functions that name it.
+        on_store_failure: What to do while the backend fails: `"open"` computes, `"closed"` raises
+            `StoreUnavailable`.
+        name: Share one cache, with one set of entries, among all functions that name it. A lambda
+            or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.
         **unknown: Refused, with what was probably meant.
 
@@ -129,11 +203,19 @@ def cached(
     Raises:
         ConfigurationError: An option is malformed, contradicts another, or names no parameter.
         UncacheableArgumentError: At a call, an argument has no key by value.
+        StoreUnavailable: At a call, the backend fails, and `on_store_failure="closed"`.
     """
     refuse_unknown(cached, unknown)
     if is_decorated_bare(ttl):
         return cached()(ttl)
     options = checked(
-        ttl=ttl, key=key, ignore=ignore, max_entries=max_entries, copy=copy, scope=scope
+        ttl=ttl,
+        key=key,
+        ignore=ignore,
+        max_entries=max_entries,
+        copy=copy,
+        scope=scope,
+        backend=backend,
+        on_store_failure=on_store_failure,
     )
     return Cached(options, name=name, enabled=enabled)

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any
 
 from agentperf.abc.waiting import Parker
-from agentperf.policies.cached.memory import Entry
 
 _computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
@@ -25,7 +24,7 @@ class Flight:
             not stored.
         landed: Whether it came to a result.
         value: The result, for the leader.
-        entry: The result for everybody else, where they can have it.
+        kept: What everybody else gets the result from, where they can have it.
         error: What it raised instead.
         traceback: The traceback of the error before anybody raised it again.
         leaderless: Whether the call that began it has gone away.
@@ -34,9 +33,9 @@ class Flight:
 
     __slots__ = (
         "aboard",
-        "entry",
         "error",
         "home",
+        "kept",
         "key",
         "landed",
         "leaderless",
@@ -53,7 +52,7 @@ class Flight:
         self.valid = True
         self.landed = False
         self.value: Any = None
-        self.entry: Entry | None = None
+        self.kept: Any = None
         self.error: BaseException | None = None
         self.traceback: TracebackType | None = None
         self.leaderless = False
@@ -61,9 +60,9 @@ class Flight:
         self.parkers: list[Parker] = []
         self.waits_on: set[Flight] = set()
 
-    def land(self, value: Any, entry: Entry | None) -> None:
+    def land(self, value: Any, kept: Any) -> None:
         """Come to a result."""
-        self.value, self.entry, self.landed = value, entry, True
+        self.value, self.kept, self.landed = value, kept, True
 
     def crash(self, error: BaseException) -> None:
         """Come to an error, or be interrupted."""
@@ -73,7 +72,7 @@ class Flight:
         """Whether there is something to return or raise; an interruption is the leader's alone."""
         if leader:
             return self.landed or self.error is not None
-        return self.entry is not None or isinstance(self.error, Exception)
+        return self.kept is not None or isinstance(self.error, Exception)
 
     def depends_on(self, other: Flight | None) -> bool:
         """Whether this flight can't land before `other` does."""
@@ -104,6 +103,8 @@ class Flights:
         self._lock = airspace.lock
         self._shared: dict[Hashable, Flight] = {}
         self._alone: set[Flight] = set()
+        self.ended = 0
+        """How many have come to their end, one way or another."""
 
     def board(self, key: Hashable, parker: Parker, *, may_wait: bool) -> Boarding | None:
         """Join the flight of `key`, or begin one; None when this call has to fly alone.
@@ -156,6 +157,7 @@ class Flights:
             if self._shared.get(flight.key) is flight:
                 del self._shared[flight.key]
             self._alone.discard(flight)
+            self.ended += 1
             parkers, flight.parkers = flight.parkers, []
         for parker in parkers:
             parker.unpark()

@@ -9,12 +9,11 @@ from typing import Any
 from agentperf._engine.current import use
 from agentperf._engine.hosting import Host
 from agentperf._engine.site import Target
+from agentperf._engine.waiting import in_one_go
 from agentperf.errors import ConfigurationError
 from agentperf.events import CacheCleared, CacheInvalidated, CacheWarmed, Event
-from agentperf.policies.cached.decorator import Cached
-from agentperf.policies.cached.state import CacheStats, Recording
-
-_MISSING: Any = object()
+from agentperf.policies.cached.decorator import Cached, Contents
+from agentperf.policies.cached.state import CacheStats
 
 
 class CacheHandle:
@@ -40,6 +39,9 @@ class CacheHandle:
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return self._policy.key_of(self._host, self._target)((*self._leading, *args), kwargs)
 
+    def _contents(self, *, is_async: bool) -> Contents:
+        return self._policy.contents(self._host, self._target, is_async=is_async)
+
     def _tell(self, event: Event) -> None:
         if (emit := self._host.bus.emitter(type(event))) is not None:
             emit(event)
@@ -49,29 +51,54 @@ class CacheHandle:
 
         A cached stream comes as the tuple of its items. `default` where there is none.
         """
-        entry = self._state.store.entries.get(self._key(args, kwargs))
-        if entry is None or not self._host.clock.now() < entry.fresh_until:
-            return default
-        if isinstance(entry.value, Recording):
-            return tuple(map(self._state.handed_out, entry.value.items))
-        return self._state.handed_out(entry.value)
+        return in_one_go(self._contents(is_async=False).peek(self._key(args, kwargs), default))
+
+    async def apeek(self, *args: Any, default: Any = None, **kwargs: Any) -> Any:
+        """The same as `peek`, without holding up an event loop."""
+        return await self._contents(is_async=True).peek(self._key(args, kwargs), default)
 
     def invalidate(self, *args: Any, **kwargs: Any) -> bool:
         """Remove the answer to a call with these arguments; True if there was one.
 
         A computation that is under way still serves those who wait for it, but is not kept.
+
+        Raises:
+            BackendError: The backend failed.
         """
-        key = self._key(args, kwargs)
+        removed: bool = in_one_go(self._invalidated(self._key(args, kwargs), is_async=False))
+        return removed
+
+    async def ainvalidate(self, *args: Any, **kwargs: Any) -> bool:
+        """The same as `invalidate`, without holding up an event loop."""
+        return await self._invalidated(self._key(args, kwargs), is_async=True)
+
+    async def _invalidated(self, key: Any, *, is_async: bool) -> bool:
+        contents = self._contents(is_async=is_async)
         self._state.flights.invalidate(key)
-        removed = self._state.store.remove(key)
+        removed = await contents.remove(key)
         if removed:
             self._tell(CacheInvalidated(operation=self._operation))
         return removed
 
     def clear(self) -> int:
-        """Remove all answers, and keep out those being computed; return how many there were."""
+        """Remove all answers, and keep out those being computed; return how many there were.
+
+        A backend other than memory doesn't count them: the number is then 0.
+
+        Raises:
+            BackendError: The backend failed.
+        """
+        entries: int = in_one_go(self._cleared(is_async=False))
+        return entries
+
+    async def aclear(self) -> int:
+        """The same as `clear`, without holding up an event loop."""
+        return await self._cleared(is_async=True)
+
+    async def _cleared(self, *, is_async: bool) -> int:
+        contents = self._contents(is_async=is_async)
         self._state.flights.invalidate_all()
-        entries = self._state.store.clear()
+        entries = await contents.clear()
         self._tell(CacheCleared(operation=self._operation, entries=entries))
         return entries
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
 from agentperf._base.durations import Duration, seconds
+from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend
 from agentperf.errors import ConfigurationError
 
 T = TypeVar("T")
 CopyMode = Literal["auto", "share", "copy"]
 Partition = Literal["auto", "tenant", "user", "session", "none"]
+OnFailure = Literal["open", "closed"]
 Key = str | Sequence[str] | Callable[..., object]
 
 
@@ -25,6 +27,13 @@ class CacheOptions:
     max_entries: int
     copy: CopyMode
     scope: Partition
+    backend: str | AnyBackend = "memory"
+    on_store_failure: OnFailure = "open"
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the answers themselves are kept, not bytes."""
+        return isinstance(self.backend, str) and self.backend == "memory"
 
 
 def checked(
@@ -35,6 +44,8 @@ def checked(
     max_entries: int,
     copy: str,
     scope: str,
+    backend: str | AnyBackend = "memory",
+    on_store_failure: str = "open",
 ) -> CacheOptions:
     """Turn what the user wrote into options.
 
@@ -53,14 +64,26 @@ def checked(
         raise ConfigurationError(
             f"max_entries={max_entries!r}: a whole number from 1 up, such as max_entries=10_000"
         )
-    return CacheOptions(
+    if not isinstance(backend, str | CacheBackend | AsyncCacheBackend | Backends) or not backend:
+        raise ConfigurationError(
+            f'backend={backend!r}: the name of one, such as backend="memory", or an object of a '
+            "class that extends agentperf.abc.CacheBackend"
+        )
+    options = CacheOptions(
         ttl=None if ttl is None else seconds(ttl, "ttl"),
         key=key,
         ignore=ignore,
         max_entries=max_entries,
         copy=_one_of("copy", copy, get_args(CopyMode)),
         scope=_one_of("scope", scope, get_args(Partition)),
+        backend=backend,
+        on_store_failure=_one_of("on_store_failure", on_store_failure, get_args(OnFailure)),
     )
+    if options.copy == "share" and not options.in_memory:
+        raise ConfigurationError(
+            'copy="share" hands out the stored object, and a backend stores bytes: leave copy= out'
+        )
+    return options
 
 
 def _names(parameter: str, value: object, example: str) -> tuple[str, ...]:

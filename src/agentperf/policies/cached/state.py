@@ -51,8 +51,8 @@ class CacheStats:
         refused: Answers that could not be stored.
         expired: Entries found past their time to live.
         evictions: Entries that had to make room.
-        size: Entries now.
-        max_entries: Entries at most.
+        size: Entries now; 0 for a backend other than memory, which doesn't say.
+        max_entries: Entries at most; 0 for a backend other than memory.
     """
 
     hits: int = 0
@@ -76,11 +76,16 @@ class CacheStats:
         return (self.hits + self.stale + self.shared) / calls if calls else 0.0
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"{self.hit_rate:.1%} hits ({self.hits} hits, {self.shared} shared, "
-            f"{self.misses} misses), {self.size} of {self.max_entries} entries, "
-            f"{self.evictions} evicted, {self.expired} expired, {self.refused} refused"
+            f"{self.misses} misses), "
         )
+        if self.max_entries:
+            text += f"{self.size} of {self.max_entries} entries, {self.evictions} evicted, "
+            text += f"{self.expired} expired, "
+        else:
+            text += f"{self.stored} stored, "
+        return f"{text}{self.refused} refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +104,18 @@ class Recording:
 
 
 class CacheState:
-    """Entries, flights and figures of one cache; holds no reference to the function it serves."""
+    """Entries, flights and figures of one cache; holds no reference to the function it serves.
 
-    def __init__(self, options: CacheOptions, airspace: Airspace) -> None:
+    Attributes:
+        options: What was asked for.
+        name: What the cache is shared by, if it is.
+        backend_works: Whether the backend answered when it was last asked.
+    """
+
+    def __init__(self, options: CacheOptions, airspace: Airspace, name: str | None = None) -> None:
         self.options = options
+        self.name = name
+        self.backend_works = True
         self.hits = Tally()
         self.misses = Tally()
         self.shared = Tally()
@@ -116,6 +129,7 @@ class CacheState:
         self.told_uncopyable = False
         self.instances = InstanceTokens()
         self.keys: WeakKeyDictionary[Target, KeyOf] = WeakKeyDictionary()
+        self.remotes: WeakKeyDictionary[Target, Any] = WeakKeyDictionary()
 
     def put(self, flight: Flight, entry: Entry) -> int | None:
         """Store what a flight brought, unless it was invalidated; return how many made room.
@@ -162,5 +176,5 @@ class CacheState:
             expired=self.expired.value,
             evictions=self.evictions.value,
             size=len(self.store),
-            max_entries=self.options.max_entries,
+            max_entries=self.options.max_entries if self.options.in_memory else 0,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from agentperf._engine.hosting import Host
@@ -44,6 +45,15 @@ class BreakerHandle:
         """Return `closed`, `open`, `half-open`, `forced-open`, `disabled` or `shadow`."""
         return self._machine(args, kwargs).state.value
 
+    def states(self) -> dict[Any, str]:
+        """Return the state of each circuit of a breaker with `by=`, by the value it belongs to.
+
+        A breaker without `by=` has one circuit, which stands under None.
+        """
+        if self._key_of is None:
+            return {None: self._circuits.single.state.value}
+        return {key: machine.state.value for key, machine in self._circuits.by_key.items()}
+
     def tally(self, *args: Any, **kwargs: Any) -> Tally:
         """Return the figures of the window: calls, failures, slow calls and their shares."""
         return self._machine(args, kwargs).tally
@@ -73,4 +83,7 @@ class BreakerHandle:
         self.force("closed", *args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"<breaker: {self._circuits.single.state.value}>"
+        counts = Counter(self.states().values())
+        shown = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+        single = self._key_of is None
+        return f"<breaker: {next(iter(counts)) if single else shown or 'no circuit yet'}>"

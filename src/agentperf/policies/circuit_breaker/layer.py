@@ -13,7 +13,8 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.classify import classify
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
-from agentperf.errors import CircuitOpen
+from agentperf._engine.streams import LIVE, stream_of
+from agentperf.errors import CircuitOpen, ConfigurationError
 from agentperf.events import CallRefused
 from agentperf.policies.circuit_breaker.machine import CLOSED, Machine, Refused, Rules
 from agentperf.policies.circuit_breaker.telling import teller
@@ -71,7 +72,7 @@ class BreakerLayer:
         if fallback is None:
             self._site.ahead.append(partial(self._forecast, _raised))
             return guarded
-        rescue = driver.flow(self._fall_back, lambda args, kwargs: fallback(*args, **kwargs))
+        rescue = driver.flow(self._fall_back, partial(self._instead, fallback))
         self._site.ahead.append(partial(self._forecast, rescue))
         return driver.rescued(guarded, lambda: None, rescue)
 
@@ -160,8 +161,25 @@ class BreakerLayer:
         if not (isinstance(error, CircuitOpen) and error.policy_name == self._name):
             raise error
         value = await proceed(args, kwargs)
-        is_late = self._site.driver.is_async and inspect.isawaitable(value)
-        return await value if is_late else value
+        site, is_async = self._site, self._site.driver.is_async
+        if is_async and inspect.isawaitable(value):
+            value = await value
+        if site.target.shape.streams and type(value) not in LIVE:
+            stream = stream_of(value, site.host.clock.now, is_async=is_async)
+            if stream is None:
+                raise self._unfit_fallback("must give items one by one, such as a list")
+            return stream
+        return value
+
+    def _instead(self, fallback: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        value = fallback(*args, **kwargs)
+        if inspect.iscoroutine(value) and not self._site.driver.is_async:
+            value.close()
+            raise self._unfit_fallback("must not be asynchronous, as the function is not")
+        return value
+
+    def _unfit_fallback(self, why: str) -> ConfigurationError:
+        return ConfigurationError(f"{self._site.target.operation}: fallback= {why}")
 
 
 def _raised(error: Exception, *_: object) -> NoReturn:

@@ -18,7 +18,7 @@ from agentperf.context.keeping import Keep
 from agentperf.context.options import OnFail, checked
 from agentperf.errors import ConfigurationError, ContextWindowExceeded
 from agentperf.events import PromptCompressed
-from agentperf.policies.compress_prompt.arguments import Argument, prompt_of
+from agentperf.policies.compress_prompt.arguments import Argument, Prompt
 
 F = TypeVar("F", bound=Callable[..., Any])
 Query = str | Callable[..., str]
@@ -40,45 +40,82 @@ class CompressPrompt(Policy):
 
     def check(self, target: Target) -> None:
         """Refuse a function whose prompt can't be found."""
-        prompt_of(target.signature, self.arg, target.operation)
+        Prompt(target.signature, self.arg, target.operation)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Shorten the prompt, then go on."""
-        prompt = prompt_of(site.target.signature, self.arg, site.target.operation)
+        prompt = Prompt(site.target.signature, self.arg, site.target.operation)
         model = Argument(site.target.signature, "model")
         tell = site.host.bus.emitter(PromptCompressed)
+        operation = site.target.operation
 
         def step(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            given = prompt.of(args, kwargs)
-            if not isinstance(given, str | list | tuple):
+            if (found := prompt.of(args, kwargs)) is None:
+                self._mind_the_limit(prompt, args, kwargs)
                 return inner(args, kwargs)
-            made = self._compressed(given, model.of(args, kwargs), args, kwargs)
+            place, given = found
+            query = self.query(*args, **kwargs) if callable(self.query) else self.query
+            made = self._compressed(given, query, model.of(args, kwargs), operation)
             if made is None or made.value is given:
                 return inner(args, kwargs)
             if tell is not None:
-                tell(_event(site.target.operation, made))
-            return inner(*prompt.replaced(args, kwargs, made.value))
+                tell(_event(operation, made))
+            return inner(*place.replaced(args, kwargs, made.value))
 
         return step
 
+    def _mind_the_limit(
+        self, prompt: Prompt, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Refuse to send what may be over the limit and can't be made shorter."""
+        if self.max_tokens is None or self.on_fail == "keep":
+            return
+        if (error := prompt.unfit(args, kwargs)) is not None:
+            raise error
+
     def _compressed(
-        self, given: Any, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, given: Any, query: str | None, model: Any, operation: str
     ) -> Compressed[Any] | None:
         try:
             return compress(
                 given,
                 max_tokens=self.max_tokens,
                 ratio=self.ratio,
-                query=self.query(*args, **kwargs) if callable(self.query) else self.query,
-                keep=self.keep,
+                query=query,
+                keep=_passing_errors_on(self.keep),
                 on_fail=self.on_fail,
                 count=_quick(self.model or (model if isinstance(model, str) else None)),
             )
         except (ContextWindowExceeded, ConfigurationError):
             raise
+        except _PredicateFailed as failed:
+            raise failed.error from None
         except Exception as error:  # noqa: BLE001 - a prompt is better sent whole than not at all
-            fault("compress_prompt.failed", error)
+            fault("compress_prompt.failed", error, operation=operation)
             return None
+
+
+class _PredicateFailed(Exception):
+    """A predicate of `keep=` raised, which is the caller's business and not our fault."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _passing_errors_on(keep: Any) -> Any:
+    if isinstance(keep, tuple):
+        return tuple(map(_passing_errors_on, keep))
+    if not callable(keep):
+        return keep
+
+    def asked(part: str) -> bool:
+        try:
+            return bool(keep(part))
+        except Exception as error:
+            raise _PredicateFailed(error) from error
+
+    return asked
 
 
 def _quick(model: str | None) -> Callable[[str], int]:
@@ -134,8 +171,8 @@ def compress_prompt(
     Without a limit or an aim only what loses nothing is done.
 
     Args:
-        arg: The parameter that holds the prompt; `messages`, `prompt`, `input`, `context`, `text`
-            or `question`, whichever is there, or the only one.
+        arg: The parameter that holds the prompt; by default the first of `messages`, `prompt`,
+            `input`, `context`, `text`, `question` and the like that holds one, or the only one.
         max_tokens: A limit: the prompt never has more.
         ratio: An aim: the share of the tokens to keep, above 0 and up to 1.
         model: The model whose tokens are counted; the call's own argument `model` by default.

@@ -76,6 +76,15 @@ class Bucket:
                 return gcra
         return None
 
+    def tightest(self, now: int, need: Need) -> str:
+        """Name the limit that a call of this size has to wait longest for."""
+        with self._lock:
+            if self._free == 0:
+                return "concurrency"
+            waits = [(gcra.wait(now, need[at]), at, gcra) for at, gcra in self._rates]
+            wait, at, gcra = max(waits, key=lambda one: one[0], default=(0, 0, None))
+            return f"{gcra.rate} {DIMENSIONS[at]}" if gcra is not None and wait else "the queue"
+
     def take(self, now: int, need: Need) -> int:
         """Take what a call needs, at once.
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from agentperf._base.prompts import PROMPTS
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits, Need
 from agentperf.usage import Usage
@@ -14,8 +15,6 @@ Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 Estimate = Callable[[Args, Kwargs], Need]
 
-PROMPTS = ("messages", "prompt", "input", "text", "texts", "question", "content")
-"""Parameters that hold what a model is given."""
 CAPS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 """Parameters that bound what a model may answer."""
 OUTPUT_WITHOUT_CAP = 512
@@ -80,7 +79,9 @@ def _need(cost: Any, limits: Limits) -> Need:
 
 
 def _by_arguments(found: Mapping[str, Any], limits: Limits, count: Callable[[Any], int]) -> Need:
-    given = sum(count(found[name]) for name in PROMPTS if found.get(name) is not None)
+    # Where no parameter has a usual name, all that could be text is taken for the prompt.
+    names = [name for name in PROMPTS if name in found] or [n for n in found if n not in CAPS]
+    given = sum(count(found[name]) for name in names)
     cap = next((found[name] for name in CAPS if isinstance(found.get(name), int)), None)
     output = cap if cap is not None else _modest(OUTPUT_WITHOUT_CAP, limits)
     return 1, given + output, given, output
@@ -93,7 +94,32 @@ def _modest(tokens: int, limits: Limits) -> int:
 
 
 def quick_count(given: Any) -> int:
-    """Count tokens without waiting for a vocabulary: exact where one is at hand, else estimated."""
+    """Estimate the tokens of an argument without waiting for a vocabulary, whatever it is.
+
+    Texts, several of them, lists of tokens, messages and other items of a request are counted;
+    anything else, such as a client or the absence of a value, is nothing.
+    """
     from agentperf.tokens import count_tokens
 
-    return int(count_tokens(given, wait=False))
+    if isinstance(given, str):
+        return int(count_tokens(given, wait=False))
+    if isinstance(given, Mapping):
+        given = [given]
+    if not isinstance(given, list | tuple):
+        return 0
+    if all(isinstance(item, int) for item in given):
+        return len(given)
+    if any(isinstance(item, str | list | tuple) for item in given):
+        return sum(map(quick_count, given))
+    try:
+        return int(count_tokens(list(given), wait=False))
+    except ConfigurationError:  # items of a kind that only the provider knows
+        return int(count_tokens(str(given), wait=False))
+
+
+def are_vectors(answer: Any) -> bool:
+    """Tell whether an answer is one of an embedding model, which writes no tokens."""
+    if not (isinstance(answer, list | tuple) and answer):
+        return False
+    first = answer[0]
+    return are_vectors(first) if isinstance(first, list | tuple) else isinstance(first, float)

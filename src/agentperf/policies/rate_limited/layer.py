@@ -9,12 +9,14 @@ from typing import Any
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
+from agentperf._engine.frames import Frame, WatchedFrame, current_frame
 from agentperf._engine.results import usage_of
 from agentperf._engine.site import Forecast, Site
 from agentperf._engine.streams import LIVE
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
 from agentperf.events import CallDelayed, CallRefused, LeaseSettled
 from agentperf.policies.rate_limited.bucket import DIMENSIONS, UNTIL_WOKEN, Bucket, Limits, Need
+from agentperf.policies.rate_limited.estimate import are_vectors
 from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.usage import Usage
 
@@ -29,8 +31,35 @@ _NOTHING: Need = (0, 0, 0, 0)
 _ONE: Need = (1, 0, 0, 0)
 
 
-Lease = tuple[Bucket, Need, list[Usage] | None]
-"""What was reserved for one call, and what its stream has said of its usage so far."""
+class Spent:
+    """What a call has said of its usage so far.
+
+    Attributes:
+        shown: The last usage among the items of its stream.
+    """
+
+    __slots__ = ("_booked", "shown")
+
+    def __init__(self) -> None:
+        self.shown: Usage | None = None
+        self._booked: list[Usage] = []
+
+    def used(self, usage: Usage, *, own: bool) -> None:
+        """Take down what was spent inside the call, by itself or by calls inside it."""
+        self._booked.append(usage)
+
+    def usage(self, answer: Usage | None = None) -> Usage | None:
+        """Return what is known: what was booked or what the answer says, whichever is more.
+
+        They may speak of the same tokens, or the answer of the last of several calls only.
+        """
+        booked = sum(self._booked, Usage()) if self._booked else None
+        known = [usage for usage in (booked, answer or self.shown) if usage is not None]
+        return max(known, key=lambda usage: usage.total_tokens, default=None)
+
+
+Lease = tuple[Bucket, Need, Spent | None]
+"""What was reserved for one call, and what it has said of its usage so far."""
 
 
 class Buckets:
@@ -73,6 +102,8 @@ class LimiterLayer:
     def bound(self, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
         run = self._site.driver.guarded(self, inner)
+        if self._counts_tokens:
+            run = self._site.driver.framed(run, _frame)
         ahead = tuple(self._site.ahead)
 
         def onward(args: Args, kwargs: Kwargs, lease: Lease, instead: Instead | None) -> Any:
@@ -104,7 +135,7 @@ class LimiterLayer:
         def step(args: Args, kwargs: Kwargs) -> Any:
             bucket = single if key_of is None else by_key[key_of(args, kwargs)]
             need = _ONE if estimate is None else estimate(args, kwargs)
-            lease: Lease = (bucket, need, [] if watches else None)
+            lease: Lease = (bucket, need, Spent() if watches else None)
             if bucket.take(now(), need) == 0:
                 return run(args, kwargs, lease)
             return wait(args, kwargs, lease)
@@ -131,7 +162,7 @@ class LimiterLayer:
         waiting, began = self._site.waiting, self._now()
         self._refuse_what_never_fits(lease)
         if self._max_wait == 0:
-            raise self._refused(bucket.take(began, need), ahead=bucket.waiting)
+            raise self._refused(lease, bucket.take(began, need), ahead=bucket.waiting)
         until = began + self._max_wait
         waiter = bucket.queue(need)
         try:
@@ -142,7 +173,7 @@ class LimiterLayer:
                     break
                 left = until - now
                 if left <= 0 or wait > left:
-                    raise self._refused(wait, ahead=bucket.waiting - 1)
+                    raise self._refused(lease, wait, ahead=bucket.waiting - 1)
                 await parker.park((left if wait == UNTIL_WOKEN else wait) / NANO)
         finally:
             bucket.leave(waiter)
@@ -155,30 +186,36 @@ class LimiterLayer:
     # -- settling
 
     def done(self, ticket: Lease, value: Any) -> None:
-        """Put right what was reserved by what the answer says it used."""
-        bucket, need, seen = ticket
+        """Put right what was reserved by what the answer says it used, or what was recorded."""
+        bucket, need, spent = ticket
         used = None
-        if seen is not None:
-            usage = _last(seen) if type(value) in LIVE else usage_of(value)
+        if spent is not None:
+            usage = spent.usage(None if type(value) in LIVE else usage_of(value))
             if usage is not None:
                 used = _used(need, usage)
+            elif are_vectors(value):
+                used = (need[0], need[2], need[2], 0)
+            if used is not None:
                 self._tell(ticket, used)
         bucket.settle(self._now(), need, used)
 
     def failed(self, ticket: Lease, error: Exception) -> None:
-        """Give everything back."""
-        ticket[0].settle(self._now(), ticket[1], _NOTHING)
+        """Give everything back but what is known to be used."""
+        self._give_back(ticket)
 
     def dropped(self, ticket: Lease, ending: Ending) -> None:
-        """Give everything back, unless a stream has said what it used so far."""
-        bucket, need, seen = ticket
-        usage = None if seen is None else _last(seen)
+        """Give everything back but what is known to be used."""
+        self._give_back(ticket)
+
+    def _give_back(self, lease: Lease) -> None:
+        bucket, need, spent = lease
+        usage = None if spent is None else spent.usage()
         bucket.settle(self._now(), need, _NOTHING if usage is None else _used(need, usage))
 
     def seen(self, ticket: Lease, item: Any) -> None:
         """Look for the usage among the items of a stream; the last one counts."""
         if ticket[2] is not None and (usage := usage_of(item)) is not None:
-            ticket[2][:] = [usage]
+            ticket[2].shown = usage
 
     def _tell(self, lease: Lease, used: Need) -> None:
         if self._tell_settled is not None:
@@ -208,14 +245,15 @@ class LimiterLayer:
             name=self._name,
         )
 
-    def _refused(self, wait: int, *, ahead: int) -> RateLimitExceeded:
+    def _refused(self, lease: Lease, wait: int, *, ahead: int) -> RateLimitExceeded:
+        tightest = lease[0].tightest(self._now(), lease[1])
         retry_after = None if wait == UNTIL_WOKEN else wait / NANO
         self._say_refused(retry_after)
         again = "" if retry_after is None else f", in {retry_after:.3g} s"
         others = f", {ahead} others are waiting" if ahead > 0 else ""
         bound = f"; max_wait is {self._max_wait / NANO:g} s" if self._max_wait else ""
         return RateLimitExceeded(
-            f"the limit {self._name!r} lets this call in later{again}{others}{bound}",
+            f"the limit {self._name!r} ({tightest}) lets this call in later{again}{others}{bound}",
             policy="rate_limited",
             name=self._name,
             retry_after=retry_after,
@@ -233,8 +271,9 @@ class LimiterLayer:
             )
 
 
-def _last(seen: list[Usage]) -> Usage | None:
-    return seen[-1] if seen else None
+def _frame(lease: Lease) -> Frame:
+    assert lease[2] is not None  # noqa: S101 - a limit of tokens watches what is spent
+    return WatchedFrame(current_frame.get(), lease[2])
 
 
 def _used(need: Need, usage: Usage) -> Need:

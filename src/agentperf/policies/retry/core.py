@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 
+from agentperf._base import log
 from agentperf._engine.classify import Verdict
 from agentperf.policies.retry.options import RetryOptions
 
@@ -51,7 +52,11 @@ def should_retry(error: Exception, verdict: Verdict, options: RetryOptions) -> b
         return verdict.retryable
     if isinstance(options.on, type | tuple):
         return isinstance(error, options.on)
-    return bool(options.on(error))
+    try:
+        return bool(options.on(error))
+    except Exception as fault:  # noqa: BLE001 - the error at hand is what the caller must see
+        log.fault("retry.on_failed", fault)
+        return False
 
 
 def pause(attempt: int, verdict: Verdict, options: RetryOptions) -> float:

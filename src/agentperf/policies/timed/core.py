@@ -8,7 +8,7 @@ from typing import Any
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault, warn
 from agentperf._engine.bindings import Token
-from agentperf._engine.frames import Frame
+from agentperf._engine.frames import CallFrame, Frame
 from agentperf._engine.hosting import Host
 from agentperf._engine.streams import AnyLiveStream
 from agentperf.abc.telemetry import FOLD_AT, Recorder
@@ -51,9 +51,10 @@ class CallMeter:
         self.fold = self._recorder.fold
         self.attentive = bool(self._tell_end or slow is not None or memory)
 
-    def started(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Note:
+    def started(self, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Frame) -> _Note:
         """Begin a call that is reported one by one."""
-        return _Note(self._describe(args, kwargs), allocated() if self._memory else None)
+        attributes = self._describe(args, kwargs)
+        return _Note(CallFrame(frame), attributes, allocated() if self._memory else None)
 
     def _describe(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -112,7 +113,7 @@ class CallMeter:
         if self._slow is not None and report.seconds > self._slow:
             self._say_slow(report.seconds, self._slow, note)
         if self._tell_end is not None:
-            self._tell_end(report.event(self._operation, note.attributes))
+            self._tell_end(report.event(self._operation, note))
 
     def _say_slow(self, seconds: float, limit: float, note: _Note) -> None:
         warn("call.slow", operation=self._operation, seconds=round(seconds, 3), limit=limit)
@@ -130,9 +131,15 @@ class CallMeter:
 class _Note:
     """What was noted when a call began."""
 
-    __slots__ = ("allocated", "attributes")
+    __slots__ = ("allocated", "attributes", "frame")
 
-    def __init__(self, attributes: Mapping[str, object] | None, allocated: int | None) -> None:
+    def __init__(
+        self,
+        frame: CallFrame,
+        attributes: Mapping[str, object] | None,
+        allocated: int | None,
+    ) -> None:
+        self.frame = frame
         self.attributes = attributes
         self.allocated = allocated
 
@@ -156,7 +163,7 @@ class _Report:
         self.first_item = first_item
         self.items = items
 
-    def event(self, operation: str, attributes: Mapping[str, object] | None) -> CallEnded:
+    def event(self, operation: str, note: _Note) -> CallEnded:
         return CallEnded(
             operation=operation,
             seconds=self.seconds,
@@ -164,7 +171,8 @@ class _Report:
             error=type(self.error).__name__ if self.ending is Ending.FAILED else None,
             first_item=self.first_item,
             items=self.items,
-            attributes=attributes,
+            attributes=note.attributes,
+            usage=note.frame.spent,
         )
 
 

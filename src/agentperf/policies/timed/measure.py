@@ -33,8 +33,9 @@ def measure(name: str) -> Iterator[None]:
         yield
         return
     meter = CallMeter(host, name, None)
-    entered = current_frame.set(Frame(meter.frame.recorders[0], current_frame.get()))
-    note = meter.started((), {}) if meter.attentive else None
+    frame = Frame(meter.frame.recorders[0], current_frame.get())
+    note = meter.started((), {}, frame) if meter.attentive else None
+    entered = current_frame.set(frame if note is None else note.frame)
     start = host.clock.now()
     try:
         yield
@@ -82,5 +83,5 @@ def record(
     if usage is not None:
         spent = Usage.of(usage) + spent
     frame = current_frame.get()
-    for depth, recorder in enumerate(frame.recorders if frame else ()):
-        recorder.used(spent, own=depth == 0)
+    if frame is not None:
+        frame.used(spent)

@@ -224,3 +224,59 @@ def test_a_misspelt_by_is_found_at_decoration():
     """With the names there are."""
     with pytest.raises(ConfigurationError, match="usr"):
         circuit_breaker(by="usr")(lambda user: user)
+
+
+def test_the_states_of_all_circuits(clock):
+    """With `by=`, the handle says which are open without being asked for each."""
+    work = circuit_breaker(by="model")(lambda model, text: text)
+    breaker = agentperf.handle(work).breaker
+    assert repr(breaker) == "<breaker: no circuit yet>"
+    work("small", "a")
+    work("large", "a")
+    breaker.force("forced-open", "large", "any")
+    assert breaker.states() == {"small": "closed", "large": "forced-open"}
+    assert repr(breaker) == "<breaker: 1 closed, 1 forced-open>"
+    assert agentperf.handle(circuit_breaker(lambda: 1)).breaker.states() == {None: "closed"}
+
+
+def refused(breaker, function):
+    """Decorate a function and refuse its calls."""
+    decorated = breaker(function)
+    agentperf.handle(decorated).breaker.force("forced-open")
+    return decorated
+
+
+@pytest.mark.anyio
+async def test_a_fallback_for_streams_may_be_anything_that_gives_items():
+    """A list, a generator, an asynchronous one, or a coroutine of either."""
+
+    async def late():
+        return ["a", "b"]
+
+    async def one_by_one():
+        yield "a"
+        yield "b"
+
+    async def stream():
+        yield "never"
+
+    def sync_stream():
+        yield "never"
+
+    with fresh_host(FakeClock()):
+        for fallback in (lambda: ["a", "b"], lambda: iter("ab"), late, one_by_one):
+            reading = refused(circuit_breaker(fallback=fallback), stream)()
+            assert [item async for item in reading] == ["a", "b"]
+        assert list(refused(circuit_breaker(fallback=lambda: "ab"), sync_stream)()) == ["a", "b"]
+        with pytest.raises(ConfigurationError, match="one by one"):
+            list(refused(circuit_breaker(fallback=lambda: 3), sync_stream)())
+
+
+def test_an_asynchronous_fallback_of_a_synchronous_function_is_refused(clock):
+    """Nobody could await it; it is not left lying about either."""
+
+    async def late(x):
+        return x
+
+    with pytest.raises(ConfigurationError, match="must not be asynchronous"):
+        refused(circuit_breaker(fallback=late), lambda x: x)(1)

@@ -132,3 +132,41 @@ def test_bad_options_are_refused_before_any_call(make, said):
     """The error names the parameter."""
     with pytest.raises(ConfigurationError, match=said):
         make()
+
+
+def boom(*_):
+    """Fail as a user's callable may."""
+    raise LookupError("no such field")
+
+
+@pytest.mark.parametrize("option", ["query", "keep"])
+def test_what_the_users_callables_raise_reaches_the_caller(option):
+    """Sending the whole prompt instead would break the limit, and nobody would know."""
+    work = compress_prompt(max_tokens=120, **{option: boom})(lambda messages: messages)
+    with pytest.raises(LookupError, match="no such field"):
+        work(MESSAGES)
+
+
+def test_the_place_of_the_prompt_is_found_at_the_call():
+    """A client's method has many parameters that could hold one; most are left out."""
+
+    class Omit:
+        """Stands for nothing."""
+
+    omit = Omit()
+
+    def create(*, prompt=omit, input=omit, model="gpt-4o"):  # noqa: A002
+        return input
+
+    assert len(compress_prompt(max_tokens=60)(create)(input=FACTS)) < len(FACTS) / 2
+    assert isinstance(compress_prompt(max_tokens=60)(create)(), Omit)
+
+
+@pytest.mark.parametrize("prompt", [{"text": FACTS}, FACTS.encode(), [FACTS], iter([FACTS])])
+def test_a_limit_is_not_passed_over_in_silence(prompt):
+    """What can't be made shorter is an error where a limit was asked for, and else sent."""
+    with pytest.raises(ConfigurationError, match="prompt is a"):
+        compress_prompt(max_tokens=60)(lambda prompt: prompt)(prompt)
+    assert compress_prompt(ratio=0.5)(lambda prompt: prompt)(prompt) is prompt
+    keeps = compress_prompt(max_tokens=60, on_fail="keep")(lambda prompt: prompt)
+    assert keeps(prompt) is prompt

@@ -268,3 +268,11 @@ def test_bad_options_are_refused_before_any_call(options, said):
 def test_retry_is_a_policy():
     """Called with options it gives an object that decorates."""
     assert isinstance(retry(attempts=2), Retry)
+
+
+def test_a_predicate_that_fails_hides_no_error(clock, caplog):
+    """The caller sees what went wrong upstream; the predicate's own fault is logged."""
+    work = retry(on=lambda error: error.status_code == 503)(faulty(echo, fail(ConnectionError)))
+    with pytest.raises(ConnectionError):
+        work(1)
+    assert "retry.on_failed" in caplog.text

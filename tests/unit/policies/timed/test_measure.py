@@ -9,7 +9,7 @@ import pytest
 from agentperf import ConfigurationError, Usage, configure, handle, measure, record, stats, timed
 from agentperf.events import CallEnded
 from agentperf.testing import recorded
-from tests.unit.policies.cached.calls import PLAIN, Counted, outcome
+from tests.unit.policies.cached.calls import COLOURS, PLAIN, Counted, outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -120,3 +120,58 @@ def test_usage_as_a_client_reports_it(fresh_host):
         record(reply.usage, cost_usd=0.5)
         record(None)
     assert stats()["chat"].own_usage == Usage(24, 10, cost_usd=0.5)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+async def test_a_call_that_is_told_says_what_it_spent_itself(fresh_host, colour):
+    """Each call its own, those inside it not; streams whenever they note it."""
+
+    @timed("inside")
+    def inside():
+        record(Usage(5, 1))
+
+    def use_some(tokens):
+        record(input_tokens=tokens)
+        inside()
+        record(output_tokens=7, cost_usd=0.5)
+        return ["x"]
+
+    outside = timed("outside")(Counted(use_some).function(colour))
+    with recorded(CallEnded) as log:
+        for tokens in (100, 200):
+            await outcome(outside(tokens))
+    spent = [(event.operation, event.usage) for event in log]
+    assert spent[0::2] == [("inside", Usage(5, 1))] * 2
+    assert spent[1::2] == [("outside", Usage(n, 7, 0, 0.5)) for n in (100, 200)]
+    assert sum((usage for _, usage in spent), Usage()) == stats()["outside"].usage
+
+
+async def test_a_failed_call_and_a_region_say_what_they_spent(fresh_host):
+    """However they end; and None where nothing was said."""
+
+    def fail(usage):
+        with measure("plan"):
+            if usage is not None:
+                record(usage)
+            raise KeyError
+
+    with recorded(CallEnded) as log:
+        for usage in (Usage(3), None):
+            with pytest.raises(KeyError):
+                fail(usage)
+    assert [event.usage for event in log] == [Usage(3), None]
+
+
+async def test_a_call_that_calls_itself_keeps_its_own_apart(fresh_host):
+    """Each level tells what it spent, not what was spent below it."""
+
+    @timed("deep")
+    def deep(left):
+        record(input_tokens=10**left)
+        if left:
+            deep(left - 1)
+
+    with recorded(CallEnded) as log:
+        deep(2)
+    assert [event.usage.input_tokens for event in log] == [1, 10, 100]
+    assert stats()["deep"].usage == stats()["deep"].own_usage == Usage(111)

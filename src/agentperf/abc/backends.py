@@ -1,0 +1,184 @@
+"""Where a cache keeps its entries: as bytes, under short keys."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+
+class CacheBackend(ABC):
+    """Keeps bytes under keys, for calls that block.
+
+    A key is text of 1 to 200 printable ASCII characters without spaces; all of them count, and so
+    does their case. A time to live is in seconds, above zero; None keeps an entry as long as there
+    is room for it. Storing again replaces value and time to live. All methods may be called by
+    several threads at once. What can't be done raises; the caller decides what that means.
+
+    Only four methods must be written. The others are made of them and may be overridden where the
+    server does it in one round trip, or in one step.
+    """
+
+    shared: bool = False
+    """Whether others than this object see the entries: other processes, or later runs."""
+
+    blocking: bool = True
+    """Whether it does I/O: on an event loop it is then called in a worker thread."""
+
+    atomic: bool = False
+    """Whether `add`, `replace` and `delete_if` are one step, which nobody can come between."""
+
+    @abstractmethod
+    def get(self, key: str) -> bytes | None:
+        """Return what is stored under `key`; None when nothing is, or no longer."""
+
+    @abstractmethod
+    def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
+        """Store `value` under `key` for `ttl` seconds."""
+
+    @abstractmethod
+    def delete(self, key: str) -> bool:
+        """Remove `key`; tell whether it was there."""
+
+    @abstractmethod
+    def clear(self, prefix: str = "") -> None:
+        """Remove every key that begins with `prefix`, taken literally; all with an empty one."""
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Return what is stored under those of `keys` that are there."""
+        found = ((key, self.get(key)) for key in keys)
+        return {key: value for key, value in found if value is not None}
+
+    def set_many(self, values: Mapping[str, bytes], ttl: float | None = None) -> None:
+        """Store several values for `ttl` seconds."""
+        for key, value in values.items():
+            self.set(key, value, ttl)
+
+    def delete_many(self, keys: Iterable[str]) -> int:
+        """Remove several keys; return how many were there."""
+        return sum([self.delete(key) for key in keys])
+
+    def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
+        """Store `value` only if nothing is there; tell whether it was stored."""
+        if self.get(key) is not None:
+            return False
+        self.set(key, value, ttl)
+        return True
+
+    def replace(self, key: str, old: bytes, new: bytes, ttl: float | None = None) -> bool:
+        """Store `new` only if `old` is there; tell whether it was stored."""
+        if self.get(key) != old:
+            return False
+        self.set(key, new, ttl)
+        return True
+
+    def delete_if(self, key: str, value: bytes) -> bool:
+        """Remove `key` only if `value` is there; tell whether it was removed."""
+        return self.get(key) == value and self.delete(key)
+
+    def close(self) -> None:  # noqa: B027 - not every backend holds something
+        """Let go of files and connections; calling it again does nothing."""
+
+
+class AsyncCacheBackend(ABC):
+    """The same as `CacheBackend`, for calls that are awaited.
+
+    It may be used by one event loop after another, and by several at once.
+    """
+
+    shared: bool = False
+    """As for `CacheBackend`."""
+
+    atomic: bool = False
+    """As for `CacheBackend`."""
+
+    @abstractmethod
+    async def get(self, key: str) -> bytes | None:
+        """As for `CacheBackend`."""
+
+    @abstractmethod
+    async def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
+        """As for `CacheBackend`."""
+
+    @abstractmethod
+    async def delete(self, key: str) -> bool:
+        """As for `CacheBackend`."""
+
+    @abstractmethod
+    async def clear(self, prefix: str = "") -> None:
+        """As for `CacheBackend`."""
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """As for `CacheBackend`."""
+        found: dict[str, bytes] = {}
+        for key in keys:
+            if (value := await self.get(key)) is not None:
+                found[key] = value
+        return found
+
+    async def set_many(self, values: Mapping[str, bytes], ttl: float | None = None) -> None:
+        """As for `CacheBackend`."""
+        for key, value in values.items():
+            await self.set(key, value, ttl)
+
+    async def delete_many(self, keys: Iterable[str]) -> int:
+        """As for `CacheBackend`."""
+        return sum([await self.delete(key) for key in keys])
+
+    async def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
+        """As for `CacheBackend`."""
+        if await self.get(key) is not None:
+            return False
+        await self.set(key, value, ttl)
+        return True
+
+    async def replace(self, key: str, old: bytes, new: bytes, ttl: float | None = None) -> bool:
+        """As for `CacheBackend`."""
+        if await self.get(key) != old:
+            return False
+        await self.set(key, new, ttl)
+        return True
+
+    async def delete_if(self, key: str, value: bytes) -> bool:
+        """As for `CacheBackend`."""
+        return await self.get(key) == value and await self.delete(key)
+
+    async def close(self) -> None:  # noqa: B027 - not every backend holds something
+        """As for `CacheBackend`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """One place for entries, reached in one colour or in both; both must see the same entries.
+
+    Attributes:
+        sync: For calls that block; asynchronous calls use it too where there is nothing else.
+        asynchronous: For calls that are awaited.
+    """
+
+    sync: CacheBackend | None = None
+    asynchronous: AsyncCacheBackend | None = None
+
+    def __post_init__(self) -> None:
+        if self.sync is None and self.asynchronous is None:
+            raise ValueError("Backends(): give sync=, asynchronous=, or both")
+
+    @property
+    def shared(self) -> bool:
+        """Whether others than these objects see the entries."""
+        return any(one is not None and one.shared for one in (self.sync, self.asynchronous))
+
+
+AnyBackend = CacheBackend | AsyncCacheBackend | Backends
+
+BackendFactory = Callable[[str], AnyBackend]
+"""Makes a backend from what the user wrote, such as `"example"` or `"example:/var/cache"`."""
+
+
+def backends(backend: AnyBackend) -> Backends:
+    """Return a backend, of whatever colour, as a pair."""
+    if isinstance(backend, Backends):
+        return backend
+    if isinstance(backend, CacheBackend):
+        return Backends(sync=backend)
+    return Backends(asynchronous=backend)

@@ -1,0 +1,100 @@
+"""Where limiters and breakers keep state that processes share: decided where it is kept."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+Record = tuple[float, ...]
+"""What is remembered under a key: a few numbers."""
+
+Apply = Callable[[Record | None, Sequence[float], float], tuple[Record | None, Sequence[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A step that a store takes as one, so that nobody can come between looking and changing.
+
+    Attributes:
+        name: What it is called, such as `"gcra"`.
+        apply: The decision itself, without side effects: from the record (None where there is
+            none), the arguments and the store's time, to the new record (None removes it) and the
+            answer.
+        scripts: The same decision in the languages of servers, by the name of the language, such
+            as `{"redis-lua": "..."}`; a server runs it in one round trip. It gets the key, the
+            arguments and the time to live in milliseconds, reads the server's own time, and
+            returns the answer.
+    """
+
+    name: str
+    apply: Apply
+    scripts: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+
+class Store(ABC):
+    """Keeps records under keys, and decides on them one after another; for calls that block.
+
+    Keys are as for `CacheBackend`. All methods may be called by several threads at once.
+    """
+
+    shared: bool = False
+    """Whether other processes decide on the same records."""
+
+    blocking: bool = True
+    """Whether it does I/O: on an event loop it is then called in a worker thread."""
+
+    @abstractmethod
+    def decide(
+        self, decision: Decision, key: str, arguments: Sequence[float], ttl: float
+    ) -> tuple[float, ...]:
+        """Take a decision on the record of `key`, and keep what it makes of it.
+
+        Args:
+            decision: What to do; an error that it raises leaves the record as it was.
+            key: Which record.
+            arguments: What the decision takes.
+            ttl: Seconds until a record that is not decided on again is forgotten.
+
+        Returns:
+            The decision's answer.
+        """
+
+    @abstractmethod
+    def delete(self, key: str) -> bool:
+        """Forget the record of `key`; tell whether there was one."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Return the seconds of the clock that decisions are taken by, the same for everybody."""
+
+    def close(self) -> None:  # noqa: B027 - not every store holds something
+        """Let go of files and connections; calling it again does nothing."""
+
+
+class AsyncStore(ABC):
+    """The same as `Store`, for calls that are awaited."""
+
+    shared: bool = False
+    """As for `Store`."""
+
+    @abstractmethod
+    async def decide(
+        self, decision: Decision, key: str, arguments: Sequence[float], ttl: float
+    ) -> tuple[float, ...]:
+        """As for `Store`."""
+
+    @abstractmethod
+    async def delete(self, key: str) -> bool:
+        """As for `Store`."""
+
+    @abstractmethod
+    async def now(self) -> float:
+        """As for `Store`."""
+
+    async def close(self) -> None:  # noqa: B027 - not every store holds something
+        """As for `Store`."""
+
+
+StoreFactory = Callable[[str], Store | AsyncStore]
+"""Makes a store from what the user wrote, such as `"example"` or `"example://host"`."""

@@ -1,0 +1,184 @@
+"""Answers from a backend that keeps bytes, and what the handle can do there."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Hashable
+from functools import partial
+from typing import Any, cast
+
+from agentperf._engine.bindings import Step
+from agentperf._engine.layers import Proceed
+from agentperf._engine.site import Site
+from agentperf._engine.waiting import in_one_go
+from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
+from agentperf.policies.cached.core import Args, CacheLayer, Kwargs
+from agentperf.policies.cached.flights import Flight
+from agentperf.policies.cached.packing import NOTHING, Packing
+from agentperf.policies.cached.reach import Reach
+from agentperf.policies.cached.state import CacheState, KeyOf, Recording
+from agentperf.policies.cached.streams import replayed
+
+
+class BackedLayer(CacheLayer):
+    """A cache whose entries are bytes somewhere else.
+
+    Args:
+        site: The function's place in its pipeline.
+        state: What the cache remembers here: flights and figures.
+        key: Makes the keys, as text.
+        reach: The backend.
+        packing: Turns answers into bytes and back.
+    """
+
+    def __init__(
+        self, site: Site, state: CacheState, key: KeyOf, reach: Reach, packing: Packing
+    ) -> None:
+        super().__init__(site, state, key)
+        self._reach = reach
+        self._packing = packing
+
+    def bound(self, inner: Step) -> Step:
+        """Put the cache in front of `inner`."""
+        key_of = self._key
+        look = self._site.driver.flow(self._look, inner)
+
+        def step(args: Args, kwargs: Kwargs) -> Any:
+            return look(key_of(args, kwargs), args, kwargs)
+
+        return step
+
+    async def _look(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
+        looked = self._flights.ended
+        try:
+            answer = self._packing.unpack(await self._reach.get(cast(str, key)))
+        except Exception as error:
+            if self._state.options.on_store_failure == "closed":
+                raise self._unavailable() from error
+            answer = NOTHING
+        if answer is NOTHING:
+            return await self._answer(proceed, key, args, kwargs, looked)
+        next(self._hits)
+        return self._replayed(answer)
+
+    def _unavailable(self) -> StoreUnavailable:
+        operation = self._site.target.operation
+        return StoreUnavailable(
+            f"{operation}: the backend of its cache failed, and on_store_failure is 'closed'",
+            policy="cached",
+            name=self._state.name or operation,
+        )
+
+    async def _come_in(self, key: Hashable, looked: int) -> bytes | None:
+        if looked == self._flights.ended or not self._state.backend_works:
+            return None  # nobody here can have stored anything since this call looked
+        try:
+            data = await self._reach.get(cast(str, key))
+        except Exception:  # noqa: BLE001 - the reach has told of it
+            return None
+        return None if self._packing.unpack(data) is NOTHING else data
+
+    def _given(self, kept: bytes) -> Any:
+        return self._replayed(self._packing.unpack(kept))
+
+    def _replayed(self, answer: Any) -> Any:
+        if isinstance(answer, Recording):
+            return replayed(answer, _itself, self._now)
+        return answer
+
+    async def _keep(self, flight: Flight, value: Any) -> bytes | None:
+        data = self._packed(value)
+        if data is not None:
+            await self._put(flight, data)
+        return data
+
+    def _keep_recording(self, reading: Flight, recorded: Recording) -> Awaitable[None] | None:
+        data = self._packed(recorded)
+        if data is None:
+            return None
+        store = partial(self._put_and_end, reading, data)
+        if recorded.is_async:
+            return store()
+        if not self._site.driver.is_async:
+            in_one_go(store())
+            return None
+        end = partial(self._flights.end, reading)
+        try:  # a stream that is read without waiting, in a call that waits
+            in_one_go(self._site.waiting.detached(store, end))
+        except RuntimeError:  # read in a thread without a loop
+            end()
+        return None
+
+    async def _put_and_end(self, reading: Flight, data: bytes) -> None:
+        try:
+            await self._put(reading, data)
+        finally:
+            self._flights.end(reading)
+
+    def _packed(self, answer: Any) -> bytes | None:
+        try:
+            return self._packing.pack(answer)
+        except UncacheableValueError as error:
+            self._refuse_uncopyable(error, "it can't be written as bytes")
+            return None
+
+    async def _put(self, flight: Flight, data: bytes) -> None:
+        if not self._state.backend_works:
+            return  # this call found it failing: once is enough
+        key = cast(str, flight.key)
+        try:
+            if flight.valid:
+                await self._reach.set(key, data, self._state.options.ttl)
+                if flight.valid:
+                    next(self._puts)
+                    return
+                await self._reach.delete(key)  # invalidated while it was being stored
+        except Exception:  # noqa: BLE001 - the reach has told of it, and there is an answer
+            return
+        self._refuse("it was invalidated while it was computed")
+
+
+class BackendContents:
+    """What the handle can do to the entries of one cache in a backend.
+
+    Args:
+        reach: The backend.
+        packing: Turns bytes into answers.
+        prefix: What the keys of the cache begin with.
+    """
+
+    def __init__(self, reach: Reach, packing: Packing, prefix: str) -> None:
+        self._reach = reach
+        self._packing = packing
+        self._prefix = prefix
+
+    async def peek(self, key: Hashable, default: Any) -> Any:
+        """Return the answer under a key, a stream as the tuple of its items."""
+        answer = self._packing.unpack(await _told(self._reach.get(cast(str, key))))
+        if answer is NOTHING:
+            return default
+        return answer.items if isinstance(answer, Recording) else answer
+
+    async def remove(self, key: Hashable) -> bool:
+        """Remove a key; tell whether it was there."""
+        return cast(bool, await _told(self._reach.delete(cast(str, key))))
+
+    async def clear(self) -> int:
+        """Remove everything; backends don't count what they clear."""
+        await _told(self._reach.clear(self._prefix))
+        return 0
+
+
+async def _told(work: Awaitable[Any]) -> Any:
+    """Raise what a backend raises as an error of ours: somebody asked for this very thing.
+
+    Raises:
+        BackendError: The backend failed.
+    """
+    try:
+        return await work
+    except Exception as error:
+        raise BackendError(f"the cache backend failed: {type(error).__name__}") from error
+
+
+def _itself(value: Any) -> Any:
+    return value

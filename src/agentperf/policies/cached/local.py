@@ -1,0 +1,106 @@
+"""Answers from the memory of the process: the short way, and what the handle can do there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from agentperf._engine.bindings import Step
+from agentperf.policies.cached.core import Args, CacheLayer, Kwargs
+from agentperf.policies.cached.flights import Flight
+from agentperf.policies.cached.memory import NO_ENTRY, Entry
+from agentperf.policies.cached.state import CacheState, Recording
+from agentperf.policies.cached.streams import replayed
+
+
+class MemoryLayer(CacheLayer):
+    """A cache whose entries are the answers themselves."""
+
+    def bound(self, inner: Step) -> Step:
+        """Put the cache in front of `inner`."""
+        key_of, now, hits = self._key, self._now, self._hits
+        entries, fresh, given = self._state.store.entries, self._fresh, self._given
+        answer = self._site.driver.flow(self._answer, inner)
+
+        def step(args: Args, kwargs: Kwargs) -> Any:
+            key = key_of(args, kwargs)
+            try:
+                entry = entries[key]
+            except KeyError:
+                entry = NO_ENTRY
+            if now() < entry.quick_until:
+                entry.visited = True
+                next(hits)
+                return entry.value
+            if fresh(entry):
+                next(hits)
+                return given(entry)
+            return answer(key, args, kwargs)
+
+        return step
+
+    def _fresh(self, entry: Entry) -> bool:
+        """Whether an entry is good to give; one that no longer is goes."""
+        if entry is NO_ENTRY:
+            return False
+        if self._now() < entry.fresh_until:
+            entry.visited = True
+            return True
+        if self._state.store.remove(entry.key, entry):
+            next(self._expiries)
+        return False
+
+    def _given(self, kept: Entry) -> Any:
+        if isinstance(kept.value, Recording):
+            return replayed(kept.value, self._state.handed_out, self._now)
+        return self._state.handed_out(kept.value)
+
+    async def _come_in(self, key: Hashable, looked: int) -> Entry | None:
+        entry = self._state.store.entries.get(key, NO_ENTRY)
+        return entry if self._fresh(entry) else None
+
+    async def _keep(self, flight: Flight, value: Any) -> Entry | None:
+        try:
+            entry = self._state.entry(flight.key, value, self._now())
+        except Exception as error:  # noqa: BLE001 - copying runs the value's own code
+            self._refuse_uncopyable(error)
+            return None
+        self._put(flight, entry)
+        return entry
+
+    def _keep_recording(self, reading: Flight, recorded: Recording) -> None:
+        self._put(reading, self._state.recorded_entry(reading.key, recorded, self._now()))
+
+    def _put(self, flight: Flight, entry: Entry) -> None:
+        evicted = self._state.put(flight, entry)
+        if evicted is None:
+            self._refuse("it was invalidated while it was computed")
+            return
+        next(self._puts)
+        for _ in range(evicted):
+            next(self._evictions)
+
+
+class MemoryContents:
+    """What the handle can do to the entries in memory."""
+
+    def __init__(self, state: CacheState, now: Callable[[], float]) -> None:
+        self._state = state
+        self._now = now
+
+    async def peek(self, key: Hashable, default: Any) -> Any:
+        """Return the answer under a key, a stream as the tuple of its items."""
+        entry = self._state.store.entries.get(key)
+        if entry is None or not self._now() < entry.fresh_until:
+            return default
+        if isinstance(entry.value, Recording):
+            return tuple(map(self._state.handed_out, entry.value.items))
+        return self._state.handed_out(entry.value)
+
+    async def remove(self, key: Hashable) -> bool:
+        """Remove a key; tell whether it was there."""
+        return self._state.store.remove(key)
+
+    async def clear(self) -> int:
+        """Remove everything; return how much there was."""
+        return self._state.store.clear()

@@ -1,0 +1,82 @@
+"""A cache in a backend: what its keys, its bytes and its way to the backend are."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from agentperf._base.keys import InstanceTokens
+from agentperf._engine.bindings import Step
+from agentperf._engine.hosting import Host
+from agentperf._engine.site import Site, Target
+from agentperf._engine.waiting import waiting_for
+from agentperf.abc.backends import Backends
+from agentperf.policies.cached.backed import BackedLayer, BackendContents
+from agentperf.policies.cached.keyspace import Keyspace, named_instance
+from agentperf.policies.cached.options import CacheOptions
+from agentperf.policies.cached.packing import Packing
+from agentperf.policies.cached.partition import partition_of
+from agentperf.policies.cached.reach import Reach, check_colour
+from agentperf.policies.cached.state import CacheState, KeyOf
+
+
+class Remote:
+    """One cached function in front of one backend.
+
+    Args:
+        backends: The backend.
+        target: The function.
+        options: The options of its cache.
+        name: The name that the cache is shared by, if any.
+        make_key: Makes what makes structured keys, from what makes the key of an instance.
+
+    Raises:
+        ConfigurationError: The function needs a name, or has the wrong colour.
+    """
+
+    def __init__(
+        self,
+        backends: Backends,
+        target: Target,
+        options: CacheOptions,
+        name: str | None,
+        make_key: Callable[[Callable[[object], object]], KeyOf],
+    ) -> None:
+        check_colour(target.operation, backends, is_async=target.shape.is_async)
+        self._backends = backends
+        self._target = target
+        self._options = options
+        self._make_key = make_key
+        self._keyspace = Keyspace(target, name, shared=backends.shared)
+
+    @functools.cached_property
+    def _packing(self) -> Packing:
+        return Packing(self._target.function)
+
+    @functools.cached_property
+    def _structured(self) -> KeyOf:
+        return self._make_key(named_instance if self._backends.shared else InstanceTokens())
+
+    def key_of(self, host: Host) -> KeyOf:
+        """Return what makes the keys of calls, as text."""
+        minds = host.bindings.minds_scopes
+        return self._keyspace.keys(
+            self._structured, partition_of(self._options.scope) if minds else None
+        )
+
+    def bound(self, site: Site, state: CacheState, inner: Step) -> Step:
+        """Put the cache in front of `inner`."""
+        waiting = site.waiting if site.driver.is_async else None
+        reach = Reach(site.host, site.target.operation, state, self._backends, waiting)
+        key_of = self.key_of(site.host)
+        return BackedLayer(site, state, key_of, reach, self._packing).bound(inner)
+
+    def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
+        """Return what the handle can do there.
+
+        Raises:
+            ConfigurationError: The backend has to be awaited, and the caller can't.
+        """
+        waiting = waiting_for(is_async=True, clock=host.clock) if is_async else None
+        reach = Reach(host, self._target.operation, state, self._backends, waiting)
+        return BackendContents(reach, self._packing, self._keyspace.prefix)

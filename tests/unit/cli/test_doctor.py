@@ -1,0 +1,94 @@
+"""`agentperf doctor`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentperf.cli import doctor as command
+from agentperf.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+
+
+def doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Run the command and return its exit code and what it printed."""
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", *arguments])
+    code: Any = ended.value.code
+    return code, capsys.readouterr().out
+
+
+def test_it_says_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    """Versions, settings, what can be measured, extras, vocabularies."""
+    code, out = doctor(capsys)
+    assert code == 0
+    for word in ("agentperf ", "Python 3.", "wrapt", "openai", "extras", "o200k_base", "no file"):
+        assert word in out
+    assert "no problem found" in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same as data."""
+    Path("agentperf.toml").write_text("enabled = false\n")
+    code, out = doctor(capsys, "--json")
+    data = json.loads(out)
+    assert (code, data["problems"], data["disabled"]) == (0, [], True)
+    assert data["configuration"].endswith("agentperf.toml")
+    assert data["needed"]["wrapt"]
+    assert set(data["extras"]) == set(command.PURPOSES)
+
+
+def test_a_missing_extra_is_told_and_is_no_problem(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what it is for; what is needed always is one."""
+    there = command._version
+    monkeypatch.setattr(command, "_version", lambda name: None if name == "pyyaml" else there(name))
+    code, out = doctor(capsys)
+    assert code == 0
+    assert "missing: pyyaml (for settings in a YAML file)" in out
+    monkeypatch.setattr(command, "_version", lambda name: None if name == "wrapt" else there(name))
+    code, out = doctor(capsys)
+    assert code == 1
+    assert "wrapt is needed and not installed" in out
+
+
+def test_wrong_settings_are_a_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the file and what is wrong."""
+    Path("agentperf.toml").write_text("enabeld = true\n")
+    code, out = doctor(capsys)
+    assert code == 1
+    assert "enabeld" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        ("import agentperf\n@agentperf.retry\n@agentperf.cached\ndef f(x): ...", 1, "app_1.py:2: "),
+        ("import agentperf\n@agentperf.cached\n@agentperf.retry\ndef f(x): ...", 0, "no problem"),
+        ("1 / 0", 1, "app_1 can't be imported: ZeroDivisionError"),
+        ("import nowhere_to_be_found", 1, "ModuleNotFoundError"),
+        ("import warnings; warnings.warn('another')", 0, "no problem"),
+    ],
+)
+def test_a_module_is_looked_at(
+    capsys: pytest.CaptureFixture[str], text: str, code: int, says: str
+) -> None:
+    """Policies in a harmful order are a problem, and so is a module that can't be imported."""
+    Path("app_1.py").write_text(text)
+    try:
+        found, out = doctor(capsys, "-m", "app_1")
+    finally:
+        sys.modules.pop("app_1", None)
+    assert found == code
+    assert says in out
