@@ -21,24 +21,12 @@ class Usage:
         output_tokens: Tokens of the answer, reasoning included.
         cached_tokens: The part of the input that the provider read from its prompt cache.
         cost_usd: Money in US dollars; None when the price is not known.
-
-    Raises:
-        ConfigurationError: A figure is no number or negative.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     cost_usd: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in _TOKENS:
-            tokens = getattr(self, name)
-            if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0:
-                raise ConfigurationError(f"{name}={tokens!r}: a whole number from 0 up, {name}=120")
-        cost = self.cost_usd
-        if cost is not None and not (isinstance(cost, int | float) and 0 <= cost < inf):
-            raise ConfigurationError(f"cost_usd={cost!r}: a number from 0 up, cost_usd=0.002")
 
     @classmethod
     def of(cls, reply: object) -> Usage:
@@ -75,6 +63,22 @@ class Usage:
             self.cached_tokens + other.cached_tokens,
             _add_cost(self.cost_usd, other.cost_usd),
         )
+
+
+def checked(usage: Usage) -> Usage:
+    """Return a usage whose figures may be added to others.
+
+    Raises:
+        ConfigurationError: A figure is no number or negative.
+    """
+    for name in _TOKENS:
+        tokens = getattr(usage, name)
+        if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0:
+            raise ConfigurationError(f"{name}={tokens!r}: a whole number from 0 up, {name}=120")
+    cost = usage.cost_usd
+    if cost is not None and not (isinstance(cost, int | float) and 0 <= cost < inf):
+        raise ConfigurationError(f"cost_usd={cost!r}: a number from 0 up, cost_usd=0.002")
+    return usage
 
 
 def usage_of(result: Any) -> Usage | None:

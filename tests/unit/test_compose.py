@@ -56,7 +56,7 @@ def test_it_shows_what_is_in_it():
 
 def test_a_stack_without_parentheses():
     """The error shows how to write it, under the name that was written."""
-    with pytest.raises(ConfigurationError, match=r"@resilient\(retry\(attempts=4\)\)"):
+    with pytest.raises(ConfigurationError, match=r"@resilient\(\) or @resilient\(retry"):
 
         @resilient
         def search(query): ...

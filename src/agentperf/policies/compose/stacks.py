@@ -96,7 +96,7 @@ def resilient(*policies: Policy | Stack, **options: object) -> Stack:
         ConfigurationError: Something is not a policy or an option of one, or there are two of a
             kind.
     """
-    given = _policies("resilient(retry(attempts=4))", policies, options)
+    given = _policies("resilient() or @resilient(retry(attempts=4))", policies, options)
     given = given or (timed(), retry(), circuit_breaker())
     kinds = [policy.kind for policy in given]
     for kind in kinds:

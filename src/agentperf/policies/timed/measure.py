@@ -10,7 +10,7 @@ from agentperf._engine.current import current_host
 from agentperf._engine.frames import Frame, current_frame, leave
 from agentperf.errors import ConfigurationError
 from agentperf.policies.timed.core import CallMeter
-from agentperf.usage import Usage
+from agentperf.usage import Usage, checked
 
 
 @contextlib.contextmanager
@@ -79,9 +79,9 @@ def record(
     Raises:
         ConfigurationError: A figure is no number or negative, or `usage` says nothing of tokens.
     """
-    spent = Usage(input_tokens, output_tokens, cached_tokens, cost_usd)
+    spent = checked(Usage(input_tokens, output_tokens, cached_tokens, cost_usd))
     if usage is not None:
-        spent = Usage.of(usage) + spent
+        spent = checked(Usage.of(usage)) + spent
     frame = current_frame.get()
     if frame is not None:
         frame.used(spent)

@@ -13,7 +13,6 @@ from typing import Any
 
 from agentperf._base.endings import Ending
 from agentperf.abc.exporters import Noted
-from agentperf.errors import ConfigurationError
 from agentperf.events import CallEnded, HttpCallEnded, ModelCallEnded
 from agentperf.usage import Usage
 
@@ -181,8 +180,6 @@ def _usage(value: Any) -> Usage:
         return Usage(**tokens, cost_usd=cost)
     except TypeError:
         raise Malformed(f"usage={value!r} has other fields than a usage") from None
-    except ConfigurationError as error:
-        raise Malformed(f"{error}") from None
 
 
 def _text(line: Mapping[str, Any], name: str) -> str:

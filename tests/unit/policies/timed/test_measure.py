@@ -112,6 +112,17 @@ def test_something_else_than_usage_is_refused(fresh_host):
         record(5)
 
 
+@pytest.mark.parametrize(
+    "figures",
+    [{"input_tokens": -5}, {"output_tokens": 1.5}, {"cached_tokens": True}, {"cost_usd": -0.1}],
+)
+def test_a_usage_below_zero_is_refused(fresh_host, figures):
+    """It would give tokens back that nobody has."""
+    [name] = figures
+    with pytest.raises(ConfigurationError, match=f"^{name}="):
+        record(Usage(**figures))
+
+
 def test_usage_as_a_client_reports_it(fresh_host):
     """A reply, its usage, and the chunks of a stream, most of which have none."""
     reply = SimpleNamespace(usage=SimpleNamespace(prompt_tokens=12, completion_tokens=5))

@@ -249,7 +249,6 @@ CALL = '{"kind":"call","at":1,"operation":"x","seconds":1,"ending":"completed"'
         (f'{CALL},"operation":7}}', "line 2: operation=7 is no text"),
         (f'{CALL},"usage":3}}', "line 2: usage=3 is no object"),
         (f'{CALL},"usage":{{"tokens":3}}}}', "has other fields than a usage"),
-        (f'{CALL},"usage":{{"input_tokens":3,"cost_usd":-1}}}}', "cost_usd=-1"),
         (f'{CALL},"usage":{{"input_tokens":-3}}}}', "input_tokens=-3 is no whole number"),
         ('{"kind":"cache","operation":"x","hits":1}', "misses=None is no whole number"),
         ('{"kind":"end"}', "dropped=None"),
