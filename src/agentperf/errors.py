@@ -77,7 +77,7 @@ class CallRejected(AgentPerfError):
     """
 
     def __init__(
-        self, message: str, *, policy: str, name: str, retry_after: float | None = None
+        self, message: str, *, policy: str = "", name: str = "", retry_after: float | None = None
     ) -> None:
         super().__init__(message)
         self.policy = policy

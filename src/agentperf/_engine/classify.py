@@ -145,10 +145,12 @@ def _code(error: Exception) -> object:
 
 def _headers(error: Exception) -> Mapping[str, str]:
     response: Any = getattr(error, "response", None)
-    headers = getattr(response, "headers", None)
-    if not isinstance(headers, Mapping):
-        return {}
-    return {str(name).lower(): str(value) for name, value in headers.items()}
+    # litellm makes responses of its own, without headers, and keeps the upstream's beside them.
+    for holder, name in ((response, "headers"), (error, "litellm_response_headers")):
+        headers = getattr(holder, name, None)
+        if isinstance(headers, Mapping) and headers:
+            return {str(name).lower(): str(value) for name, value in headers.items()}
+    return {}
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:

@@ -384,14 +384,16 @@ class Recogniser:
             if self._is_async or hasattr(kind, "__aenter__"):
                 return value  # it can be more than awaited: `async with session.get(url)`
             raise TurnedAsync(value)
-        if (stand_in := _stand_in(kind, kwargs)) is not None:
+        if (stand_in := _stand_in(kind, kwargs, is_async=self._is_async)) is not None:
             return stand_in(value, self.now)
         if not _iterates(kind) and len(self.plain) < self._REMEMBERED:
             self.plain.add(kind)
         return value
 
 
-def _stand_in(kind: type, kwargs: dict[str, Any]) -> Callable[..., AnyLiveStream] | None:
+def _stand_in(
+    kind: type, kwargs: dict[str, Any], *, is_async: bool
+) -> Callable[..., AnyLiveStream] | None:
     if kind is GeneratorType:
         return LiveStream
     if kind is AsyncGeneratorType:
@@ -401,10 +403,11 @@ def _stand_in(kind: type, kwargs: dict[str, Any]) -> Callable[..., AnyLiveStream
             return known
     if kwargs.get("stream") is True:
         # The caller asked for a stream; any other iterator (a file, a cursor) is a plain value.
-        if hasattr(kind, "__anext__"):
-            return AsyncLiveStream
-        if hasattr(kind, "__next__"):
-            return LiveStream
+        # One that can be read in both ways is read in that of the call.
+        methods = ["__next__", "__anext__"]
+        for method in reversed(methods) if is_async else methods:
+            if hasattr(kind, method):
+                return LiveStream if method == "__next__" else AsyncLiveStream
     return None
 
 

@@ -15,11 +15,18 @@ class Builtin:
 
     @hookimpl
     def agentperf_cache_backends(self) -> Mapping[str, BackendFactory]:
-        """Offer the memory of the process; `cached` takes a shorter way to it."""
-        return {"memory": _memory}
+        """Offer memory, to which `cached` takes a shorter way, and a file on disk."""
+        return {"memory": _memory, "sqlite": _sqlite}
 
 
 def _memory(_: str) -> CacheBackend:
     from agentperf.policies.cached import MemoryBackend
 
     return MemoryBackend()
+
+
+def _sqlite(text: str) -> CacheBackend:
+    from agentperf.policies.cached.sqlite import Address, SqliteBackend
+
+    address = Address.read(text)
+    return SqliteBackend(address.path, address.max_bytes)

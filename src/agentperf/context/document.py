@@ -100,7 +100,7 @@ class Document:
             return
         if not isinstance(content, list | tuple) or not all(map(_is_message, content)):
             raise ConfigurationError(
-                f"content={str(content)[:60]!r}: a text, or a list of messages such as "
+                f"content is {_kinds(content)}: a text is needed, or a list of messages such as "
                 '[{"role": "user", "content": "Hello"}]'
             )
         if (asking := last_user(content)) is not None:
@@ -181,8 +181,21 @@ class Document:
         return instructions if self._asking is None else {*instructions, self._asking}
 
 
+def _kinds(content: Any) -> str:
+    """Say of what kind something is, and what is in it; what it says may be somebody's secret."""
+    kind = type(content).__name__
+    if not isinstance(content, list | tuple):
+        return f"of type {kind}"
+    return (
+        f"a {kind} of {', '.join(sorted({type(item).__name__ for item in content})) or 'nothing'}"
+    )
+
+
 def _is_message(value: object) -> bool:
-    return not isinstance(value, str) and bool(get(value, "role") or get(value, "type"))
+    # An item of a request may have no role; an object of a framework without one is no message.
+    return bool(get(value, "role") or (isinstance(value, Mapping) and get(value, "type"))) and (
+        not isinstance(value, str)
+    )
 
 
 def _is_own(path: Path) -> bool:

@@ -67,7 +67,7 @@ class Reading:
         elif _is_list(x):
             self._messages(x)
         else:
-            raise ConfigurationError(f"x={_shown(x)} can't be counted: give {_EXAMPLE}")
+            raise ConfigurationError(f"x is {_shown(x)}, which can't be counted: give {_EXAMPLE}")
 
     @property
     def added(self) -> TokenCount:
@@ -169,7 +169,7 @@ class Reading:
         fields = _plain(part)
         if fields is None:
             raise ConfigurationError(
-                f"message {index} has the part {_shown(part)}: "
+                f"message {index} has {_shown(part)} as a part: "
                 'a part is needed, such as {"type": "text", "text": "Hello"}'
             )
         text = fields.get("text", fields.get("refusal"))
@@ -196,7 +196,7 @@ class Reading:
 def _functions(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     tools = request.get("tools") or request.get("functions") or ()
     if not _is_list(tools):
-        raise ConfigurationError(f"x['tools']={_shown(tools)}: a list is needed, {_TOOL}")
+        raise ConfigurationError(f"x['tools'] is {_shown(tools)}: a list is needed, {_TOOL}")
     return [_function(tool, index) for index, tool in enumerate(tools)]
 
 
@@ -205,7 +205,7 @@ def _function(tool: object, index: int) -> Mapping[str, Any]:
     function = schema.get("function", schema)
     if not (isinstance(function, Mapping) and isinstance(function.get("name"), str)):
         raise ConfigurationError(
-            f"x['tools'][{index}]={_shown(tool)}: a tool schema is needed, {_TOOL}"
+            f"x['tools'][{index}] is {_shown(tool)}: a tool schema is needed, {_TOOL}"
         )
     if "input_schema" in function:  # Anthropic's name for the parameters.
         return {**function, "parameters": function["input_schema"]}
@@ -231,5 +231,12 @@ def _json(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    """Say of what kind something is: what it holds may be somebody's secret."""
+    if value is None or isinstance(value, bool):
+        return repr(value)
+    kind = type(value).__name__
+    article = "an" if kind[:1].lower() in "aeiou" else "a"
+    if isinstance(value, Mapping):
+        names = ", ".join(repr(name)[:40] for name in list(value)[:5])
+        return f"{article} {kind} with {f'the keys {names}' if names else 'no keys'}"
+    return f"{article} {kind}"

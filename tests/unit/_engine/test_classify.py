@@ -154,3 +154,10 @@ def test_only_errors_are_judged(thing):
     """A name or a class would otherwise be taken for a cancellation."""
     with pytest.raises(ConfigurationError, match=r"classify\(ConnectionError\(\)\)"):
         classify(thing)
+
+
+def test_headers_that_a_client_keeps_beside_its_response():
+    """Errors of litellm have the upstream's headers in a place of their own."""
+    error = status_error(429)
+    error.litellm_response_headers = {"Retry-After": "7"}
+    assert classify(error).wait == 7

@@ -649,3 +649,42 @@ async def test_what_a_watcher_leaves_is_done_before_the_end_is_told(items):
     async for _ in stream:
         assert done == []
     assert done == ["settled"]
+
+
+class BothWays:
+    """A stream that can be read with and without waiting, as some clients have it."""
+
+    def __init__(self):
+        self.left = [2, 1]
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.left:
+            raise StopIteration
+        return self.left.pop()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self.left:
+            raise StopAsyncIteration
+        return self.left.pop()
+
+
+@pytest.mark.anyio
+async def test_a_stream_of_both_colours_is_read_in_that_of_the_call():
+    """A synchronous call gives one to iterate, an asynchronous one to iterate asynchronously."""
+
+    @timed
+    def sync(*, stream):
+        return BothWays()
+
+    @timed
+    async def waiting(*, stream):
+        return BothWays()
+
+    assert list(sync(stream=True)) == [1, 2]
+    assert [item async for item in await waiting(stream=True)] == [1, 2]

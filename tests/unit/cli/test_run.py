@@ -143,7 +143,7 @@ if __name__ == "__main__":
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_an_interrupt_reaches_the_program() -> None:
     """It may handle it, as ever."""
-    write("app.py", "import time\nprint(1, flush=True)\ntry:\n time.sleep(60)\nexcept BaseException"
+    write("app.py", "import time\ntry:\n print(1, flush=True)\n time.sleep(60)\nexcept BaseException"
                     " as e: print(type(e).__name__)")  # fmt: skip
     process = subprocess.Popen([*AGENTPERF, "app.py"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -410,8 +410,16 @@ def test_bad_options_are_named(options, named):
 @pytest.mark.parametrize("content", [7, None, ["a text"], {"role": "user"}, [{}], b"bytes"])
 def test_bad_content_is_named(content):
     """Only texts and messages can be compressed."""
-    with pytest.raises(ConfigurationError, match=r"content=.*a list of messages"):
+    with pytest.raises(ConfigurationError, match=r"content is .*a list of messages") as caught:
         compress(content, count=count)
+    assert "a text'" not in str(caught.value)
+
+
+def test_messages_of_a_framework_are_refused():
+    """An object without a role is no message; guessing would cut what the user asked."""
+    message = SimpleNamespace(type="human", content="What is new?")
+    with pytest.raises(ConfigurationError, match="a list of SimpleNamespace"):
+        compress([message], count=count)
 
 
 PATHOLOGICAL = {

@@ -178,7 +178,8 @@ def cached(
             `"{user.id}:{question}"`, or a callable over the call's arguments. All arguments by
             default, by value and type; `self` counts by identity.
         ignore: Names of parameters that don't count.
-        backend: Where the answers are kept: `"memory"`, the word of a plugin's backend such as
+        backend: Where the answers are kept: `"memory"`, a file such as
+            `"sqlite:~/answers.db?max_bytes=1GB"`, the word of a plugin's backend such as
             `"example"` or `"example:/var/cache"`, or an object of a class that extends
             `agentperf.abc.CacheBackend`. Other backends than memory keep bytes: an answer that
             can't be turned into bytes is not kept.
