@@ -11,7 +11,9 @@ from agentperf.instrumentation.otel.errors import error_type
 from agentperf.instrumentation.otel.sources import meters, tracers
 from agentperf.instrumentation.otel.spans import ClientSpan, catch_up, is_taken, suppressed
 
-_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"])
+_METHODS = frozenset(
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"]
+)
 _PORTS = {"https": 443, "http": 80}
 _SENT = "agentperf.sent"
 """In a request's extensions, which go with it when it is sent again: how often it was sent."""
