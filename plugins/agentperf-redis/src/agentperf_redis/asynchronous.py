@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError  # noqa: A004
 
 from agentperf.abc import AsyncCacheBackend
 from agentperf_redis.address import Address
@@ -95,6 +95,10 @@ class AsyncRedisBackend(AsyncCacheBackend):
                 commands = steps.send(await _replies(client, commands))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+        except (ConnectionError, TimeoutError):
+            # The idle connections broke with this one, and redis-py doesn't always see it.
+            await client.connection_pool.disconnect(inuse_connections=False)
+            raise
 
     def __repr__(self) -> str:
         return f"<AsyncRedisBackend {self._address.shown}>"
