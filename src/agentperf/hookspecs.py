@@ -7,6 +7,7 @@ is taken, and whoever asks for the name is told both.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import pluggy
 
@@ -18,6 +19,8 @@ from agentperf.abc.kinds import PROJECT
 from agentperf.abc.stores import StoreFactory
 from agentperf.abc.tokenizers import TokenizerFactory
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 VERSION = (1, 0)
 """Major and minor: a new hook makes a new minor, a hook that changes or goes a new major."""
 
@@ -25,8 +28,18 @@ WRITTEN_FOR = "AGENTPERF_HOOKSPECS"
 """The attribute in which a plugin may say which version it was written for, such as `"1.0"`."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Marks a function of a plugin as the implementation of the hook whose name it bears."""
+_mark = pluggy.HookimplMarker(PROJECT)
+
+
+def hookimpl(function: F) -> F:
+    """Mark a function or method of a plugin as the implementation of the hook whose name it bears.
+
+    Example:
+        @agentperf.hookimpl
+        def agentperf_tokenizers():
+            return {"my-model": MyTokenizer}
+    """
+    return _mark(function)
 
 
 @hookspec

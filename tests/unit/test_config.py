@@ -119,6 +119,8 @@ def test_rows(tmp_path):
         ("policies.m.f.timed", True),
         ("policies.m.f.retry.attempts", 4),
         ("policies.m.f.cached", False),
+        ("exporters", ()),
+        ("subscribers", ()),
     ]
 
 

@@ -6,6 +6,9 @@ import json
 import time
 
 import pytest
+from agentperf_example.backend import ExampleBackend
+from agentperf_example.exporter import LinesExporter
+from agentperf_example.tokenizer import WordTokenizer
 
 import agentperf
 from agentperf.testing import fresh_host
@@ -14,9 +17,6 @@ from agentperf.testing.conformance import (
     ExporterConformance,
     TokenizerConformance,
 )
-from agentperf_example.backend import ExampleBackend
-from agentperf_example.exporter import LinesExporter
-from agentperf_example.tokenizer import WordTokenizer
 
 
 class TestBackend(BackendConformance):

@@ -43,12 +43,16 @@ class Extensions:
         Raises:
             ConfigurationError: One can't be started, and `strictly` is set.
         """
-        self._exporters.follow(settings.exporters, strictly=strictly)
-        self._subscribers.follow(settings.subscribers, strictly=strictly)
+        steps = (
+            self._exporters.prepared(settings.exporters, strictly=strictly),
+            self._subscribers.prepared(settings.subscribers, strictly=strictly),
+        )
+        for step in steps:  # all is made: from here on nothing is refused
+            step()
 
     def begin_anew(self, settings: Settings) -> None:
         """Begin again in a forked child: exporters go on by themselves, subscribers don't."""
         self.plugins.begin_anew()
         self.backend.abandon()
         self._subscribers.forget()
-        self._subscribers.follow(settings.subscribers, strictly=False)
+        self._subscribers.prepared(settings.subscribers, strictly=False)()

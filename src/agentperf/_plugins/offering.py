@@ -65,7 +65,7 @@ class Offered:
             try:
                 found.append(made(offer, Instrumentor))
             except ConfigurationError as error:
-                fault("plugin.not_started", error, what="instrumentor", name=offer.name)
+                fault("plugin.not_started", error, what="instrumentor", wanted=offer.name)
         return found
 
     def prices(self, *, wait: bool) -> Prices | None:

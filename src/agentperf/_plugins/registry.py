@@ -53,7 +53,8 @@ class Plugins:
             PluginError: It offers nothing, something that can't be taken, or a name that another
                 plugin offers.
         """
-        name = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+        if name is None:
+            name = str(getattr(plugin, "__name__", type(plugin).__name__))
         with self._lock:
             self.load()
             try:

@@ -31,24 +31,30 @@ class Running:
         self._start = start
         self._stops: dict[str, Callable[[], object]] = {}
 
-    def follow(self, names: Iterable[str], *, strictly: bool) -> None:
-        """Start what is wanted and doesn't run, end what runs and is no longer wanted.
+    def prepared(self, names: Iterable[str], *, strictly: bool) -> Callable[[], None]:
+        """Make what is wanted and doesn't run yet; nothing is started or ended before the call.
 
         Args:
             names: What is wanted.
-            strictly: Whether to raise for what can't be started, with nothing changed; else that
-                is logged and left out.
+            strictly: Whether to raise for what can't be made; else it is logged and left out.
+
+        Returns:
+            What starts it, and ends what is no longer wanted.
 
         Raises:
             ConfigurationError: Something can't be made.
         """
         wanted = dict.fromkeys(names)
         fresh = {name: self._made(name, strictly=strictly) for name in wanted if name not in self}
-        for name in [name for name in self._stops if name not in wanted]:
-            self._stops.pop(name)()
-        for name, thing in fresh.items():
-            if thing is not None:
-                self._stops[name] = self._start(thing)
+
+        def follow() -> None:
+            for name in [name for name in self._stops if name not in wanted]:
+                self._stops.pop(name)()
+            for name, thing in fresh.items():
+                if thing is not None:
+                    self._stops[name] = self._start(thing)
+
+        return follow
 
     def _made(self, name: str, *, strictly: bool) -> Any:
         try:
@@ -56,7 +62,7 @@ class Running:
         except ConfigurationError as error:
             if strictly:
                 raise
-            fault("plugin.not_started", error, what=self._kind.singular, name=name)
+            fault("plugin.not_started", error, what=self._kind.singular, wanted=name)
             return None
 
     def __contains__(self, name: str) -> bool:

@@ -29,7 +29,7 @@ class Instrumentor(ABC):
     It says which modules it waits for and is handed each of them once that is loaded: at once where
     it is already, else right after the program's own import. It never imports them itself.
 
-    A library that is instrumented must behave as before: the same objects, errors and laziness. What
+    A library that is instrumented must behave as before: same objects, errors and laziness. What
     `install` and `remove` raise is logged and swallowed; what the patches raise inside the
     program's calls is theirs to swallow.
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from agentperf.config import Settings
 
 
 @click.group()
@@ -19,10 +24,10 @@ def show(*, as_json: bool) -> None:
 
     All of it is checked, also the options of configured policies.
     """
-    from agentperf._host import Host
+    from agentperf.config import load
     from agentperf.config.complaints import dotted
 
-    settings = Host().settings
+    settings = _checked(load())
     rows = [(dotted(path), value, origin) for path, value, origin in settings.rows()]
     if as_json:
         keys = ("key", "value", "origin")
@@ -33,3 +38,20 @@ def show(*, as_json: bool) -> None:
     widths = [max(len(row[column]) for row in texts) for column in (0, 1)]
     for key, value, origin in texts:
         click.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
+
+
+def _checked(settings: Settings) -> Settings:
+    """Check what a host would, without starting what it starts."""
+    from agentperf._host import Host
+    from agentperf.abc.kinds import Kind
+    from agentperf.errors import PluginError
+
+    host = Host(settings=replace(settings, exporters=(), subscribers=()))
+    for kind in (Kind.EXPORTERS, Kind.SUBSCRIBERS):
+        path = (kind.plural,)
+        for name in getattr(settings, kind.plural):
+            try:
+                host.plugins.find(kind, name)
+            except PluginError as error:
+                raise settings.complaint(path, f": {error}") from error
+    return settings

@@ -27,14 +27,14 @@ class _Finder:
         with self._lock:
             self._awaited[name] = loaded
             if self not in sys.meta_path:
-                sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # has what is asked of it
+                sys.meta_path.insert(0, self)
 
     def taken(self, name: str) -> Loaded | None:
         """Await a module no longer."""
         with self._lock:
             loaded = self._awaited.pop(name, None)
             if not self._awaited and self in sys.meta_path:
-                sys.meta_path.remove(self)  # type: ignore[arg-type]
+                sys.meta_path.remove(self)
             return loaded
 
     def find_spec(
@@ -67,7 +67,7 @@ class _Loader:
 
     def exec_module(self, module: ModuleType) -> None:
         self._spec.loader = self._loader
-        if module.__loader__ is self:
+        if vars(module).get("__loader__") is self:
             module.__loader__ = self._loader
         self._loader.exec_module(module)
         if (loaded := _finder.taken(self._spec.name)) is not None:

@@ -154,15 +154,13 @@ class ModelCall:
             self._first_item = self._seconds
             self._recorder.first_item(self._seconds)
 
-    def finished(self) -> None:
-        """The answer was read to its end."""
+    def stopped(self, error: BaseException) -> None:
+        """Reading the answer came to its end, or raised."""
         self._took()
-        self.end(Ending.COMPLETED)
-
-    def broke(self, error: BaseException) -> None:
-        """Reading the answer raised."""
-        self._took()
-        self.end(ending_of(error), error)
+        if isinstance(error, StopIteration | StopAsyncIteration):
+            self.end(Ending.COMPLETED)
+        else:
+            self.end(ending_of(error), error)
 
     def claim(self, reader: Any) -> None:
         """Let the SDK's own stream read; `reader` is its generator."""
@@ -175,7 +173,7 @@ class ModelCall:
             self.end(Ending.ABANDONED if self._is_let_go() else Ending.CLOSED)
 
     def _is_let_go(self) -> bool:
-        """Tell whether it is the reader's own end that closes the body: nobody holds it any more."""
+        """Tell whether it is the reader's own end that closes the body: nobody holds it."""
         if self._reader is None:
             return False
         reader = self._reader()

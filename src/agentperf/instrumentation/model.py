@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agentperf._base.endings import Ending
-from agentperf._engine.results import usage_of
 from agentperf.usage import Usage
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Answer:
         model: The model that answered.
         finish_reasons: Why it ended, one for each choice.
         head: The whole answer, or a piece that tells about all of it.
-        reported: What holds the tokens used.
+        reported: The tokens used, as the SDK has them.
         failure: The code of a failure that was reported as an answer.
     """
 
@@ -92,9 +91,9 @@ class Answer:
 
     def usage(self, asked: str | None) -> Usage | None:
         """Return the tokens used, with their cost where the price of the model is known."""
-        usage = None if self.reported is None else usage_of(self.reported)
-        if usage is None or usage.cost_usd is not None:
-            return usage
+        usage = None if self.reported is None else tokens_of(self.reported)
+        if usage is None:
+            return None
         found = (self.model and _price(self.model)) or (asked and _price(asked)) or None
         if found is None:
             return usage
@@ -117,9 +116,8 @@ class Answer:
         return self._detail(("prompt_tokens_details", "input_tokens_details"), "cache_write_tokens")
 
     def _detail(self, holders: tuple[str, ...], name: str) -> int:
-        usage = getattr(self.reported, "usage", None)
         for holder in holders:
-            if (details := getattr(usage, holder, None)) is not None:
+            if (details := getattr(self.reported, holder, None)) is not None:
                 found = getattr(details, name, None)
                 return found if isinstance(found, int) else 0
         return 0
@@ -146,6 +144,29 @@ class Told:
     elapsed: float
     first_item: float | None
     gaps: list[float]
+
+
+def tokens_of(reported: Any) -> Usage | None:
+    """Return the tokens that an answer reports, in either of the SDK's dialects.
+
+    The general reader of results does the same for any object, in several times the time.
+    """
+    count = getattr(reported, "prompt_tokens", None)
+    if count is not None:
+        output = getattr(reported, "completion_tokens", None)
+        details = getattr(reported, "prompt_tokens_details", None)
+    else:
+        count = getattr(reported, "input_tokens", None)
+        output = getattr(reported, "output_tokens", None)
+        details = getattr(reported, "input_tokens_details", None)
+    if not isinstance(count, int):
+        return None
+    cached = getattr(details, "cached_tokens", None)
+    return Usage(
+        count,
+        output if isinstance(output, int) else 0,
+        cached if isinstance(cached, int) else 0,
+    )
 
 
 def _price(model: str) -> Price | None:

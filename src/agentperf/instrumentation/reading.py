@@ -3,35 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from agentperf.instrumentation.lifecycle import ModelCall
-
-
-class _Step:
-    """Stands around the fetching of one item."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: ModelCall) -> None:
-        self._call = call
-
-    def __enter__(self) -> None:
-        self._call.begin_step()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            return
-        if isinstance(error, StopIteration | StopAsyncIteration):
-            self._call.finished()
-        else:
-            self._call.broke(error)
 
 
 class _Reading:
@@ -47,7 +21,7 @@ class _Reading:
         note: Tells a call of an item.
     """
 
-    __slots__ = ("_call", "_claim", "_inner", "_note", "_step")
+    __slots__ = ("_call", "_claim", "_inner", "_note")
 
     def __init__(
         self,
@@ -59,15 +33,13 @@ class _Reading:
         self._claim: Any = claim
         self._note = note
         self._call: ModelCall | None = None
-        self._step: _Step | None = None
 
-    def _begun(self) -> _Step | None:
+    def _begun(self) -> ModelCall | None:
         """Begin at the first item; None where nobody observes."""
         if self._claim is not None:
             claim, self._claim = self._claim, None
             self._call = claim(self._inner)
-            self._step = None if self._call is None else _Step(self._call)
-        return self._step
+        return self._call
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -82,12 +54,15 @@ class SyncReading(_Reading):
         return self
 
     def __next__(self) -> Any:
-        if (step := self._step or self._begun()) is None:
+        if (call := self._call or self._begun()) is None:
             return next(self._inner)
-        with step:
+        call.begin_step()
+        try:
             item = next(self._inner)
-        if self._call is not None:
-            self._note(self._call, item)
+        except BaseException as error:
+            call.stopped(error)
+            raise
+        self._note(call, item)
         return item
 
 
@@ -100,10 +75,13 @@ class AsyncReading(_Reading):
         return self
 
     async def __anext__(self) -> Any:
-        if (step := self._step or self._begun()) is None:
+        if (call := self._call or self._begun()) is None:
             return await anext(self._inner)
-        with step:
+        call.begin_step()
+        try:
             item = await anext(self._inner)
-        if self._call is not None:
-            self._note(self._call, item)
+        except BaseException as error:
+            call.stopped(error)
+            raise
+        self._note(call, item)
         return item

@@ -89,7 +89,7 @@ class Registry:
                 try:
                     instrumentor.install(module, signals)
                 except Exception as error:  # noqa: BLE001 - the program's import must not fail
-                    fault("instrumentor.failed", error, instrumentor=name, module=target)
+                    fault("instrumentor.failed", error, instrumentor=name, target=target)
 
 
 def _unknown(asker: str, name: object, known: list[str]) -> str:
@@ -127,8 +127,8 @@ def instrument(
     """Measure the calls of other libraries, in the whole process.
 
     A library may be imported before or after; one that the program never imports costs nothing.
-    Its objects, errors and results stay what they are. What is instrumented already stays so, unless
-    it is given other providers.
+    Its objects, errors and results stay what they are. What is instrumented already stays so,
+    unless it is given other providers.
 
     Figures go to the host that is current at each call: see `agentperf.stats()`. Spans and metrics
     go through OpenTelemetry's API once an SDK is set up, or to the providers given here.

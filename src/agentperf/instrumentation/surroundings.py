@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar
 from contextvars import Token as Reset
 
@@ -26,7 +27,5 @@ in this very process are its own."""
 
 def leave(entered: Reset[object]) -> None:
     """Go back to what was around before; a coroutine may be closed in another context."""
-    try:
+    with suppress(ValueError):
         surrounding.reset(entered)
-    except ValueError:
-        pass

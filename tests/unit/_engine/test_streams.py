@@ -12,6 +12,7 @@ import io
 import sqlite3
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -625,3 +626,26 @@ next(reading), next(builtins.returned)
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", program]
     ran = subprocess.run(command, check=True, capture_output=True)
     assert (ran.stdout, ran.stderr) == (b"", b"")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("items", [0, 2])
+async def test_what_a_watcher_leaves_is_done_before_the_end_is_told(items):
+    """A reader that waits learns of the end when all is settled; a failure is swallowed."""
+    done = []
+
+    async def source():
+        for item in range(items):
+            yield item
+
+    async def settle():
+        done.append("settled")
+        raise ArithmeticError
+
+    stream = AsyncLiveStream(source(), time.monotonic)
+    stream.watch(end=lambda *_: settle())
+    if not items:
+        await stream.prime()
+    async for _ in stream:
+        assert done == []
+    assert done == ["settled"]

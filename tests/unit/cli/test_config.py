@@ -48,6 +48,8 @@ def test_every_value_and_where_it_came_from(
         ['policies."app.search".timed', "true", f"{file}:3"],
         ['policies."app.search".retry.attempts', "4", f"{file}:4"],
         ['policies."app.search".retry.budget', "0.8", f"{file}:4"],
+        ["exporters", "[]", "default"],
+        ["subscribers", "[]", "default"],
     ]
     columns = {line.index(line.split()[1], 36) for line in out.splitlines()}
     assert len(columns) == 1
@@ -55,7 +57,11 @@ def test_every_value_and_where_it_came_from(
 
 def test_defaults(show: Callable[..., tuple[int, str, str]]) -> None:
     """What nobody set is shown too."""
-    assert show("")[1].split() == ["enabled", "true", "default"]
+    assert [line.split() for line in show("")[1].splitlines()] == [
+        ["enabled", "true", "default"],
+        ["exporters", "[]", "default"],
+        ["subscribers", "[]", "default"],
+    ]
 
 
 def test_as_json(show: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
@@ -91,3 +97,13 @@ def test_mistakes(show: Callable[..., tuple[int, str, str]], text: str, says: st
     code, out, err = show(text)
     assert (code, out) == (2, "")
     assert says in err
+
+
+def test_exporters_that_nobody_offers(
+    show: Callable[..., tuple[int, str, str]], monkeypatch
+) -> None:
+    """They are refused with the place where they are named; nothing is started to find out."""
+    monkeypatch.setenv("AGENTPERF_EXPORTERS", "nobody")
+    code, _, err = show("")
+    assert code == 2
+    assert "AGENTPERF_EXPORTERS: exporters: no plugin offers the exporter 'nobody'" in err

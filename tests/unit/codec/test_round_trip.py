@@ -55,7 +55,7 @@ EXAMPLES = [
     collections.Counter("banana"),
     collections.Counter(a=-1),
     collections.deque([1, (2,)], maxlen=4),
-    collections.deque([]),
+    collections.deque(),
     dt.date(2026, 2, 28),
     dt.time(1, 2, 3, 4),
     dt.time(1, 2, tzinfo=dt.UTC, fold=1),

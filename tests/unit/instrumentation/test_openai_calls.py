@@ -109,37 +109,34 @@ def test_its_metrics(instrumented, host):
 
 
 @pytest.mark.parametrize(
-    ("call", "answer", "operation", "tokens"),
+    ("call", "answer", "counted"),
     [
         (
             lambda c: c.embeddings.create(model="text-embedding-3-small", input="x"),
             EMBEDDINGS,
-            "embeddings text-embedding-3-small",
-            (7, 0),
+            ("embeddings text-embedding-3-small", (7, 0)),
         ),
         (
             lambda c: c.responses.create(model="gpt-4o-mini", input="x"),
             RESPONSE,
-            OPERATION,
-            (20, 5),
+            (OPERATION, (20, 5)),
         ),
         (
             lambda c: c.completions.create(model="gpt-3.5-turbo-instruct", prompt="x"),
             TEXT,
-            "text_completion gpt-3.5-turbo-instruct",
-            (3, 1),
+            ("text_completion gpt-3.5-turbo-instruct", (3, 1)),
         ),
         (
             lambda c: c.with_options(timeout=9).chat.completions.create(**ASK),
             COMPLETION,
-            OPERATION,
-            (20, 5),
+            (OPERATION, (20, 5)),
         ),
     ],
     ids=["embeddings", "responses", "completions", "with_options"],
 )
-def test_every_kind_of_call(instrumented, host, call, answer, operation, tokens):
+def test_every_kind_of_call(instrumented, host, call, answer, counted):
     """Each endpoint is counted under its operation and model."""
+    operation, tokens = counted
     call(Wire("httpx", answer).clients().sync)
     assert list(host.stats()) == [operation]
     used = host.operation_stats(operation).own_usage

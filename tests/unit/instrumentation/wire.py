@@ -112,7 +112,7 @@ def response_failed():
 
 
 class Body:
-    """What comes over the wire: pieces, perhaps an error after them; knows whether it was closed."""
+    """What comes over the wire: pieces, perhaps an error; knows whether it was closed."""
 
     def __init__(self, pieces, error=None, wait=None):
         self.pieces = pieces

@@ -15,10 +15,10 @@ _TRANSPORTS = (
 
 
 class HttpInstrumentor(Instrumentor):
-    """Patches what sends one request: of the clients, whatever transport they have, and of the
-    libraries' own transports, for programs that use those without a client.
+    """Patches what sends one request, in the clients and in the libraries' own transports.
 
-    Both are passed by most requests, and the first of them counts.
+    A client may have any transport, and a transport may be used without a client. Most requests
+    pass both, and the first of them counts.
     """
 
     name = "httpx"

@@ -33,7 +33,7 @@ def take(call: ModelCall, result: Any, *, streaming: bool) -> None:
             observe_body(response, call)
     except Exception as error:  # noqa: BLE001 - the program gets its answer all the same
         swallowed("openai.answer", error)
-        call.finished()
+        call.answered(None)
 
 
 def claim(response: Any, reader: Any) -> ModelCall | None:
@@ -82,22 +82,23 @@ def read_completion(answer: Answer, thing: Any) -> None:
     for choice in getattr(thing, "choices", None) or ():
         if choice.finish_reason:
             answer.finish_reasons.append(choice.finish_reason)
-    if getattr(thing, "usage", None) is not None:
-        answer.reported = thing
+    if (usage := getattr(thing, "usage", None)) is not None:
+        answer.reported = usage
 
 
 def read_embeddings(answer: Answer, thing: Any) -> None:
     """Note what embeddings say of themselves."""
     if thing is not None:
         answer.model = getattr(thing, "model", None)
-        answer.reported = thing
+        answer.reported = getattr(thing, "usage", None)
 
 
 def read_response(answer: Answer, thing: Any) -> None:
     """Note what a response says of itself."""
     if thing is None:
         return
-    answer.head = answer.reported = thing
+    answer.head = thing
+    answer.reported = getattr(thing, "usage", None)
     answer.id = getattr(thing, "id", None)
     answer.model = getattr(thing, "model", None)
     status = getattr(thing, "status", None)

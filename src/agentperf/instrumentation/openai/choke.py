@@ -33,7 +33,7 @@ class Choke:
         ) -> Any:
             if not patch.active:
                 return original(self_, cast_to, options, *args, stream=stream, **kwargs)
-            with self._observed(self_, options, stream) as call:
+            with self._observed(self_, options, stream=stream) as call:
                 result = original(self_, cast_to, options, *args, stream=stream, **kwargs)
             if call is not None:
                 take(call, result, streaming=stream)
@@ -49,7 +49,7 @@ class Choke:
         ) -> Any:
             if not patch.active:
                 return await original(self_, cast_to, options, *args, stream=stream, **kwargs)
-            with self._observed(self_, options, stream) as call:
+            with self._observed(self_, options, stream=stream) as call:
                 result = await original(self_, cast_to, options, *args, stream=stream, **kwargs)
             if call is not None:
                 take(call, result, streaming=stream)
@@ -58,7 +58,7 @@ class Choke:
         return request
 
     def _observed(
-        self, client: Any, options: Any, stream: bool
+        self, client: Any, options: Any, *, stream: bool
     ) -> AbstractContextManager[ModelCall | None]:
         """Begin to observe a call; never raises, and lets pass what is no model call."""
         try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import types
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,21 +49,37 @@ def read_request(client: Any, options: Any, *, streaming: bool) -> ModelRequest 
         return None
     body = options.json_data
     url = client.base_url
-    host = url.host
+    place = _places.get(client)
+    if place is None or place.url is not url:
+        place = _places[client] = _Place(client, url)
     return ModelRequest(
         endpoint,
-        body if isinstance(body, Mapping) else {},
-        _provider(type(client), host),
-        host,
-        url.port or _PORTS.get(url.scheme, 443),
+        body if type(body) is dict or isinstance(body, Mapping) else {},
+        place.provider,
+        place.host,
+        place.port,
         streaming=streaming,
     )
 
 
-@functools.lru_cache(maxsize=256)
+class _Place:
+    """Where a client's requests go; taking an address apart costs more than a look into a table."""
+
+    __slots__ = ("host", "port", "provider", "url")
+
+    def __init__(self, client: Any, url: Any) -> None:
+        self.url = url
+        self.host: str = url.host
+        self.port: int = url.port or _PORTS.get(url.scheme, 443)
+        self.provider = _provider(type(client), self.host)
+
+
+_places: weakref.WeakKeyDictionary[Any, _Place] = weakref.WeakKeyDictionary()
+
+
 def _provider(client: type, host: str) -> str:
     """Tell who runs the model, by the kind of the client or the name of the host."""
-    if any("Azure" in base.__name__ for base in client.__mro__):
+    if any(base.__name__ == "BaseAzureClient" for base in client.__mro__):
         return "azure.ai.openai"
     for ending, provider in _PROVIDERS.items():
         if host == ending or host.endswith(f".{ending}"):

@@ -12,7 +12,7 @@ from agentperf.instrumentation.otel.sources import meters, tracers
 from agentperf.instrumentation.otel.spans import ClientSpan, catch_up, is_taken, suppressed
 
 _METHODS = frozenset(
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"]
+    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
 )
 _PORTS = {"https": 443, "http": 80}
 _SENT = "agentperf.sent"

@@ -53,18 +53,16 @@ COST = "agentperf.cost_usd"
 """Ours: what the call cost, in US dollars, where the price is known."""
 
 SETTINGS = (
-    ("gen_ai.request.temperature", ("temperature",), float),
-    ("gen_ai.request.top_p", ("top_p",), float),
-    ("gen_ai.request.frequency_penalty", ("frequency_penalty",), float),
-    ("gen_ai.request.presence_penalty", ("presence_penalty",), float),
-    (
-        "gen_ai.request.max_tokens",
-        ("max_completion_tokens", "max_tokens", "max_output_tokens"),
-        int,
-    ),
-    ("gen_ai.request.seed", ("seed",), int),
+    ("gen_ai.request.temperature", "temperature", float),
+    ("gen_ai.request.top_p", "top_p", float),
+    ("gen_ai.request.frequency_penalty", "frequency_penalty", float),
+    ("gen_ai.request.presence_penalty", "presence_penalty", float),
+    ("gen_ai.request.max_tokens", "max_tokens", int),
+    ("gen_ai.request.max_tokens", "max_output_tokens", int),
+    ("gen_ai.request.max_tokens", "max_completion_tokens", int),
+    ("gen_ai.request.seed", "seed", int),
 )
-"""Numbers of a request: attribute, the names in the body, the type."""
+"""Numbers of a request: attribute, the name in the body, the type."""
 
 SECONDS = tuple(0.01 * 2**power for power in range(14))
 TOKENS = tuple(float(4**power) for power in range(14))
@@ -112,7 +110,13 @@ LATEST = Generation(
 
 EMBEDDINGS_DURATION = "gen_ai.client.operation.duration"
 TOKEN_USAGE = "gen_ai.client.token.usage"
-COUNTERS = ("input_tokens", "output_tokens", "cache_read.input_tokens", "reasoning.output_tokens")
+COUNTERS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read.input_tokens",
+    "cache_write.input_tokens",
+    "reasoning.output_tokens",
+)
 COUNTER = "gen_ai.client.inference.usage."
 PER_OPERATION = "gen_ai.client.inference.operation."
 

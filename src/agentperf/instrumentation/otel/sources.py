@@ -1,4 +1,4 @@
-"""Finds OpenTelemetry: the providers that were given, or the global ones once an SDK has set them."""
+"""Finds OpenTelemetry: providers that were given, or the global ones once an SDK has set them."""
 
 from __future__ import annotations
 

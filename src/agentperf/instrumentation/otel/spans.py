@@ -26,11 +26,7 @@ def _api() -> Any:
         around=trace.set_span_in_context,
         client=trace.SpanKind.CLIENT,
         failed=trace.Status(trace.StatusCode.ERROR),
-        # Instruments of other makers look for the plain word.
-        suppressing=(
-            "suppress_instrumentation",
-            getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", ""),
-        ),
+        suppressing=getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", ""),
     )
 
 
@@ -38,7 +34,10 @@ def suppressed() -> bool:
     """Tell whether the program has switched instruments off for a region."""
     api = _api()
     context = api.current()
-    return any(context.get(key) for key in api.suppressing) if context else False
+    # Some set the API's own key, some the plain word.
+    return bool(
+        context and (context.get(api.suppressing) or context.get("suppress_instrumentation"))
+    )
 
 
 def is_taken(*marks: tuple[str, object]) -> bool:
