@@ -55,7 +55,7 @@ class Service:
 
     def freeze(self) -> None:
         """Stop it in its tracks: it accepts connections, and answers nothing."""
-        self._signal(signal.SIGSTOP)
+        os.waitpid(self._signal(signal.SIGSTOP), os.WUNTRACED)  # it takes a moment to stop
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -72,9 +72,10 @@ class Service:
         self.kill()
         self._folder.cleanup()
 
-    def _signal(self, number: int) -> None:
+    def _signal(self, number: int) -> int:
         assert self._process is not None
         os.kill(self._process.pid, number)
+        return self._process.pid
 
 
 @contextlib.contextmanager
