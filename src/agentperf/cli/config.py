@@ -28,7 +28,7 @@ def show(*, as_json: bool) -> None:
     from agentperf.config.complaints import dotted
 
     settings = _checked(load())
-    rows = [(dotted(path), value, origin) for path, value, origin in settings.rows()]
+    rows = [(dotted(path), _shown(value), origin) for path, value, origin in settings.rows()]
     if as_json:
         keys = ("key", "value", "origin")
         shown = [dict(zip(keys, row, strict=True)) for row in rows]
@@ -55,3 +55,10 @@ def _checked(settings: Settings) -> Settings:
             except PluginError as error:
                 raise settings.complaint(path, f": {error}") from error
     return settings
+
+
+def _shown(value: object) -> object:
+    """Blot out the password in an address, such as a backend's."""
+    from agentperf.instrumentation.http.urls import redacted
+
+    return redacted(value) if isinstance(value, str) and "://" in value else value
