@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import anyio
 import pytest
 from hypothesis import given
@@ -108,9 +110,7 @@ def test_news_alternate_and_tries_are_rare(steps):
                 tries = []
     assert news == (["bad", "good"] * len(news))[: len(news)]
     assert guard.works is (not news or news[-1] == "good")
-    assert all(
-        later - earlier >= FIRST_PAUSE for earlier, later in zip(tries, tries[1:], strict=False)
-    )
+    assert all(later - earlier >= FIRST_PAUSE for earlier, later in pairwise(tries))
 
 
 class Frail(MemoryBackend):
@@ -124,12 +124,14 @@ class Frail(MemoryBackend):
         self.asked = 0
 
     def get(self, key):
+        """Look it up."""
         self.asked += 1
         if self.error is not None:
             raise self.error
         return super().get(key)
 
     def set(self, key, value, ttl=None):
+        """Store it."""
         self.asked += 1
         if self.error is not None:
             raise self.error
@@ -209,6 +211,7 @@ class AsyncioOnly(AsyncCacheBackend):
         self.asked = 0
 
     async def get(self, key):
+        """Look it up."""
         import asyncio
 
         asyncio.get_running_loop()
@@ -216,12 +219,15 @@ class AsyncioOnly(AsyncCacheBackend):
         return self.inner.get(key)
 
     async def set(self, key, value, ttl=None):
+        """Store it."""
         self.inner.set(key, value, ttl)
 
     async def delete(self, key):
+        """Remove it."""
         return self.inner.delete(key)
 
     async def clear(self, prefix=""):
+        """Remove all."""
         self.inner.clear(prefix)
 
 
