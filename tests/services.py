@@ -1,6 +1,6 @@
 """Real servers for tests: started by a test, frozen, killed and started again.
 
-A test whose server isn't installed is skipped, and says so; with `AGENTPERF_REQUIRE_SERVICES=1` it
+A test whose server isn't installed is skipped, and says so; with `REQUIRE_SERVICES=1` it
 fails instead.
 """
 
@@ -128,7 +128,7 @@ def installed(binary: str) -> str:
 def missing(what: str) -> str:
     """Skip the test for want of a server, or fail it where servers are required."""
     reason = f"NO SERVER: {what} is not installed; this was not tested"
-    if os.environ.get("AGENTPERF_REQUIRE_SERVICES", "0") not in ("", "0"):
+    if os.environ.get("REQUIRE_SERVICES", "0") not in ("", "0"):
         pytest.fail(reason)
     pytest.skip(reason)
 
