@@ -326,6 +326,41 @@ def until(condition):
         time.sleep(0.01)
 
 
+def gathered(program, arguments):
+    """Make calls at once, on one loop; return how long that took."""
+
+    async def run():
+        began = time.monotonic()
+        answers = await asyncio.gather(*(program.f(x) for x in arguments))
+        assert answers == [{"x": x} for x in arguments]
+        return time.monotonic() - began
+
+    return asyncio.run(run())
+
+
+def test_a_crowd(server, clock):
+    """More calls at once than connections: they wait their turn, and nothing is computed again."""
+    address = f"{address_of(server)}?max_connections=4&socket_timeout=10"
+    program = Program("asyncio", address)
+    with recorded() as log:
+        gathered(program, range(1000))
+        gathered(program, range(1000))
+    assert program.computed == 1000
+    assert told(log) == []
+
+
+def test_a_crowd_in_front_of_a_frozen_server(server, clock):
+    """Those who wait for a connection don't each wait for the server after that."""
+    program = Program("asyncio", f"{address_of(server)}?max_connections=2")
+    program.calls(0)
+    server.freeze()
+    with recorded() as log:
+        taken = gathered(program, range(200))
+    assert taken < 2 * TIMEOUT + LATE
+    assert program.computed == 201
+    assert told(log) == [False]
+
+
 def test_errors_tell_nothing(server):
     """What a backend raises repeats neither keys nor values."""
     address = address_of(server)

@@ -203,8 +203,8 @@ def test_connections_close_with_their_loop(address, looking):
         asyncio.run(use())
     gc.collect()
     assert len(looking.client_list()) <= before
-    assert backend._clients._things == {}
-    assert backend._clients._keepers == {}
+    assert backend._lines._things == {}
+    assert backend._lines._keepers == {}
 
 
 def test_a_loop_that_was_never_shut_down(address):
@@ -214,10 +214,10 @@ def test_a_loop_that_was_never_shut_down(address):
     loop.run_until_complete(backend.set("key", b"v"))
     loop.run_until_complete(backend.close())
     loop.run_until_complete(backend.close())
-    backend._clients._things[loop] = backend._clients._keepers[loop] = None
+    backend._lines._things[loop] = backend._lines._keepers[loop] = None
     loop.close()
     assert asyncio.run(backend.get("key")) == b"v"
-    assert backend._clients._keepers == {}
+    assert backend._lines._keepers == {}
 
 
 def test_a_cancelled_call_mixes_nothing_up(address):

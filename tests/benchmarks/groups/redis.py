@@ -50,12 +50,12 @@ def _bare_async(address: str) -> Callable[[str], Any]:
 
     from agentperf.codec import Codec
 
-    clients, codec = AsyncRedisBackend(address)._clients, Codec()
+    lines, codec = AsyncRedisBackend(address)._lines, Codec()
     _bare(address)
 
     async def call(prompt: str) -> Any:
-        client = await clients.get()
-        return codec.decode(await client.get(prompt))
+        line = await lines.get()
+        return codec.decode(await line.client.get(prompt))
 
     return call
 

@@ -21,7 +21,7 @@ TIMEOUT = 0.2
 """Seconds that a call waits for the server, and for a connection to it."""
 
 POOL_TIMEOUT = 1.0
-"""Seconds that a call waits for one of the connections when all are in use."""
+"""Seconds that a thread waits for one of the connections when all are in use."""
 
 MAX_CONNECTIONS = 32
 """Connections at most, for each process and event loop."""

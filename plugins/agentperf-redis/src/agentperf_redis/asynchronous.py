@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -10,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError  # noqa: A004
 
+from agentperf import BackendError
 from agentperf.abc import AsyncCacheBackend
 from agentperf_redis.address import Address
 from agentperf_redis.commands import Command, Commands, Steps
@@ -37,11 +40,7 @@ class AsyncRedisBackend(AsyncCacheBackend):
     def __init__(self, address: str) -> None:
         self._address = Address.read(address)
         self._commands = Commands(self._address.prefix)
-        self._clients: PerLoop[Any] = PerLoop(self._client, _closed)
-
-    def _client(self) -> Any:
-        pool = self._address.pool(BlockingConnectionPool, Retry(NoBackoff(), 0))
-        return Redis(connection_pool=pool)
+        self._lines: PerLoop[_Line] = PerLoop(lambda: _Line(self._address), _Line.close)
 
     async def get(self, key: str) -> bytes | None:
         """Return what is stored under `key`."""
@@ -85,20 +84,17 @@ class AsyncRedisBackend(AsyncCacheBackend):
 
     async def close(self) -> None:
         """Close the connections of the running loop; those of others close with their loops."""
-        await self._clients.close()
+        await self._lines.close()
 
     async def _done(self, steps: Steps[T]) -> T:
-        client = await self._clients.get()
-        try:
-            commands = next(steps)
-            while True:
-                commands = steps.send(await _replies(client, commands))
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        except (ConnectionError, TimeoutError):
-            # The idle connections broke with this one, and redis-py doesn't always see it.
-            await client.connection_pool.disconnect(inuse_connections=False)
-            raise
+        line = await self._lines.get()
+        async with line.place():
+            try:
+                commands = next(steps)
+                while True:
+                    commands = steps.send(await _replies(line.client, commands))
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<AsyncRedisBackend {self._address.shown}>"
@@ -117,5 +113,38 @@ async def _replies(client: Any, commands: list[Command]) -> list[Any]:
     return await pipeline.execute(raise_on_error=False)  # type: ignore[no-any-return]
 
 
-async def _closed(client: Any) -> None:
-    await client.connection_pool.disconnect()
+class _Line:
+    """The connections of one event loop, and those who wait for one.
+
+    However many wait, they wait as long as the server answers, and no longer: once it fails, all
+    who wait are told.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._pool = address.pool(BlockingConnectionPool, Retry(NoBackoff(), 0))
+        self._places = asyncio.Semaphore(self._pool.max_connections)
+        self._failures = 0
+        self.client: Any = Redis(connection_pool=self._pool)
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Wait for a connection to be free.
+
+        Raises:
+            BackendError: The server failed meanwhile.
+        """
+        failures = self._failures
+        async with self._places:
+            if failures != self._failures:
+                raise BackendError("the server failed while this call waited for a connection")
+            try:
+                yield
+            except (ConnectionError, TimeoutError):
+                self._failures += 1
+                # The idle connections broke with this one, and redis-py doesn't always see it.
+                await self._pool.disconnect(inuse_connections=False)
+                raise
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.disconnect()
