@@ -47,7 +47,7 @@ class Reach:
         self._now = host.clock.now
         self._tell = host.bus.emitter(CacheBackendChanged)
         one = backends.asynchronous if backends.sync is None else backends.sync
-        self._guard = host.state(Guard, Guard, owners=(one,))
+        self._guard = host.state(Guard, Guard, owners=(one, Guard))
         self._ask = _way(backends, waiting)
 
     @property
