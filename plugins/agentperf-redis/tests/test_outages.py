@@ -294,7 +294,7 @@ class Load:
 @pytest.mark.parametrize("kind", ["threads", "tasks"])
 def test_restarted_under_load(server, kind):
     """Every call gets its answer, whenever it is killed; in the end the cache is used again."""
-    patient = f"{address_of(server)}?socket_timeout=5"  # a slow moment of the machine is no outage
+    patient = f"{address_of(server)}?socket_timeout=5&socket_connect_timeout=5"
     program = Program("blocking" if kind == "threads" else "asyncio", patient)
     with fresh_host() as host, recorded() as log:
         with Load(program, kind, host) as load:
@@ -340,7 +340,7 @@ def gathered(program, arguments):
 
 def test_a_crowd(server, clock):
     """More calls at once than connections: they wait their turn, and nothing is computed again."""
-    address = f"{address_of(server)}?max_connections=4&socket_timeout=10"
+    address = f"{address_of(server)}?max_connections=4&socket_timeout=10&socket_connect_timeout=10"
     program = Program("asyncio", address)
     with recorded() as log:
         gathered(program, range(1000))
