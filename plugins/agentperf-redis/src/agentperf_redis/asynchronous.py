@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -88,29 +87,10 @@ class AsyncRedisBackend(AsyncCacheBackend):
 
     async def _done(self, steps: Steps[T]) -> T:
         line = await self._lines.get()
-        async with line.place():
-            try:
-                commands = next(steps)
-                while True:
-                    commands = steps.send(await _replies(line.client, commands))
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
+        return await line.done(steps)
 
     def __repr__(self) -> str:
         return f"<AsyncRedisBackend {self._address.shown}>"
-
-
-async def _replies(client: Any, commands: list[Command]) -> list[Any]:
-    if len(commands) == 1:
-        try:
-            return [await client.execute_command(*commands[0])]
-        except ResponseError as error:
-            return [error]
-    pipeline = client.pipeline(transaction=False)
-    for command in commands:
-        pipeline.execute_command(*command)
-    # What it would raise by itself repeats the command, and the value with it.
-    return await pipeline.execute(raise_on_error=False)  # type: ignore[no-any-return]
 
 
 class _Line:
@@ -126,9 +106,8 @@ class _Line:
         self._failures = 0
         self.client: Any = Redis(connection_pool=self._pool)
 
-    @contextlib.asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait for a connection to be free.
+    async def done(self, steps: Steps[T]) -> T:
+        """Carry out the steps, once a connection is free.
 
         Raises:
             BackendError: The server failed meanwhile.
@@ -138,12 +117,28 @@ class _Line:
             if failures != self._failures:
                 raise BackendError("the server failed while this call waited for a connection")
             try:
-                yield
+                commands = next(steps)
+                while True:
+                    commands = steps.send(await self._replies(commands))
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
             except (ConnectionError, TimeoutError):
                 self._failures += 1
                 # The idle connections broke with this one, and redis-py doesn't always see it.
                 await self._pool.disconnect(inuse_connections=False)
                 raise
+
+    async def _replies(self, commands: list[Command]) -> list[Any]:
+        if len(commands) == 1:
+            try:
+                return [await self.client.execute_command(*commands[0])]
+            except ResponseError as error:
+                return [error]
+        pipeline = self.client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        # What it would raise by itself repeats the command, and the value with it.
+        return await pipeline.execute(raise_on_error=False)  # type: ignore[no-any-return]
 
     async def close(self) -> None:
         """Close the connections."""
