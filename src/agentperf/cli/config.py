@@ -48,7 +48,7 @@ def show(modules: tuple[str, ...], *, as_json: bool) -> None:
 def _print(settings: Settings, *, as_json: bool) -> None:
     from agentperf.config.complaints import dotted
 
-    rows = [(dotted(path), value, origin) for path, value, origin in settings.rows()]
+    rows = [(dotted(path), _shown(value), origin) for path, value, origin in settings.rows()]
     if as_json:
         keys = ("key", "value", "origin")
         shown = [dict(zip(keys, row, strict=True)) for row in rows]
@@ -97,3 +97,10 @@ def _strays(host: Host, modules: Sequence[str]) -> Iterator[str]:
             known = suggestion(operation, sorted(names)) if names else ""
             text = f": no decorated function in {', '.join(modules)} is counted so{known}"
             yield str(host.settings.complaint(("policies", operation), text))
+
+
+def _shown(value: object) -> object:
+    """Blot out the password in an address, such as a backend's."""
+    from agentperf.instrumentation.http.urls import redacted
+
+    return redacted(value) if isinstance(value, str) and "://" in value else value

@@ -56,6 +56,15 @@ def test_every_value_and_where_it_came_from(
     assert len(columns) == 1
 
 
+def test_passwords_do_not_show(show: Callable[..., tuple[int, str, str]]) -> None:
+    """The address of a backend is shown without them."""
+    address = "redis://anna:hunter2@cache:6379/0?prefix=a"
+    text = f'[tool.agentperf.policies."app.f"]\ncached = {{ backend = "{address}" }}\n'
+    for out in (show(text)[1], show(text, "--json")[1]):
+        assert "hunter2" not in out
+        assert "redis://REDACTED:REDACTED@cache:6379/0?prefix=a" in out
+
+
 def test_defaults(show: Callable[..., tuple[int, str, str]]) -> None:
     """What nobody set is shown too."""
     assert [line.split() for line in show("")[1].splitlines()] == [

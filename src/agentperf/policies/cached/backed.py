@@ -69,7 +69,7 @@ class BackedLayer(CacheLayer):
         )
 
     async def _come_in(self, key: Hashable, looked: int) -> bytes | None:
-        if looked == self._flights.ended or not self._state.backend_works:
+        if looked == self._flights.ended or not self._reach.works:
             return None  # nobody here can have stored anything since this call looked
         try:
             data = await self._reach.get(cast(str, key))
@@ -122,8 +122,8 @@ class BackedLayer(CacheLayer):
             return None
 
     async def _put(self, flight: Flight, data: bytes) -> None:
-        if not self._state.backend_works:
-            return  # this call found it failing: once is enough
+        if not self._reach.works:
+            return  # it was this call's turn to find out when it looked; once is enough
         key = cast(str, flight.key)
         try:
             if flight.valid:
@@ -132,6 +132,9 @@ class BackedLayer(CacheLayer):
                     next(self._puts)
                     return
                 await self._reach.delete(key)  # invalidated while it was being stored
+        except UncacheableValueError as error:
+            self._refuse_uncopyable(error, "its backend can't store it")
+            return
         except Exception:  # noqa: BLE001 - the reach has told of it, and there is an answer
             return
         self._refuse("it was invalidated while it was computed")
@@ -176,6 +179,8 @@ async def _told(work: Awaitable[Any]) -> Any:
     """
     try:
         return await work
+    except BackendError:
+        raise
     except Exception as error:
         raise BackendError(f"the cache backend failed: {type(error).__name__}") from error
 
