@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from agentperf._engine.current import current_host
 from agentperf._engine.pipeline import Pipeline, pipeline_of
 from agentperf._engine.policy import Policy
+from agentperf._engine.site import operation_of
 from agentperf._host import Host
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached import Cached, CacheHandle
@@ -36,8 +37,7 @@ class Handle:
     @property
     def operation(self) -> str:
         """The name the calls are counted under."""
-        timed = self._first(Timed)
-        return (timed.name if timed else None) or self._pipeline.target.operation
+        return operation_of(self.pipeline, self._pipeline.target)
 
     def stats(self) -> OperationStats:
         """Return the figures of the operation; all zero before its first call.

@@ -108,6 +108,8 @@ def _wrap_function(pipeline: Pipeline) -> Callable[..., Any]:
         try:
             step = steps(own)[token]
         except KeyError:
+            step = None
+        if step is None:  # not inside `except`, which every error of the call would then show
             step = _bind(pipeline)
         try:
             return step(args, kwargs)
@@ -124,6 +126,8 @@ def _wrap_coroutine(pipeline: Pipeline) -> Callable[..., Any]:
         try:
             step = steps(own)[token]
         except KeyError:
+            step = None
+        if step is None:  # not inside `except`, which every error of the call would then show
             step = _bind(pipeline)
         value = step(args, kwargs)
         return await value if type(value) is CoroutineType else value

@@ -61,7 +61,7 @@ class BackedLayer(CacheLayer):
         return self._replayed(answer)
 
     def _unavailable(self) -> StoreUnavailable:
-        operation = self._site.target.operation
+        operation = self._site.operation
         return StoreUnavailable(
             f"{operation}: the backend of its cache failed, and on_store_failure is 'closed'",
             policy="cached",

@@ -67,7 +67,7 @@ class Remote:
     def bound(self, site: Site, state: CacheState, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         waiting = site.waiting if site.driver.is_async else None
-        reach = Reach(site.host, site.target.operation, self._backends, waiting)
+        reach = Reach(site.host, site.operation, self._backends, waiting)
         key_of = self.key_of(site.host)
         return BackedLayer(site, state, key_of, reach, self._packing).bound(inner)
 

@@ -47,7 +47,7 @@ class CompressPrompt(Policy):
         prompt = Prompt(site.target.signature, self.arg, site.target.operation)
         model = Argument(site.target.signature, "model")
         tell = site.host.bus.emitter(PromptCompressed)
-        operation = site.target.operation
+        operation = site.operation
 
         def step(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if (found := prompt.of(args, kwargs)) is None:

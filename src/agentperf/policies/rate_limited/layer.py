@@ -179,7 +179,7 @@ class LimiterLayer:
         if self._tell_delayed is not None:
             waited = (self._now() - began) / NANO
             self._tell_delayed(
-                CallDelayed(operation=self._site.target.operation, name=self._name, waited=waited)
+                CallDelayed(operation=self._site.operation, name=self._name, waited=waited)
             )
 
     # -- settling
@@ -220,7 +220,7 @@ class LimiterLayer:
         if self._tell_settled is not None:
             self._tell_settled(
                 LeaseSettled(
-                    operation=self._site.target.operation,
+                    operation=self._site.operation,
                     name=self._name,
                     reserved_tokens=lease[1][1],
                     used_tokens=used[1],
@@ -261,7 +261,7 @@ class LimiterLayer:
         if self._tell_refused is not None:
             self._tell_refused(
                 CallRefused(
-                    operation=self._site.target.operation,
+                    operation=self._site.operation,
                     policy="rate_limited",
                     name=self._name,
                     retry_after=retry_after,

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from agentperf._base.endings import Ending
+from agentperf._engine.booked import beyond_booked
 from agentperf._engine.current import current_host
 from agentperf._engine.frames import Frame, current_frame, leave
 from agentperf.errors import ConfigurationError
@@ -63,7 +64,8 @@ def record(
     """Note what the running operation used, such as the tokens of a model's answer.
 
     It belongs to the innermost timed call or measured region; those around it show it as inclusive.
-    Outside of any it is ignored.
+    Outside of any it is ignored. What an instrumented call has booked by itself already is not
+    counted again.
 
     Args:
         usage: All at once: a `Usage`, a client's reply, or its usage; None for nothing, as in most
@@ -83,5 +85,5 @@ def record(
     if usage is not None:
         spent = checked(Usage.of(usage)) + spent
     frame = current_frame.get()
-    if frame is not None:
-        frame.used(spent)
+    if frame is not None and (news := beyond_booked(frame, spent)) is not None:
+        frame.used(news)
