@@ -344,7 +344,7 @@ def test_streams_after_removal(host):
 
 
 def test_plugins_are_looked_up_only_for_names_that_are_not_built_in():
-    """Who names what agentperf brings waits for no plugin; everything, or another name, asks all."""
+    """Who names what agentperf brings waits for no plugin; another name, or none, asks them."""
     asked = []
 
     class Own(Instrumentor):
