@@ -310,7 +310,7 @@ BACKENDS = {
     "clears what has the prefix anywhere": (
         {
             "clear": lambda self, clear, prefix="": [
-                self.delete(key) for key in list(self._store) if prefix in key
+                self.delete(entry.key) for entry in list(self._store) if prefix in entry.key
             ]
         },
         {"clearing_by_prefix"},
