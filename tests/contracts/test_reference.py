@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import enum
 import inspect
@@ -139,6 +140,46 @@ def test_verdicts_on_statuses():
         verdict = agentperf.classify(error)
         yes_or_no = ["yes" if said else "no" for said in (verdict.retryable, verdict.counts)]
         assert row == [verdict.fault.name, *yes_or_no, verdict.reason]
+
+
+SAYING = {"warn", "fault", "whisper", "said_once"}
+"""The functions that write to the log; `fault` adds a traceback."""
+
+
+def said() -> dict[str, set[str]]:
+    """Read from the code which lines it logs, with their fields."""
+    lines: dict[str, set[str]] = {}
+    for file in (ROOT / "src" / "agentperf").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Name(id=name) | ast.Attribute(value=ast.Name(id="log"), attr=name),
+                    args=[ast.Constant(value=str(event)), *_],
+                ) if name in SAYING:
+                    fields = {str(keyword.arg) for keyword in node.keywords} - {"exc_info"}
+                    fields |= {"traceback"} if "exc_info" in ast.dump(node) else set()
+                    fields |= {"traceback"} if name == "fault" else set()
+                    lines.setdefault(event, set()).update(fields)
+    return lines
+
+
+def test_every_line_of_the_log_is_listed():
+    """The page on what is written where has each message with exactly its fields."""
+    page = (ROOT / "docs" / "explanation" / "security.md").read_text(encoding="utf-8")
+    table = page.partition("### In the log")[2].partition("### In events")[0]
+    listed: dict[str, set[str]] = {}
+    for messages, fields, _ in rows(table):
+        for message in re.findall(r"`([^`]+)`", messages):
+            listed[message] = set(re.findall(r"\w+", fields)) - {"with", "a"}
+    assert len(listed) > 20
+    assert listed == said()
+
+
+def test_every_command_is_in_the_index():
+    """The list of commands has them all."""
+    page = (REFERENCE / "index.md").read_text(encoding="utf-8")
+    row = next(row for row in rows(page) if row[0].startswith("`agentperf run`"))
+    assert set(re.findall(r"`(?:agentperf )?(\w+)`", row[0])) == set(commands.commands)
 
 
 def test_the_testing_kit_is_listed():

@@ -46,12 +46,30 @@ def installed(environment: Mapping[str, str] | None = None) -> list[Installed]:
     wanted, unwanted = _names(variables.get(LOAD, "")), _names(variables.get(DISABLE, ""))
     found: list[Installed] = []
     for point in _scan():
-        name = point.dist.name if point.dist else ""
-        version = f"{name} {point.dist.version}" if point.dist else ""
-        called = {_normal(point.name), _normal(name)}
+        version = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+        called = {_normal(name) for name in _called(point)}
         enabled = (not wanted or bool(wanted & called)) and not unwanted & {*called, "*"}
         origin = Origin(point.name, version, point.value)
         found.append(Installed(origin, point.load, enabled))
+    return found
+
+
+def strays(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Say which names of the environment no installed plugin goes by, a sentence each.
+
+    Args:
+        environment: The variables; those of the process by default.
+    """
+    from difflib import get_close_matches
+
+    variables = os.environ if environment is None else environment
+    known = {_normal(name) for point in _scan() for name in _called(point)}
+    found: list[str] = []
+    for variable, allowed in ((LOAD, known), (DISABLE, known | {"*"})):
+        for name in sorted(_names(variables.get(variable, "")) - allowed):
+            close = get_close_matches(name, sorted(known), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            found.append(f"{variable}: no plugin of the name {name!r} is installed{hint}")
     return found
 
 
@@ -61,6 +79,11 @@ def _scan() -> tuple[EntryPoint, ...]:
     from importlib.metadata import entry_points
 
     return tuple(sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)))
+
+
+def _called(point: EntryPoint) -> list[str]:
+    """Return the names a plugin goes by."""
+    return [point.name, point.dist.name] if point.dist else [point.name]
 
 
 def _names(text: str) -> set[str]:

@@ -81,13 +81,8 @@ class Offered:
         return self._prices
 
     def _laid_over(self) -> Prices:
-        prices = Prices.shipped()
-        for offer in self._plugins.offers(Kind.PRICES):
-            try:
-                prices = prices.updated({offer.name: offer.value})
-            except ConfigurationError as error:
-                fault("prices.plugin_failed", error, plugin=offer.origin)
-        return prices
+        offered = {offer.name: offer.value for offer in self._plugins.offers(Kind.PRICES)}
+        return Prices.shipped().updated(offered)
 
     def _is_ready(self, *, wait: bool) -> bool:
         if wait:

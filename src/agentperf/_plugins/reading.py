@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,8 @@ import pluggy
 from agentperf import hookspecs
 from agentperf._plugins.listing import Offer, Origin
 from agentperf.abc.kinds import PROJECT, Kind
-from agentperf.errors import DISTRIBUTION, PluginError
+from agentperf.errors import DISTRIBUTION, ConfigurationError, PluginError
+from agentperf.tokens import Prices
 
 _EXAMPLE = "mark its functions with @agentperf.hookimpl, such as def agentperf_tokenizers()"
 
@@ -36,10 +38,11 @@ def read(manager: pluggy.PluginManager, plugin: Any, origin: Origin) -> list[Off
     """
     plugin = plugin() if isinstance(plugin, type) else plugin
     newer = _is_newer_minor(plugin)
+    _check_parameters(manager, plugin)
     try:
         manager.register(plugin, origin.plugin)
     except (ValueError, pluggy.PluginValidationError) as error:
-        raise PluginError(str(error)) from error
+        raise PluginError(" ".join(str(error).split())) from error
     try:
         return list(_offers(manager, plugin, origin, newer=newer))
     except BaseException:
@@ -68,6 +71,24 @@ def _is_newer_minor(plugin: Any) -> bool:
             f"upgrade {remedy}"
         )
     return version > hookspecs.VERSION
+
+
+def _check_parameters(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """Refuse hooks that can't be called with nothing, before anything of them is registered.
+
+    Raises:
+        PluginError: One needs a parameter.
+    """
+    for name in (kind.value for kind in Kind):
+        if not hasattr(plugin, name) or manager.parse_hookimpl_opts(plugin, name) is None:
+            continue
+        for parameter in inspect.signature(getattr(plugin, name)).parameters.values():
+            variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            if parameter.default is parameter.empty and not variable:
+                raise PluginError(
+                    f"{name}() takes the parameter {parameter.name!r}: hooks take none, and what "
+                    "a factory needs it gets when it is called"
+                )
 
 
 def _offers(
@@ -109,8 +130,20 @@ def _name(kind: Kind, name: object) -> str:
 
 
 def _value(kind: Kind, name: str, value: Any) -> Any:
-    fits = isinstance(value, Mapping) if kind is Kind.PRICES else callable(value)
-    if not fits or isinstance(value, ModuleType):
-        wanted = "a price" if kind is Kind.PRICES else "what makes one, without calling it"
-        raise PluginError(f"{kind.value}() offers {name!r} as {value!r}: give {wanted}")
+    if kind is Kind.PRICES:
+        return _price(name, value)
+    if not callable(value) or isinstance(value, ModuleType):
+        raise PluginError(
+            f"{kind.value}() offers {name!r} as {value!r}: give what makes one, without calling it"
+        )
     return value
+
+
+def _price(name: str, value: Any) -> Mapping[str, Any]:
+    """Return a copy of a price: what was checked here can't be changed any more."""
+    try:
+        price = dict(value) if isinstance(value, Mapping) else value
+        Prices({}).updated({name: price})
+    except ConfigurationError as error:
+        raise PluginError(f"{Kind.PRICES.value}(): {error}") from error
+    return price

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agentperf._base.log import fault, warn
-from agentperf._plugins.discovery import DISABLE, installed
+from agentperf._plugins.discovery import DISABLE, installed, strays
 from agentperf._plugins.listing import Listed, Offer, Origin
 from agentperf.abc.kinds import Kind
 from agentperf.errors import DISTRIBUTION, ConfigurationError, PluginError
@@ -39,6 +39,7 @@ class Plugins:
         self._lock = threading.RLock()
         self._loaded = self._loading = self._begun = False
         self._listed: list[Listed] = []
+        self._strays: list[str] = []
         self._offers: dict[Kind, dict[str, list[Offer]]] = {}
 
     def register(self, plugin: object, name: str | None = None) -> None:
@@ -97,6 +98,9 @@ class Plugins:
                 self._listed.append(Listed(found.origin, "disabled"))
         for name, plugin in self._registered.items():
             self._add(Origin(name), self._read(plugin, Origin(name)))
+        self._strays = strays(self._environment)
+        for stray in self._strays:
+            warn("plugins.not_installed", reason=stray)
         for clash in self._clashes():
             warn("plugins.clash", reason=clash)
 
@@ -176,13 +180,29 @@ class Plugins:
         known = self.names(kind)
         close = get_close_matches(name, known, n=1)
         text = f"no plugin offers the {kind.singular} {name!r}"
-        text += f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
-        for plugin in self._listed:
-            if plugin.state == "failed":
-                text += f". The plugin {plugin.origin} failed to load: {plugin.reason}"
-            elif plugin.state == "disabled":
-                text += f". The plugin {plugin.origin} is disabled by the environment"
-        return PluginError(f"{text}. `agentperf plugins` lists what is installed")
+        if close:
+            text += f"; did you mean {close[0]!r}?"
+        else:
+            text += f"; there are: {', '.join(known)}." if known else ", nor any other."
+        return PluginError(f"{text}{self._left_out(name, close=bool(close))}")
+
+    def _left_out(self, name: str, *, close: bool) -> str:
+        """Tell of the plugins that aren't there: why, of one that may be meant; else how many."""
+        gone = [plugin for plugin in self._listed if plugin.state != "loaded"]
+        meant = [plugin for plugin in gone if name.lower() in str(plugin.origin).lower()]
+        if len(gone) == 1 and not close:
+            meant = gone
+        text = "".join(
+            f" The plugin {plugin.origin} failed to load: {plugin.reason}."
+            if plugin.state == "failed"
+            else f" The plugin {plugin.origin} is disabled by the environment."
+            for plugin in meant
+        )
+        others = len(gone) - len(meant)
+        if others and not close:
+            text += f" {others} plugin{'s' * (others > 1)} that might offer it did not load:"
+            return f"{text} `agentperf plugins` says which."
+        return f"{text} `agentperf plugins` lists what is installed."
 
     def _clashes(self) -> list[str]:
         return [
@@ -198,10 +218,11 @@ class Plugins:
         return list(self._listed)
 
     def problems(self) -> list[str]:
-        """Say what is wrong, a sentence each: plugins that failed, names that clash."""
+        """Say what is wrong, a sentence each: plugins that failed, names that clash or are none."""
         self.load()
         failed = [plugin for plugin in self._listed if plugin.state == "failed"]
-        return [f"plugin {plugin.origin}: {plugin.reason}" for plugin in failed] + self._clashes()
+        reasons = [f"plugin {plugin.origin}: {plugin.reason}" for plugin in failed]
+        return reasons + self._clashes() + self._strays
 
 
 def made(offer: Offer, kind: type | tuple[type, ...], *arguments: Any) -> Any:

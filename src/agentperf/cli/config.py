@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -29,14 +28,18 @@ def config() -> None:
 def show(modules: tuple[str, ...], *, as_json: bool) -> None:
     """Show every value and where it came from, as a program started in this folder would see it.
 
-    All of it is checked, also the options of configured policies. With the MODULEs of the program,
-    such as app.main, they are imported, and it is checked against their decorated functions too:
-    an operation that none of them has is reported, and the exit code is 1.
+    All of it is checked, also the options of configured policies, and that somebody offers what is
+    named; exporters, subscribers and backends of plugins are not made to find out. With the MODULEs
+    of the program, such as app.main, they are imported, and it is checked against their decorated
+    functions too: an operation that none of them has is reported, and the exit code is 1.
     """
+    from agentperf.cli.checking import mistakes, quiet_host
     from agentperf.config import load
 
     settings = load()
-    host = _checked(settings)
+    host = quiet_host(settings)
+    for mistake in mistakes(host, settings):
+        raise mistake
     strays = list(_strays(host, modules)) if modules else []
     _print(settings, as_json=as_json)
     for stray in strays:
@@ -58,23 +61,6 @@ def _print(settings: Settings, *, as_json: bool) -> None:
     widths = [max(len(row[column]) for row in texts) for column in (0, 1)]
     for key, value, origin in texts:
         click.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
-
-
-def _checked(settings: Settings) -> Host:
-    """Check what a host would, and give one that doesn't start what it would start."""
-    from agentperf._host import Host
-    from agentperf.abc.kinds import Kind
-    from agentperf.errors import PluginError
-
-    host = Host(settings=replace(settings, exporters=(), subscribers=()))
-    for kind in (Kind.EXPORTERS, Kind.SUBSCRIBERS):
-        path = (kind.plural,)
-        for name in getattr(settings, kind.plural):
-            try:
-                host.plugins.find(kind, name)
-            except PluginError as error:
-                raise settings.complaint(path, f": {error}") from error
-    return host
 
 
 def _strays(host: Host, modules: Sequence[str]) -> Iterator[str]:

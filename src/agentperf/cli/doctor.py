@@ -22,6 +22,7 @@ INSTRUMENTABLE = ("openai", "httpx", "httpx2")
 """Libraries whose calls are measured without decorators."""
 
 PURPOSES = {
+    "compression": "large cache entries written smaller",
     "demo": "agentperf demo",
     "offline": "exact counts for OpenAI's models without fetching a vocabulary",
     "yaml": "settings in a YAML file",
@@ -29,6 +30,7 @@ PURPOSES = {
 """What extras are for; one that isn't here is for developing agentperf."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_BEFORE = re.compile(r"""python_version\s*<\s*["']3\.(\d+)["']""")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 
@@ -95,8 +97,11 @@ def _requirements() -> tuple[list[str], dict[str, list[str]]]:
     for line in requires(DISTRIBUTION) or ():
         name = _NAME.match(line)
         extra = _EXTRA.search(line)
-        if name is not None:
-            (extras.setdefault(extra[1], []) if extra else needed).append(name[0])
+        before = _BEFORE.search(line)
+        of = extras.setdefault(extra[1], []) if extra else needed
+        brought = before is not None and sys.version_info >= (3, int(before[1]))  # by Python
+        if name is not None and not brought:
+            of.append(name[0])
     return needed, extras
 
 
@@ -108,16 +113,19 @@ def _version(distribution: str) -> str | None:
 
 
 def _configuration() -> tuple[str | None, list[str]]:
-    """The file in effect, and what is wrong with the settings."""
-    from agentperf._host import Host
+    """The file in effect, and what is wrong with the settings and with the plugins."""
+    from agentperf._plugins import Plugins
+    from agentperf.cli.checking import mistakes, quiet_host
+    from agentperf.config import load
     from agentperf.config.loading import file_in_effect
 
     try:
         file = file_in_effect(os.environ)
-        Host()
+        host = quiet_host(settings := load())
     except ConfigurationError as error:
-        return None, [f"settings: {error}"]
-    return (str(file.file) if file else None), []
+        return None, [f"settings: {error}", *Plugins().problems()]
+    wrong = [f"settings: {mistake}" for mistake in mistakes(host, settings)]
+    return (str(file.file) if file else None), wrong + host.plugins.problems()
 
 
 def _disabled() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from agentperf._plugins import Listed
 
 FOUND = 1
-"""Exit code when a plugin failed or two of them clash."""
+"""Exit code when a plugin failed, two clash, or one that the environment names is not there."""
 
 
 @click.command()
@@ -20,10 +21,13 @@ FOUND = 1
 def plugins(*, as_json: bool) -> None:
     """List the plugins that are loaded, from where, and what they offer.
 
-    Exit code 1 when one failed to load, or when two offer the same name.
+    Exit code 1 when one failed to load, when two offer the same name, or when the environment names
+    one that is not installed.
     """
     from agentperf._plugins import Plugins
+    from agentperf.config.environment import Environment
 
+    Environment(os.environ)  # a misspelt variable would let in what was to be kept out
     found = Plugins()
     listed, problems = found.listed(), found.problems()
     if as_json:

@@ -10,6 +10,7 @@ import pytest
 import agentperf
 from agentperf import Usage, count_tokens, hookimpl, tokens
 from agentperf.abc import Instrumentor, Tokenizer
+from agentperf.abc.kinds import Kind
 from agentperf.testing import fresh_host
 from tests.unit._plugins.test_registry import offering
 
@@ -126,7 +127,7 @@ def test_a_plugin_that_comes_later(install):
 
 
 class Prices:
-    """Offers prices, one of them malformed."""
+    """Offers prices."""
 
     @hookimpl
     def agentperf_prices(self):
@@ -134,24 +135,23 @@ class Prices:
         return {
             "My-Model": {"input": 1.0, "output": 2.0},
             "gpt-4o": {"input": 100.0, "output": 200.0},
-            "odd": {"input": "free"},
         }
 
 
 def test_prices_are_laid_over(install, caplog):
-    """They go over the table of agentperf; one that is malformed is told and left out."""
+    """They go over the table of agentperf; a plugin with a malformed one is told and left out."""
     million = Usage(1_000_000, 1_000_000)
     with fresh_host():
         shipped = tokens.cost(million, "gpt-4o")
         assert tokens.cost(million, "my-model") is None
-    install(one=Prices())
+    install(one=Prices(), two=offering(Kind.PRICES, odd={"input": "free"}))
     with fresh_host():
         assert tokens.cost(million, "my-model") == 3.0
         assert tokens.cost(million, "gpt-4o") == 300.0
         assert tokens.price("my-model").model == "my-model"
         assert tokens.price("odd") is None
         assert tokens.price("gpt-4o-mini") is not None
-    assert any("prices.plugin_failed" in record.message for record in caplog.records)
+    assert any("plugin.failed" in record.message for record in caplog.records)
     install()
     with fresh_host():
         assert tokens.cost(million, "gpt-4o") == shipped

@@ -120,15 +120,63 @@ def test_one_name_for_two_kinds_is_no_clash(install):
 
 
 def test_a_name_that_nobody_offers(install):
-    """The error says what there is, and which plugin might have offered it."""
-    install(one=offering(words=object), two=ImportError("broken"), three=offering(x=object))
+    """The error says what there is, and why a plugin that may be meant is not there."""
+    install(
+        one=offering(words=object),
+        two=ImportError("broken"),
+        three=offering(x=object),
+        four=ImportError("missing"),
+    )
     plugins = Plugins({"AGENTPERF_DISABLE_PLUGINS": "three"})
-    with pytest.raises(PluginError, match=r"tokenizer 'wrods'; did you mean 'words'\?"):
-        plugins.find(Kind.TOKENIZERS, "wrods")
-    with pytest.raises(PluginError, match=r"'two' .* failed to load: ImportError: broken"):
-        plugins.find(Kind.TOKENIZERS, "zzz")
-    with pytest.raises(PluginError, match=r"'three' .* is disabled"):
-        plugins.find(Kind.TOKENIZERS, "zzz")
+
+    def told(name, kind=Kind.TOKENIZERS):
+        with pytest.raises(PluginError) as caught:
+            plugins.find(kind, name)
+        return str(caught.value)
+
+    lists = "`agentperf plugins` lists what is installed."
+    others = "that might offer it did not load: `agentperf plugins` says which."
+    nobody = "no plugin offers the tokenizer"
+    assert told("wrods") == f"{nobody} 'wrods'; did you mean 'words'? {lists}"
+    assert told("zzz") == f"{nobody} 'zzz'; there are: words. 3 plugins {others}"
+    assert told("two") == (
+        f"{nobody} 'two'; there are: words. The plugin 'two' (dist-two 1.0) failed to load: "
+        f"ImportError: broken. 2 plugins {others}"
+    )
+    assert "The plugin 'three' (dist-three 1.0) is disabled by the environment." in told("three")
+    assert told("x", Kind.STORES).startswith("no plugin offers the store 'x', nor any other. 3 ")
+
+
+def test_the_only_one_that_is_missing(install):
+    """It is named with the reason, whatever was asked for."""
+    install(two=ImportError("broken"))
+    with pytest.raises(PluginError, match=r"'two' .* failed to load: ImportError: broken\. `agent"):
+        Plugins().find(Kind.TOKENIZERS, "zzz")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "problem"),
+    [
+        ("AGENTPERF_LOAD_PLUGINS", "trail", "'trail' is installed; did you mean 'trial'?"),
+        ("AGENTPERF_DISABLE_PLUGINS", "trial, Dist_Trail", "'dist-trail' is installed; did you"),
+        ("AGENTPERF_LOAD_PLUGINS", "*", "'*' is installed"),
+    ],
+)
+def test_names_that_nobody_goes_by(install, caplog, variable, text, problem):
+    """A slip of the pen in the environment is told; it lets in what was to be kept out."""
+    install(trial=offering(x=object))
+    plugins = Plugins({variable: text})
+    with caplog.at_level(logging.WARNING, "agentperf"):
+        (found,) = plugins.problems()
+    assert found.startswith(f"{variable}: no plugin of the name {problem}")
+    assert any("plugins.not_installed" in record.message for record in caplog.records)
+
+
+def test_names_that_are_right_are_no_problem(install):
+    """Of plugins and distributions, and the star."""
+    install(trial=offering(x=object))
+    for text in ("trial", "dist.trial", "*", ""):
+        assert Plugins({"AGENTPERF_DISABLE_PLUGINS": text}).problems() == []
 
 
 def versioned(version, *, hook="agentperf_tokenizers"):
@@ -151,7 +199,9 @@ def versioned(version, *, hook="agentperf_tokenizers"):
         (ModuleType("empty"), "it has no hooks.*hookimpl"),
         (offering(**{"": object}), "a name is needed"),
         (offering(x=7), "give what makes one"),
-        (offering(Kind.PRICES, x=7), "give a price"),
+        (offering(Kind.PRICES, x=7), r"agentperf_prices\(\): prices\['x'\]=7: write"),
+        (offering(Kind.PRICES, x={"inputt": 3}), r"prices\['x'\] has inputt; known: .*input"),
+        (offering(Kind.PRICES, x={"input": 3}), r"\['output'\]=None: US dollars"),
         (offering(Kind.CACHE_BACKENDS, **{"a:b": object}), "colon"),
     ],
 )
@@ -175,7 +225,7 @@ def test_a_newer_minor_is_welcome(install, hook):
 
 
 def test_a_hook_that_takes_arguments(install):
-    """A hook of another form is refused where it is registered."""
+    """A hook of another form is refused in one line, and its name is free again."""
 
     class Odd:
         @hookimpl
@@ -183,7 +233,15 @@ def test_a_hook_that_takes_arguments(install):
             return {}
 
     install(odd=Odd())
-    assert "model" in Plugins().problems()[0]
+    (problem,) = Plugins().problems()
+    assert problem == (
+        "plugin 'odd' (dist-odd 1.0): agentperf_tokenizers() takes the parameter 'model': hooks "
+        "take none, and what a factory needs it gets when it is called"
+    )
+    plugins = Plugins({"AGENTPERF_DISABLE_PLUGINS": "*"})
+    with pytest.raises(PluginError, match="takes the parameter"):
+        plugins.register(Odd(), name="mine")
+    plugins.register(offering(x=object), name="mine")
 
 
 def test_a_hook_that_gives_no_mapping(install):

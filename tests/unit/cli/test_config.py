@@ -204,3 +204,23 @@ def test_exporters_that_nobody_offers(
     code, _, err = show("")
     assert code == 2
     assert "AGENTPERF_EXPORTERS: exporters: no plugin offers the exporter 'nobody'" in err
+
+
+@pytest.mark.parametrize(
+    ("backend", "says"),
+    [
+        ("sqltie:answers.db", "no plugin offers the cache backend 'sqltie'; did you mean 'sqlite'"),
+        ("sqlite:answers.db?max=3", "max"),
+    ],
+)
+def test_backends_that_cannot_be(
+    show: Callable[..., tuple[int, str, str]], tmp_path: Path, backend: str, says: str
+) -> None:
+    """They would be met at the first call only; no file is made to find out."""
+    cached = f"[tool.agentperf.policies.f]\ncached = {{backend = '{backend}'}}\n"
+    code, _, err = show(cached)
+    assert code == 2
+    assert "pyproject.toml:2: policies.f.cached.backend: " in err
+    assert says in err
+    assert show(cached.replace(backend, "sqlite:answers.db"))[0] == 0
+    assert not (tmp_path / "answers.db").exists()

@@ -11,6 +11,8 @@ import pytest
 
 from agentperf.cli import doctor as command
 from agentperf.cli import main
+from tests.unit._plugins.conftest import install as install  # noqa: PLC0414 - a fixture
+from tests.unit._plugins.test_registry import offering
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +71,44 @@ def test_wrong_settings_are_a_problem(capsys: pytest.CaptureFixture[str]) -> Non
     code, out = doctor(capsys)
     assert code == 1
     assert "enabeld" in out
+
+
+def test_what_no_plugin_offers_is_a_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of it is told at once, with the place where it is named; nothing is started."""
+    Path("agentperf.toml").write_text(
+        'exporters = ["nope"]\nsubscribers = ["nobody"]\n'
+        '[policies."x.f".cached]\nbackend = "nowhere:1"\n'
+    )
+    code, out = doctor(capsys, "--json")
+    exporters, subscribers, backend = json.loads(out)["problems"]
+    assert code == 1
+    assert "agentperf.toml:1: exporters: no plugin offers the exporter 'nope'" in exporters
+    assert "agentperf.toml:2: subscribers: no plugin offers" in subscribers
+    assert 'agentperf.toml:4: policies."x.f".cached.backend: no plugin' in backend
+    Path("agentperf.toml").write_text('[policies."x.f".cached]\nttl = "soon"\n')
+    code, out = doctor(capsys)
+    assert code == 1
+    assert "ttl='soon'" in out
+
+
+@pytest.mark.parametrize("settings", ["", "enabeld = true\n"])
+def test_plugins_that_are_wrong_are_a_problem(
+    install: Any, capsys: pytest.CaptureFixture[str], settings: str
+) -> None:
+    """Failures, clashes and names that nobody goes by, whatever the settings are."""
+    Path("agentperf.toml").write_text(settings)
+    install(bad=ImportError("no redis"), one=offering(x=object), two=offering(x=object))
+    code, out = doctor(capsys)
+    assert code == 1
+    assert "plugin 'bad' (dist-bad 1.0): ImportError: no redis" in out
+    assert "offer the same tokenizer 'x'" in out
+
+
+def test_what_a_newer_python_brings_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An extra whose requirement is for older ones is there."""
+    lines = ["small>=1; python_version < '3.2' and extra == 'old'", "big; extra == 'new'"]
+    monkeypatch.setattr(command, "requires", lambda _: lines)
+    assert command._requirements() == ([], {"old": [], "new": ["big"]})
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from agentperf.cli.main import commands
+from agentperf.errors import ConfigurationError
 from tests.unit._plugins.conftest import install as install  # noqa: PLC0414 - a fixture
 from tests.unit._plugins.test_registry import offering
 
@@ -53,3 +54,20 @@ def test_what_is_wrong(install, as_json):
     }
     assert shown["plugins"][2]["offers"] == {"tokenizers": ["x"]}
     assert len(shown["problems"]) == 2
+
+
+def test_a_misspelt_variable(install, monkeypatch):
+    """It is refused, as a program refuses it: it would let in what was to be kept out."""
+    install(one=offering(x=object))
+    monkeypatch.setenv("AGENTPERF_LOAD_PLUGIN", "one")
+    with pytest.raises(ConfigurationError, match="did you mean 'AGENTPERF_LOAD_PLUGINS'"):
+        CliRunner().invoke(commands, ["plugins"], catch_exceptions=False)
+
+
+def test_a_name_that_nobody_goes_by(install, monkeypatch):
+    """It is a problem."""
+    install(one=offering(x=object))
+    monkeypatch.setenv("AGENTPERF_LOAD_PLUGINS", "oen")
+    result = run()
+    assert result.exit_code == 1
+    assert "no plugin of the name 'oen' is installed; did you mean 'one'?" in result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from posixpath import normpath
 from types import ModuleType
 
 import anyio
@@ -305,6 +306,35 @@ BACKENDS = {
     "clears nothing": (
         {"clear": lambda self, clear, prefix="": None},
         {"clearing_by_prefix", "clearing_everything"},
+    ),
+    "clears what has the prefix anywhere": (
+        {
+            "clear": lambda self, clear, prefix="": [
+                self.delete(entry.key) for entry in list(self._store) if prefix in entry.key
+            ]
+        },
+        {"clearing_by_prefix"},
+    ),
+    "makes a file name of the key": (
+        {
+            "get": lambda self, get, key: get(key.replace("/", "_")),
+            "set": lambda self, set_, key, value, ttl=None: set_(key.replace("/", "_"), value, ttl),
+        },
+        {"keys_are_told_apart"},
+    ),
+    "leaves out what no file may be called": (
+        {
+            "get": lambda self, get, key: get(key.replace("|", "")),
+            "set": lambda self, set_, key, value, ttl=None: set_(key.replace("|", ""), value, ttl),
+        },
+        {"keys_are_told_apart"},
+    ),
+    "tidies its paths": (
+        {
+            "get": lambda self, get, key: get(normpath(key)),
+            "set": lambda self, set_, key, value, ttl=None: set_(normpath(key), value, ttl),
+        },
+        {"keys_are_told_apart"},
     ),
     "takes the prefix for a pattern": (
         {"clear": lambda self, clear, prefix="": clear(prefix.partition("*")[0])},
