@@ -216,7 +216,7 @@ with FakeLLM() as llm:
     write("app.py", code)
     told = [
         "3 of 4 calls of chat gpt-4o-mini said nothing of their tokens; streams do with",
-        "1 of 1 calls of chat my-own have no known price",
+        "no price is known for 1 of 1 calls of chat my-own",
     ]
     _, _, live = ran([*PYTHON, "-m", "agentperf", "run", "--name", "x", "app.py"])
     _, report, _ = ran([*PYTHON, "-m", "agentperf", "report"])

@@ -39,13 +39,15 @@ class Row:
 
     @property
     def gain(self) -> str:
-        """What changed, in words."""
+        """What changed, in words; where one run knows less of it, that there is no saying."""
+        if self.lost and self.before and self.after:
+            return "not all known"
         return self.measure.gain(self.before, self.after)
 
     @property
     def better(self) -> bool:
         """Whether it got better, by what shows."""
-        return bool(self.gain) and self.measure.better(self.before, self.after)
+        return bool(self.gain) and not self.lost and self.measure.better(self.before, self.after)
 
     @property
     def worsening(self) -> float:
@@ -60,7 +62,7 @@ class Row:
         was = f"{self.label} was {self.measure.shown(self.before)} and is"
         if self.before is not None and self.after is None:
             return f"{was} not known any more; {limit} needs it"
-        if self.worsening > limit.share:
+        if self.worsening > limit.share and not self.gained(limit):
             now = self.measure.shown(self.after)
             return (
                 f"{self.label} went from {self.measure.shown(self.before)} to {now}, beyond {limit}"
@@ -69,11 +71,16 @@ class Row:
             return f"{was} not known of {self.lost:.0%} more of the calls now, beyond {limit}"
         return ""
 
+    def gained(self, limit: Limit) -> bool:
+        """Whether the first run knows too little of it to hold the second one against a limit."""
+        return (self.before is None) > (self.after is None) or -self.lost > limit.share
+
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain values for JSON."""
         worse = self.worsening
-        change = None if math.isinf(worse) or self.before is None or self.after is None else -worse
-        return {"before": self.before, "after": self.after, "gain": change}
+        unsure = math.isinf(worse) or self.before is None or self.after is None or self.lost
+        gain = None if unsure else -worse or 0.0  # no minus before a zero
+        return {"before": self.before, "after": self.after, "gain": gain}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +177,17 @@ def exceeded(before: Summary, after: Summary, limits: Sequence[Limit]) -> list[s
 def unchecked(before: Summary, after: Summary, limits: Sequence[Limit]) -> list[str]:
     """Say which limits could not be checked, as there is nothing to compare with."""
     found = list(_limited(before, after, limits))
-    checked = {limit for _, row, limit in found if row.before is not None}
+    known = {limit for _, row, limit in found if (row.before, row.after) != (None, None)}
     return [
         *(
-            f"{title}: {row.label} is not known of the first run; {limit} was not checked"
+            f"{title}: {row.label} is less known of the first run; {limit} was not checked"
             for title, row, limit in found
-            if row.before is None and row.after is not None
+            if row.gained(limit)
         ),
         *(
             f"no operation of both runs has {limit.key}; {limit} was not checked"
             for limit in limits
-            if limit not in checked
+            if limit not in known
         ),
     ]
 

@@ -71,7 +71,7 @@ class Unknown:
                 f"tokens{hint if self.streams else ''}"
             )
         if self.cost:
-            yield f"{self.cost:,} of {self.spending:,} calls of {operation} have no known price"
+            yield f"no price is known for {self.cost:,} of {self.spending:,} calls of {operation}"
 
 
 def together(unknown: Iterable[Unknown]) -> Unknown:

@@ -286,11 +286,16 @@ def test_a_limit_that_nothing_can_be_held_against_is_told():
     unpriced = spending("chat", usage=Usage(100, 100), unknown=Unknown(10, cost=10))
     limits = [Limit.parse("cost=5%")]
     assert exceeded(unpriced, PRICED, limits) == []
-    assert unchecked(unpriced, PRICED, limits)[:2] == [
-        "all operations: cost is not known of the first run; cost=5% was not checked",
-        "chat: cost is not known of the first run; cost=5% was not checked",
+    assert unchecked(unpriced, PRICED, limits) == [
+        "all operations: cost is less known of the first run; cost=5% was not checked",
+        "chat: cost is less known of the first run; cost=5% was not checked",
     ]
     assert unchecked(PRICED, PRICED, limits) == []
+    partly = spending("chat", usage=Usage(10, 10, 0, 0.05), unknown=Unknown(10, tokens=9))
+    assert exceeded(partly, PRICED, limits) == []
+    assert unchecked(partly, PRICED, limits) == unchecked(unpriced, PRICED, limits)
+    [row] = [row for row in compared(partly, PRICED)[0].rows if row.key == "cost"]
+    assert (row.gain, row.better, row.to_dict()["gain"]) == ("not all known", False, None)
     assert unchecked(PRICED, Summary(), [Limit.parse("p50=5%")]) == [
         "no operation of both runs has p50; p50=5% was not checked"
     ]
@@ -317,7 +322,7 @@ def test_what_sums_do_not_hold_stands_under_the_table():
     told = " ".join(lines)
     assert "9 of 10 calls of chat gpt-4o-mini said nothing of their tokens; streams do " in told
     assert 'stream_options={"include_usage": True}' in told
-    assert "1 of 1 calls of chat my-own have no known price" in told
+    assert "no price is known for 1 of 1 calls of chat my-own" in told
     assert "$0.000040" in told
     assert summary.to_dict()["totals"]["unknown"] == {
         "spending": 11,
