@@ -12,9 +12,12 @@ from agentperf.errors import ConfigurationError
 from agentperf.telemetry.report.figures import COMPARED, TOTALS
 from agentperf.telemetry.report.measures import Measure
 from agentperf.telemetry.report.summary import Summary, by_name
-from agentperf.telemetry.report.unknown import Unknown
+from agentperf.telemetry.report.unknown import Unknown, lost
 
 _LIMIT = re.compile(r"(\w+)=(\d+(?:\.\d+)?)(%?)")
+
+_NEGLIGIBLE = 0.05
+"""Of so small a share of calls nothing need be known; some streams are always let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,19 @@ class Row:
     @property
     def gain(self) -> str:
         """What changed, in words; where one run knows less of it, that there is no saying."""
-        if self.lost and self.before and self.after:
+        if self.unlike and self.before and self.after:
             return "not all known"
         return self.measure.gain(self.before, self.after)
 
     @property
+    def unlike(self) -> bool:
+        """Whether one run holds so many calls less that there is no comparing."""
+        return abs(self.lost) > _NEGLIGIBLE
+
+    @property
     def better(self) -> bool:
         """Whether it got better, by what shows."""
-        return bool(self.gain) and not self.lost and self.measure.better(self.before, self.after)
+        return bool(self.gain) and not self.unlike and self.measure.better(self.before, self.after)
 
     @property
     def worsening(self) -> float:
@@ -78,7 +86,7 @@ class Row:
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain values for JSON."""
         worse = self.worsening
-        unsure = math.isinf(worse) or self.before is None or self.after is None or self.lost
+        unsure = math.isinf(worse) or self.before is None or self.after is None or self.unlike
         gain = None if unsure else -worse or 0.0  # no minus before a zero
         return {"before": self.before, "after": self.after, "gain": gain}
 
@@ -109,18 +117,18 @@ def compared(before: Summary, after: Summary) -> list[Block]:
 
 
 def _totals(before: Summary, after: Summary) -> Iterator[Row]:
-    for key, label, of, measure, unsaid in TOTALS:
-        lost = unsaid(after.unknown) - unsaid(before.unknown)
-        yield Row(label, measure, of(before), of(after), key, lost)
+    for key, label, of, measure, silent in TOTALS:
+        less = lost(before.unknown, after.unknown, silent)
+        yield Row(label, measure, of(before), of(after), key, less)
 
 
 def _rows(name: str, before: Summary, after: Summary) -> Iterator[Row]:
     old, new = (by_name(summary.operations).get(name) for summary in (before, after))
     said = old.unknown if old else Unknown(), new.unknown if new else Unknown()
     for figure in COMPARED:
-        lost = figure.unsaid(said[1]) - figure.unsaid(said[0])
         pair = figure.take(old), figure.take(new)
-        yield Row(figure.label, figure.measure, *pair, figure.key, lost)
+        less = lost(*said, figure.silent)
+        yield Row(figure.label, figure.measure, *pair, figure.key, less)
 
 
 def _told(rows: Iterable[Row]) -> Iterator[Row]:

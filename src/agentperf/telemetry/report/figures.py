@@ -30,7 +30,7 @@ class Figure:
         head: The same, short enough to stand above a column.
         of: Takes it; nan or None where there is none.
         measure: What kind of figure it is.
-        unsaid: Takes the share of calls that it doesn't hold, 0 to 1.
+        silent: Counts the calls that it doesn't hold.
     """
 
     key: str
@@ -38,7 +38,7 @@ class Figure:
     head: str
     of: Callable[[Operation], float | None]
     measure: Measure
-    unsaid: Callable[[Unknown], float] = lambda _: 0.0
+    silent: Callable[[Unknown], int] = lambda _: 0
 
     def take(self, operation: Operation | None) -> float | None:
         """Return the figure of an operation; None where there is none."""
@@ -46,12 +46,12 @@ class Figure:
         return None if value is None or math.isnan(value) else value
 
 
-def _token_share(unknown: Unknown) -> float:
-    return unknown.token_share
+def _without_tokens(unknown: Unknown) -> int:
+    return unknown.tokens
 
 
-def _cost_share(unknown: Unknown) -> float:
-    return unknown.cost_share
+def _without_cost(unknown: Unknown) -> int:
+    return unknown.tokens + unknown.cost
 
 
 TIMES = (
@@ -71,7 +71,7 @@ SPENT = (
         "input",
         lambda o: o.stats.own_usage.input_tokens,
         COUNT,
-        _token_share,
+        _without_tokens,
     ),
     Figure(
         "output_tokens",
@@ -79,9 +79,9 @@ SPENT = (
         "output",
         lambda o: o.stats.own_usage.output_tokens,
         COUNT,
-        _token_share,
+        _without_tokens,
     ),
-    Figure("cost", "cost", "cost", lambda o: o.cost, DOLLARS, _cost_share),
+    Figure("cost", "cost", "cost", lambda o: o.cost, DOLLARS, _without_cost),
     Figure("hit_rate", "cache hits", "hits", lambda o: o.hit_rate, HIT_RATE),
 )
 """What it took, and what the cache saved."""
@@ -105,12 +105,14 @@ class Total(NamedTuple):
     label: str
     of: Callable[[Summary], float | None]
     measure: Measure
-    unsaid: Callable[[Unknown], float]
+    silent: Callable[[Unknown], int]
 
 
 TOTALS = (
-    Total("input_tokens", "input tokens", lambda s: s.usage.input_tokens, COUNT, _token_share),
-    Total("output_tokens", "output tokens", lambda s: s.usage.output_tokens, COUNT, _token_share),
-    Total("cost", "cost", lambda s: s.cost, DOLLARS, _cost_share),
+    Total("input_tokens", "input tokens", lambda s: s.usage.input_tokens, COUNT, _without_tokens),
+    Total(
+        "output_tokens", "output tokens", lambda s: s.usage.output_tokens, COUNT, _without_tokens
+    ),
+    Total("cost", "cost", lambda s: s.cost, DOLLARS, _without_cost),
 )
 """What is added up over operations."""

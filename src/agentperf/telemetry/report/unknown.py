@@ -52,16 +52,6 @@ class Unknown:
             self.cost + other.cost,
         )
 
-    @property
-    def token_share(self) -> float:
-        """The share of spending calls that sums of tokens don't hold."""
-        return self.tokens / self.spending if self.spending else 0.0
-
-    @property
-    def cost_share(self) -> float:
-        """The share of spending calls that the sum of costs doesn't hold."""
-        return (self.tokens + self.cost) / self.spending if self.spending else 0.0
-
     def told(self, operation: str) -> Iterator[str]:
         """Say it in sentences, with what helps."""
         if self.tokens:
@@ -72,6 +62,16 @@ class Unknown:
             )
         if self.cost:
             yield f"no price is known for {self.cost:,} of {self.spending:,} calls of {operation}"
+
+
+def lost(before: Unknown, after: Unknown, silent: Callable[[Unknown], int]) -> float:
+    """Return by how much the share of silent calls grew, over 1; below 0 where it shrank.
+
+    It is 0 where their number went the other way: then it is the other calls that changed.
+    """
+    old, new = silent(before), silent(after)
+    growth = new / max(after.spending, 1) - old / max(before.spending, 1)
+    return growth if growth * (new - old) > 0 else 0.0
 
 
 def together(unknown: Iterable[Unknown]) -> Unknown:

@@ -265,6 +265,7 @@ PRICED = spending("chat", usage=Usage(100, 100, 0, 0.5))
         ),
         (spending("chat", usage=Usage(100, 100, 0, 0.5), unknown=Unknown(100, 1)), "cost", ""),
         (spending("chat", calls=0), "cost", ""),
+        (spending("chat", usage=Usage(9, 9, 0, 0.4), unknown=Unknown(2, 0)), "cost", ""),
         (spending("chat", failed=10), "p50", "unknown"),
         (spending("chat", failed=10), "p99", "unknown"),
     ],
@@ -299,6 +300,15 @@ def test_a_limit_that_nothing_can_be_held_against_is_told():
     assert unchecked(PRICED, Summary(), [Limit.parse("p50=5%")]) == [
         "no operation of both runs has p50; p50=5% was not checked"
     ]
+
+
+def test_fewer_calls_of_others_lose_nothing():
+    """Where the silent calls are as many as before, what is known can be compared."""
+    before = spending("chat", usage=Usage(100, 100, 0, 0.5), unknown=Unknown(10, 5))
+    after = spending("chat", usage=Usage(20, 20, 0, 0.1), unknown=Unknown(6, 5))
+    [row] = [row for row in compared(before, after)[0].rows if row.key == "cost"]
+    assert (row.gain, row.lost) == ("80% less", 0.0)
+    assert exceeded(before, after, [Limit.parse("cost=5%")]) == []
 
 
 def test_nothing_spent_is_a_cost_of_nothing():
