@@ -24,6 +24,9 @@ from agentperf.policies.circuit_breaker import BreakerHandle
 from agentperf.policies.circuit_breaker.windows import Tally
 from agentperf.policies.rate_limited import LimiterHandle
 from agentperf.telemetry import Decision, Histogram, MemoryGrowth, OperationStats
+from agentperf.telemetry.report.figures import COMPARED
+from agentperf.telemetry.report.summary import Operation, Summary
+from agentperf.telemetry.report.tables import SORTS
 from tests.contracts.source_tree import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -200,6 +203,19 @@ def test_every_option_of_a_command_is_listed(name):
         if isinstance(parameter, click.Option)
     }
     assert first_cells(section("cli", name)) == options
+
+
+def test_the_figures_of_reports_are_listed():
+    """The page has every figure that JSON has, and where else each can be named."""
+    listed = [row for row in rows(section("cli", "Figures")) if len(row) == 5]
+    named = {row[0].strip("`"): [cell == "yes" for cell in row[2:]] for row in listed}
+    summary = Summary((Operation(OperationStats("x")),)).to_dict()
+    limits = {figure.key for figure in COMPARED}
+    assert named == {
+        key: [key in SORTS, key in limits, key in summary["totals"]]
+        for key in summary["operations"]["x"]
+    }
+    assert summary["totals"].keys() <= named.keys()
 
 
 def test_the_codec_is_listed():

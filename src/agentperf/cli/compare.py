@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -27,15 +28,17 @@ def compare(*, before: str, after: str, as_json: bool, limits: tuple[str, ...]) 
     BEFORE and AFTER are names of recordings or paths of their files.
     """
     from agentperf.telemetry.recording import find, read
-    from agentperf.telemetry.report.comparing import Limit, compared, exceeded
+    from agentperf.telemetry.report.comparing import Limit, compared, exceeded, unchecked
     from agentperf.telemetry.report.tables import side_by_side
 
     wanted = [Limit.parse(text) for text in limits]
     old, new = read(find(before)), read(find(after))
     blocks = compared(old.summary, new.summary)
     problems = exceeded(old.summary, new.summary, wanted)
+    unsure = unchecked(old.summary, new.summary, wanted)
     if as_json:
         totals, *operations = [{row.key: row.to_dict() for row in block.rows} for block in blocks]
+        unknown = {"before": asdict(old.summary.unknown), "after": asdict(new.summary.unknown)}
         names = [block.title for block in blocks[1:]]
         echo_json(
             {
@@ -43,13 +46,16 @@ def compare(*, before: str, after: str, as_json: bool, limits: tuple[str, ...]) 
                 "after": new.name,
                 "totals": totals,
                 "operations": dict(zip(names, operations, strict=True)),
+                "unknown": unknown,
                 "exceeded": problems,
+                "unchecked": unsure,
             }
         )
     else:
         head = [f"before  {described(old)}", f"after   {described(new)}", ""]
         echo_lines([*head, *side_by_side(blocks, width=width(sys.stdout))])
-    for remark in (*old.remarks(), *new.remarks()):
+    said = [f"{run.name}: {line}" for run in (old, new) for line in run.summary.remarks()]
+    for remark in (*old.remarks(), *new.remarks(), *said, *unsure):
         click.echo(f"Note: {remark}", err=True)
     for problem in problems:
         click.echo(f"Error: {problem}", err=True)

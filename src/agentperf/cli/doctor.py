@@ -145,26 +145,28 @@ def _vocabularies() -> dict[str, str | None]:
 
 
 def _told(found: dict[str, Any]) -> Iterator[str]:
+    named = ("needed", "instrumentable", "extras", "vocabularies")
+    room = max(len(name) for section in named for name in found[section]) + 2
     yield f"agentperf {found['agentperf']}, Python {found['python']}"
     yield f"settings       {found['configuration'] or 'no file'}"
     if found["disabled"]:
         yield "               agentperf is disabled: decorated functions are plain ones"
-    yield from _rows("needed", found["needed"], otherwise="not installed")
-    yield from _rows("instrumentable", found["instrumentable"], otherwise="not installed")
+    yield from _rows("needed", found["needed"], "not installed", room)
+    yield from _rows("instrumentable", found["instrumentable"], "not installed", room)
     if found["instrumented"]:
         yield "               they are instrumented: the module imports agentperf.auto"
     extras: dict[str, str | None] = {
         name: f"missing: {', '.join(of['missing'])} (for {of['for']})" if of["missing"] else "there"
         for name, of in found["extras"].items()
     }
-    yield from _rows("extras", extras, otherwise="")
-    yield from _rows("vocabularies", found["vocabularies"], otherwise="not at hand: estimated")
+    yield from _rows("extras", extras, "", room)
+    yield from _rows("vocabularies", found["vocabularies"], "not at hand: estimated", room)
     for problem in found["problems"]:
         yield click.style("problem", fg="red", bold=True) + f"        {problem}"
     if not found["problems"]:
         yield click.style("ok", fg="green") + "             no problem found"
 
 
-def _rows(title: str, values: dict[str, str | None], *, otherwise: str) -> Iterator[str]:
+def _rows(title: str, values: dict[str, str | None], otherwise: str, room: int) -> Iterator[str]:
     for number, (name, value) in enumerate(values.items()):
-        yield f"{'' if number else title:<15}{name:<14}{value or otherwise}"
+        yield f"{'' if number else title:<15}{name:<{room}}{value or otherwise}"

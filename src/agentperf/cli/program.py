@@ -68,7 +68,7 @@ def run(target: str, arguments: Sequence[str], *, module: bool) -> None:
         module: Whether `target` is a module.
 
     Raises:
-        ConfigurationError: There is no such module.
+        NothingToRun: There is no such module.
         Ended: The program raised something.
         SystemExit: The program asked to end.
     """
@@ -77,7 +77,7 @@ def run(target: str, arguments: Sequence[str], *, module: bool) -> None:
         main, code = _of_module(target) if module else _of_path(target)
         sys.modules["__main__"] = main
         exec(code, main.__dict__)  # noqa: S102 - it is what was asked for
-    except (SystemExit, _NothingToRun):
+    except (SystemExit, NothingToRun):
         raise
     except BaseException as error:  # noqa: BLE001 - the interpreter shows it, as it always does
         raise Ended(error.with_traceback(_of_the_program(error.__traceback__))) from None
@@ -119,13 +119,13 @@ def _of_spec(name: str) -> tuple[ModuleType, CodeType]:
     get_code = getattr(spec and spec.loader, "get_code", None)
     code: CodeType | None = get_code(name) if get_code else None
     if spec is None or code is None:
-        raise _NothingToRun(f"{name}: there is no such module to run")
+        raise NothingToRun(f"{name}: there is no such module to run")
     main = _main_module(str(spec.origin))
     main.__dict__.update(__spec__=spec, __package__=spec.parent, __loader__=spec.loader)
     return main, code
 
 
-class _NothingToRun(ConfigurationError):
+class NothingToRun(ConfigurationError):
     """What was to be run is not there."""
 
 

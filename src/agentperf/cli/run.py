@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,7 @@ from agentperf.cli import program
 if TYPE_CHECKING:
     from agentperf._host import Host
     from agentperf.telemetry.recording import Writer
+    from agentperf.telemetry.report.unknown import UnknownCounts
 
 
 @click.command(
@@ -49,11 +51,19 @@ def run(
     program.check(target, module=module)
     _instrument()
     from agentperf._engine.current import current_host
+    from agentperf.telemetry.report.unknown import UnknownCounts
 
     host: Host = current_host()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    unknown = UnknownCounts(host)
     writer = _recording(host, target, name, replace=replace) if record or name else None
-    _at_the_end(host, writer, quiet=quiet)
-    program.run(target, arguments, module=module)
+    finish = _at_the_end(host, writer, unknown, quiet=quiet)
+    try:
+        program.run(target, arguments, module=module)
+    except program.NothingToRun:
+        atexit.unregister(finish)
+        if writer is not None:
+            writer.discard()
+        raise
 
 
 def _instrument() -> None:
@@ -74,7 +84,9 @@ def _recording(host: Host, target: str, name: str | None, *, replace: bool) -> W
     return Writer(host, path, program=program_name, version=version(DISTRIBUTION))
 
 
-def _at_the_end(host: Host, writer: Writer | None, *, quiet: bool) -> None:
+def _at_the_end(
+    host: Host, writer: Writer | None, unknown: UnknownCounts, *, quiet: bool
+) -> Callable[[], None]:
     """Finish when all is over: the program's threads and its own exit handlers included."""
     owner = os.getpid()
 
@@ -82,12 +94,12 @@ def _at_the_end(host: Host, writer: Writer | None, *, quiet: bool) -> None:
         if os.getpid() != owner:
             return  # a forked child: the run is its parent's
         with contextlib.suppress(OSError):  # stderr is closed
-            _finish(host, writer, quiet=quiet)
+            _finish(host, writer, unknown, quiet=quiet)
 
-    atexit.register(finish)
+    return atexit.register(finish)
 
 
-def _finish(host: Host, writer: Writer | None, *, quiet: bool) -> None:
+def _finish(host: Host, writer: Writer | None, unknown: UnknownCounts, *, quiet: bool) -> None:
     whole = writer is None or writer.stop()
     if not quiet:
         from agentperf.cli.output import echo_lines, width
@@ -95,7 +107,7 @@ def _finish(host: Host, writer: Writer | None, *, quiet: bool) -> None:
         from agentperf.telemetry.report.tables import listing
 
         caches = {} if writer is None else writer.caches()
-        summary = Summary.of(host.stats(), caches)
+        summary = Summary.of(host.stats(), caches, unknown.by_operation())
         echo_lines(["", *listing(summary, width=width(sys.stderr))], err=True)
         if not summary.operations:
             click.echo("agentperf: no call was measured", err=True)

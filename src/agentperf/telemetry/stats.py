@@ -10,7 +10,7 @@ from typing import Any
 
 from agentperf.telemetry.histogram import Histogram
 from agentperf.telemetry.memory import MemoryGrowth
-from agentperf.telemetry.text import format_seconds
+from agentperf.telemetry.text import format_dollars, format_seconds
 from agentperf.usage import Usage
 
 
@@ -241,7 +241,7 @@ class OperationStats:
         if self.usage.total_tokens:
             yield f"{self.usage.input_tokens:,} tokens in, {self.usage.output_tokens:,} out"
         if self.usage.cost_usd is not None:
-            yield f"${self.usage.cost_usd:,.4f}"
+            yield format_dollars(self.usage.cost_usd)
 
 
 def total_usage(stats: Iterable[OperationStats]) -> Usage:

@@ -1,4 +1,4 @@
-"""Durations as people read them."""
+"""Durations and money as people read them."""
 
 from __future__ import annotations
 
@@ -15,3 +15,13 @@ def format_seconds(seconds: float) -> str:
     number = seconds / size
     # From a thousand on, three digits would be written with an exponent.
     return f"{number:,.0f}{unit}" if abs(number) >= 100 else f"{number:.3g}{unit}"
+
+
+def format_dollars(dollars: float) -> str:
+    """Write an amount: `$1,234.5678`; below a cent two significant digits: `$0.000038`."""
+    if not dollars:
+        return "$0"
+    if abs(dollars) < 1e-7:  # so many zeros can't be counted at a glance
+        return f"${dollars:.1e}"
+    decimals = 4 if abs(dollars) >= 0.01 else 1 - math.floor(math.log10(abs(dollars)))
+    return f"${dollars:,.{decimals}f}"

@@ -39,6 +39,18 @@ def test_it_says_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert max(map(len, out.splitlines())) <= 100
 
 
+def test_columns_stand_in_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a name is."""
+    monkeypatch.setattr(command, "INSTRUMENTABLE", ("openai", "a-library-of-a-very-long-name"))
+    monkeypatch.setattr(command, "_version", lambda _: "1.2.3")
+    _, out = doctor(capsys)
+    lines = [line for line in out.splitlines() if line.endswith(" 1.2.3")]
+    assert any("a-library-of-a-very-long-name  1.2.3" in line for line in lines)
+    assert len({line.index("1.2.3") for line in lines if "agentperf " not in line}) == 1
+
+
 def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """The same as data."""
     Path("agentperf.toml").write_text("enabled = false\n")

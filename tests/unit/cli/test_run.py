@@ -189,6 +189,47 @@ def test_a_program_without_calls_is_told() -> None:
     )
 
 
+def test_nothing_to_run_is_no_run() -> None:
+    """The error stands alone, and no recording is left."""
+    code, out, err = ran([*PYTHON, "-m", "agentperf", "run", "--name", "x", "-m", "nope"])
+    assert (code, out) == (2, "")
+    assert err.endswith("Error: nope: there is no such module to run\n")
+    assert "no call was measured" not in err
+    assert not Path(".agentperf/x.jsonl").exists()
+
+
+def test_calls_without_tokens_or_price_are_told() -> None:
+    """Under the table, and under that of the recording."""
+    code = """
+import agentperf, openai
+from agentperf.testing import FakeLLM
+with FakeLLM() as llm:
+    client = openai.OpenAI(base_url=llm.base_url, api_key="none", max_retries=0)
+    create = client.chat.completions.create
+    said = [{"role": "user", "content": "hi"}]
+    for n in range(3):
+        for chunk in create(model="gpt-4o-mini", messages=said, stream=True):
+            pass
+    create(model="gpt-4o-mini", messages=said)
+    create(model="my-own", messages=said)
+"""
+    write("app.py", code)
+    told = [
+        "3 of 4 calls of chat gpt-4o-mini said nothing of their tokens; streams do with",
+        "no price is known for 1 of 1 calls of chat my-own",
+    ]
+    _, _, live = ran([*PYTHON, "-m", "agentperf", "run", "--name", "x", "app.py"])
+    _, report, _ = ran([*PYTHON, "-m", "agentperf", "report"])
+    _, _, notes = ran([*PYTHON, "-m", "agentperf", "compare", "x", "x"])
+    for sentence in told:
+        assert sentence in live
+        assert sentence in report
+        assert f"Note: x: {sentence}" in notes
+    _, data, _ = ran([*PYTHON, "-m", "agentperf", "report", "--json"])
+    unknown = json.loads(data)["operations"]["chat gpt-4o-mini"]["unknown"]
+    assert unknown == {"spending": 4, "tokens": 3, "streams": 3, "cost": 0}
+
+
 def test_a_recording_is_written_where_it_says() -> None:
     """On stderr; with cache counts, and without arguments of the program."""
     write("app.py", APP)

@@ -1,4 +1,4 @@
-"""Durations for people."""
+"""Durations and money for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from agentperf.telemetry.text import format_seconds
+from agentperf.telemetry.text import format_dollars, format_seconds
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,21 @@ from agentperf.telemetry.text import format_seconds
 def test_a_duration_is_written_with_its_unit(seconds, text):
     """Three digits and the unit that makes them readable; a dash where there is no figure."""
     assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("dollars", "text"),
+    [
+        (0.0, "$0"),
+        (0.000038, "$0.000038"),
+        (0.00071, "$0.00071"),
+        (0.0042, "$0.0042"),
+        (0.00999, "$0.0100"),
+        (0.042, "$0.0420"),
+        (1234.5678, "$1,234.5678"),
+        (3.8e-12, "$3.8e-12"),
+    ],
+)
+def test_small_money_keeps_its_digits(dollars, text):
+    """What a single call costs doesn't read as nothing."""
+    assert format_dollars(dollars) == text

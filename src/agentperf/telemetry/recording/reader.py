@@ -22,6 +22,7 @@ from agentperf.telemetry.recording.schema import (
     header_of,
 )
 from agentperf.telemetry.report.summary import CacheCounts, Operation, Summary
+from agentperf.telemetry.report.unknown import Unknown
 from agentperf.telemetry.stats import OperationStats
 from agentperf.usage import Usage
 
@@ -161,6 +162,7 @@ class _Gathered:
     errors: Counter[str] = field(default_factory=Counter[str])
     cache: Counter[str] = field(default_factory=Counter[str])
     usage: Usage = field(default_factory=Usage)
+    unknown: Unknown = field(default_factory=Unknown)
 
     def add(self, call: Call) -> None:
         self.durations.setdefault(call.ending, []).append(call.seconds)
@@ -170,6 +172,9 @@ class _Gathered:
             self.errors[call.error or "unknown"] += 1
         if call.usage is not None:
             self.usage += call.usage
+        self.unknown += Unknown.of(
+            call.usage, call.ending, model=call.model, streamed=call.streamed
+        )
 
     def operation(self, name: str) -> Operation:
         """Make the figures, with the same histogram that running programs keep."""
@@ -189,4 +194,5 @@ class _Gathered:
             own_usage=self.usage,
             usage=self.usage,
         )
-        return Operation(stats, CacheCounts(**self.cache) if self.cache else None)
+        cache = CacheCounts(**self.cache) if self.cache else None
+        return Operation(stats, cache, self.unknown)

@@ -105,6 +105,8 @@ class Call:
     error: str | None
     first_item: float | None
     usage: Usage | None
+    model: bool
+    streamed: bool
 
 
 class Malformed(ValueError):
@@ -150,6 +152,8 @@ def call_of(line: Mapping[str, Any]) -> Call:
         _text(line, "error") if "error" in line else None,
         _number(line, "first_item") if "first_item" in line else None,
         _usage(line["usage"]) if "usage" in line else None,
+        model=line.get("kind") == "model",
+        streamed="items" in line or "first_item" in line,
     )
 
 

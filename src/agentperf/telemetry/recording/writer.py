@@ -123,6 +123,11 @@ class Writer(Exporter):
         self._uncount()
         return self._export.close(timeout)
 
+    def discard(self) -> None:
+        """End, and remove the file: there was nothing to record."""
+        self.stop()
+        self._path.unlink(missing_ok=True)
+
     def _news(self) -> list[dict[str, Any]]:
         now = self._host.clock.wall()
         news = ((name, counts.news()) for name, counts in self._caches.copy().items())

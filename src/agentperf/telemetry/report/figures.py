@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from agentperf.telemetry.report.measures import (
     COUNT,
@@ -15,8 +16,8 @@ from agentperf.telemetry.report.measures import (
     SECONDS,
     Measure,
 )
-from agentperf.telemetry.report.summary import Operation
-from agentperf.usage import Usage
+from agentperf.telemetry.report.summary import Operation, Summary
+from agentperf.telemetry.report.unknown import Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Figure:
         head: The same, short enough to stand above a column.
         of: Takes it; nan or None where there is none.
         measure: What kind of figure it is.
+        silent: Counts the calls that it doesn't hold.
     """
 
     key: str
@@ -36,11 +38,20 @@ class Figure:
     head: str
     of: Callable[[Operation], float | None]
     measure: Measure
+    silent: Callable[[Unknown], int] = lambda _: 0
 
     def take(self, operation: Operation | None) -> float | None:
         """Return the figure of an operation; None where there is none."""
         value = None if operation is None else self.of(operation)
         return None if value is None or math.isnan(value) else value
+
+
+def _without_tokens(unknown: Unknown) -> int:
+    return unknown.tokens
+
+
+def _without_cost(unknown: Unknown) -> int:
+    return unknown.tokens + unknown.cost
 
 
 TIMES = (
@@ -55,7 +66,12 @@ TIMES = (
 
 SPENT = (
     Figure(
-        "input_tokens", "input tokens", "input", lambda o: o.stats.own_usage.input_tokens, COUNT
+        "input_tokens",
+        "input tokens",
+        "input",
+        lambda o: o.stats.own_usage.input_tokens,
+        COUNT,
+        _without_tokens,
     ),
     Figure(
         "output_tokens",
@@ -63,20 +79,40 @@ SPENT = (
         "output",
         lambda o: o.stats.own_usage.output_tokens,
         COUNT,
+        _without_tokens,
     ),
-    Figure("cost", "cost", "cost", lambda o: o.stats.own_usage.cost_usd, DOLLARS),
-    Figure(
-        "hit_rate", "cache hits", "hits", lambda o: o.cache.hit_rate if o.cache else None, HIT_RATE
-    ),
+    Figure("cost", "cost", "cost", lambda o: o.cost, DOLLARS, _without_cost),
+    Figure("hit_rate", "cache hits", "hits", lambda o: o.hit_rate, HIT_RATE),
 )
 """What it took, and what the cache saved."""
 
-RATES = (Figure("error_rate", "error rate", "rate", lambda o: o.stats.error_rate, ERROR_RATE),)
-"""What is compared besides, on request."""
+_CALLS, _ERRORS, *_SECONDS = TIMES
 
-TOTALS: tuple[tuple[str, str, Callable[[Usage], float | None], Measure], ...] = (
-    ("input_tokens", "input tokens", lambda usage: usage.input_tokens, COUNT),
-    ("output_tokens", "output tokens", lambda usage: usage.output_tokens, COUNT),
-    ("cost", "cost", lambda usage: usage.cost_usd, DOLLARS),
+COMPARED = (
+    _CALLS,
+    _ERRORS,
+    Figure("error_rate", "error rate", "rate", lambda o: o.stats.error_rate, ERROR_RATE),
+    *_SECONDS,
+    *SPENT,
 )
-"""What is added up over operations, as (key, label, taken from, measure)."""
+"""What is compared, and can be limited."""
+
+
+class Total(NamedTuple):
+    """A figure of a whole run; its fields are those of `Figure`."""
+
+    key: str
+    label: str
+    of: Callable[[Summary], float | None]
+    measure: Measure
+    silent: Callable[[Unknown], int]
+
+
+TOTALS = (
+    Total("input_tokens", "input tokens", lambda s: s.usage.input_tokens, COUNT, _without_tokens),
+    Total(
+        "output_tokens", "output tokens", lambda s: s.usage.output_tokens, COUNT, _without_tokens
+    ),
+    Total("cost", "cost", lambda s: s.cost, DOLLARS, _without_cost),
+)
+"""What is added up over operations."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agentperf.telemetry.text import format_dollars
+
 NOTHING = "-"
 """Stands where there is no figure."""
 
@@ -103,7 +105,7 @@ def _fewer(before: float, after: float) -> str:
 
 SECONDS = Measure(_seconds, _times_less)
 COUNT = Measure(lambda value: f"{value:,.0f}", _less)
-DOLLARS = Measure(lambda value: f"${value:,.4f}", _less)
+DOLLARS = Measure(format_dollars, _less)
 FAILURES = Measure(lambda value: f"{value:,.0f}", _fewer)
 ERROR_RATE = Measure(lambda value: f"{value:.1%}", _points, share=True)
 HIT_RATE = Measure(lambda value: f"{value:.0%}", _points, more_is_better=True, share=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -25,10 +26,11 @@ _GAP = 2
 def side_by_side(blocks: Sequence[Block], *, width: int = WIDTH) -> list[str]:
     """Return blocks of rows with before, after and gain; the gains that are some in green."""
     room = width - 2 * _FIGURE - _GAIN
-    longest = max((len(block.title) for block in blocks), default=0)
+    filled = [block for block in blocks if block.rows]
+    longest = max((len(block.title) for block in filled), default=0)
     labels = min(max(_LABELS, longest + _GAP), room)
     lines: list[str] = []
-    for block in blocks:
+    for block in filled:
         title = shortened(block.title, labels - _GAP)
         head = _cells(labels, title, "before", "after", "gain")
         lines += ["", click.style(head, bold=True), "-" * len(head)]
@@ -64,6 +66,8 @@ SORTS: dict[str, Callable[[Operation], float]] = {
 def listing(summary: Summary, *, sort: str = "time", width: int = WIDTH) -> list[str]:
     """Return the operations of a run: times, then what they spent, with totals.
 
+    A line under them says which tokens and costs are in no sum, as nobody told of them.
+
     Args:
         summary: The figures.
         sort: One of `SORTS`.
@@ -73,13 +77,17 @@ def listing(summary: Summary, *, sort: str = "time", width: int = WIDTH) -> list
     called = [each for each in operations if each.stats.calls]
     lines = _table(TIMES, called, width) if called else []
     spent = [each for each in operations if each.stats.own_usage != Usage() or each.cache]
+    remarks = [
+        part
+        for remark in summary.remarks()
+        for part in textwrap.wrap(remark, width, break_long_words=False, break_on_hyphens=False)
+    ]
     if not spent:
-        return lines
-    usage = summary.usage
-    cost = DOLLARS.shown(usage.cost_usd)
+        return [*lines, *remarks]
+    usage, cost = summary.usage, DOLLARS.shown(summary.cost)
     total = ["all", COUNT.shown(usage.input_tokens), COUNT.shown(usage.output_tokens), cost, ""]
     total = total if usage != Usage() else []
-    return [*lines, *([""] if lines else []), *_table(SPENT, spent, width, total)]
+    return [*lines, *([""] if lines else []), *_table(SPENT, spent, width, total), *remarks]
 
 
 def _table(
@@ -97,7 +105,7 @@ def _table(
     kept = [
         column
         for column in range(len(head))
-        if not column or any(row[column] not in {"-", "0"} for row in rows)
+        if not column or any(row[column] not in {"-", "0", "$0"} for row in rows)
     ]
     table = [[row[column] for column in kept] for row in (head, *rows, *([total] if total else []))]
     widths = [max(len(row[column]) for row in table) for column in range(len(kept))]

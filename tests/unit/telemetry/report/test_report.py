@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 
 from agentperf import ConfigurationError, OperationStats, Usage
 from agentperf.telemetry import Histogram
-from agentperf.telemetry.report.comparing import Block, Limit, Row, compared, exceeded
+from agentperf.telemetry.report.comparing import (
+    Block,
+    Limit,
+    Row,
+    compared,
+    exceeded,
+    unchecked,
+)
+from agentperf.telemetry.report.figures import COMPARED
 from agentperf.telemetry.report.measures import (
     COUNT,
     DOLLARS,
@@ -22,6 +31,7 @@ from agentperf.telemetry.report.measures import (
 )
 from agentperf.telemetry.report.summary import CacheCounts, Operation, Summary
 from agentperf.telemetry.report.tables import SORTS, listing, shortened, side_by_side
+from agentperf.telemetry.report.unknown import Unknown
 
 
 def operation(name, *seconds, failed=0, usage=None, cache=None, first=()):
@@ -118,6 +128,7 @@ def test_operations_are_compared_one_by_one():
     }
     search = {row.key: (row.before, row.after) for row in blocks[2].rows}
     assert search["errors"] == (1, 0)
+    assert search["error_rate"] == (0.5, 0.0)
     assert search["hit_rate"] == (0.0, 0.75)
     assert search["calls"] == (2, 2)
     assert "cost" not in search
@@ -153,7 +164,7 @@ def test_a_listing_has_operations_and_totals():
         "operation   input  output     cost  hits",
         "----------------------------------------",
         "app.answer  1,000     200  $0.0200     -",
-        "app.search      0       0        -    0%",
+        "app.search      0       0       $0    0%",
         "----------------------------------------",
         "all         1,000     200  $0.0200",
     ]
@@ -179,15 +190,18 @@ def test_json_has_every_figure():
     """Unrounded, with None where there is none."""
     data = BEFORE.to_dict()
     assert data["totals"] == {
+        "tokens": 1200,
         "input_tokens": 1000,
         "output_tokens": 200,
         "cached_tokens": 0,
-        "cost_usd": 0.02,
+        "cost": 0.02,
+        "unknown": {"spending": 0, "tokens": 0, "streams": 0, "cost": 0},
     }
     search = data["operations"]["app.search"]
-    assert (search["calls"], search["failed"], search["errors"]) == (2, 1, {"ValueError": 1})
-    assert search["ttft_p50"] is None
-    assert search["cache"]["hit_rate"] == 0.0
+    assert (search["calls"], search["errors"], search["error_names"]) == (2, 1, {"ValueError": 1})
+    assert search["first_item"] is None
+    assert search["hit_rate"] == 0.0
+    assert search["cache"]["misses"] == 4
     assert data["operations"]["gone"]["cache"] is None
 
 
@@ -217,6 +231,130 @@ def test_shares_are_limited_in_points():
     assert exceeded(AFTER, BEFORE, [Limit.parse("errors=1000000%")])
     assert math.isinf(Row("x", FAILURES, 0, 1).worsening)
     assert Row("x", FAILURES, 0, 1).to_dict()["gain"] is None
+
+
+def test_names_are_the_same_everywhere():
+    """What can be limited and sorted by stands under that very name in JSON."""
+    figures = BEFORE.to_dict()["operations"]["app.search"]
+    assert {figure.key for figure in COMPARED} <= figures.keys()
+    assert SORTS.keys() - {"name"} <= figures.keys()
+    rows = [row.key for row in compared(BEFORE, AFTER)[2].rows]
+    assert set(rows) <= {figure.key for figure in COMPARED}
+
+
+def spending(name, *, calls=10, usage=None, unknown=None, failed=0):
+    """Make the figures of a model's calls."""
+    figures = operation(name, *[1.0] * (calls - failed), failed=failed, usage=usage)
+    return Summary((replace(figures, unknown=unknown or Unknown(calls)),))
+
+
+PRICED = spending("chat", usage=Usage(100, 100, 0, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("after", "limit", "says"),
+    [
+        (spending("chat", usage=Usage(100, 100), unknown=Unknown(10, cost=10)), "cost", "unknown"),
+        (spending("chat", unknown=Unknown(10, tokens=10)), "cost", "unknown"),
+        (spending("chat", unknown=Unknown(10, tokens=10)), "input_tokens", "unheard"),
+        (spending("chat", unknown=Unknown(10, tokens=10)), "output_tokens", "unheard"),
+        (
+            spending("chat", usage=Usage(100, 100, 0, 0.1), unknown=Unknown(10, cost=8)),
+            "cost",
+            "partly",
+        ),
+        (spending("chat", usage=Usage(100, 100, 0, 0.5), unknown=Unknown(100, 1)), "cost", ""),
+        (spending("chat", calls=0), "cost", ""),
+        (spending("chat", usage=Usage(9, 9, 0, 0.4), unknown=Unknown(2, 0)), "cost", ""),
+        (spending("chat", failed=10), "p50", "unknown"),
+        (spending("chat", failed=10), "p99", "unknown"),
+    ],
+)
+def test_a_figure_that_is_no_longer_known_is_beyond_any_limit(after, limit, says):
+    """It can't be said to be no worse; a few calls that are silent are within the limit."""
+    problems = exceeded(PRICED, after, [Limit.parse(f"{limit}=5%")])
+    words = {
+        "unknown": "is not known any more",
+        "unheard": "is not known of 100% more of the calls now",
+        "partly": "is not known of 80% more of the calls now",
+    }
+    assert bool(problems) is bool(says)
+    assert all(words[says] in problem for problem in problems)
+
+
+def test_a_limit_that_nothing_can_be_held_against_is_told():
+    """Where the first run doesn't know the figure, or no operation is in both."""
+    unpriced = spending("chat", usage=Usage(100, 100), unknown=Unknown(10, cost=10))
+    limits = [Limit.parse("cost=5%")]
+    assert exceeded(unpriced, PRICED, limits) == []
+    assert unchecked(unpriced, PRICED, limits) == [
+        "all operations: cost is less known of the first run; cost=5% was not checked",
+        "chat: cost is less known of the first run; cost=5% was not checked",
+    ]
+    assert unchecked(PRICED, PRICED, limits) == []
+    partly = spending("chat", usage=Usage(10, 10, 0, 0.05), unknown=Unknown(10, tokens=9))
+    assert exceeded(partly, PRICED, limits) == []
+    assert unchecked(partly, PRICED, limits) == unchecked(unpriced, PRICED, limits)
+    [row] = [row for row in compared(partly, PRICED)[0].rows if row.key == "cost"]
+    assert (row.gain, row.better, row.to_dict()["gain"]) == ("not all known", False, None)
+    assert unchecked(PRICED, Summary(), [Limit.parse("p50=5%")]) == [
+        "no operation of both runs has p50; p50=5% was not checked"
+    ]
+
+
+def test_fewer_calls_of_others_lose_nothing():
+    """Where the silent calls are as many as before, what is known can be compared."""
+    before = spending("chat", usage=Usage(100, 100, 0, 0.5), unknown=Unknown(10, 5))
+    after = spending("chat", usage=Usage(20, 20, 0, 0.1), unknown=Unknown(6, 5))
+    [row] = [row for row in compared(before, after)[0].rows if row.key == "cost"]
+    assert (row.gain, row.lost) == ("80% less", 0.0)
+    assert exceeded(before, after, [Limit.parse("cost=5%")]) == []
+
+
+def test_nothing_spent_is_a_cost_of_nothing():
+    """All answers from a cache cost no money, which is known and better."""
+    [_, block] = compared(PRICED, spending("chat", unknown=Unknown()))
+    [cost] = [row for row in block.rows if row.key == "cost"]
+    assert (cost.after, cost.gain) == (0.0, "100% less")
+
+
+def test_what_sums_do_not_hold_stands_under_the_table():
+    """With what helps, within the width."""
+    usage = Usage(1, 51, 0, 0.00004)
+    summary = Summary(
+        (
+            *spending("chat gpt-4o-mini", usage=usage, unknown=Unknown(10, 9, 9)).operations,
+            *spending("chat my-own", calls=1, usage=usage, unknown=Unknown(1, cost=1)).operations,
+        )
+    )
+    lines = plain(listing(summary, width=80))
+    assert max(map(len, lines)) <= 80
+    told = " ".join(lines)
+    assert "9 of 10 calls of chat gpt-4o-mini said nothing of their tokens; streams do " in told
+    assert 'stream_options={"include_usage": True}' in told
+    assert "no price is known for 1 of 1 calls of chat my-own" in told
+    assert "$0.000040" in told
+    assert summary.to_dict()["totals"]["unknown"] == {
+        "spending": 11,
+        "tokens": 9,
+        "streams": 9,
+        "cost": 1,
+    }
+
+
+def test_a_block_without_rows_is_left_out():
+    """Where nothing was spent there are no totals to show."""
+    quiet = Summary((operation("app.search", 1.0),))
+    lines = plain(side_by_side(compared(quiet, quiet)))
+    assert lines[0].startswith("app.search ")
+    assert not any("all operations" in line for line in lines)
+
+
+@pytest.mark.parametrize("text", ["error_rate=10", "calls=0", "cost=5"])
+def test_a_limit_without_its_sign_is_told_so(text):
+    """That it is the % which is missing."""
+    with pytest.raises(ConfigurationError, match=f"the % is missing, --fail-on {text}%"):
+        Limit.parse(text)
 
 
 @pytest.mark.parametrize("text", ["", "p95", "p95=", "p95=10", "speed=10%", "p95=-1%", "p95=x%"])
