@@ -60,8 +60,11 @@ if TYPE_CHECKING:
     from agentperf.hookspecs import hookimpl as hookimpl
     from agentperf.instrumentation import instrument as instrument
     from agentperf.instrumentation import uninstrument as uninstrument
+    from agentperf.policies.cached import CacheControl as CacheControl
     from agentperf.policies.cached import CacheHandle as CacheHandle
     from agentperf.policies.cached import CacheStats as CacheStats
+    from agentperf.policies.cached import cache_control as cache_control
+    from agentperf.policies.cached import cache_mode as cache_mode
     from agentperf.policies.cached import cached as cached
     from agentperf.policies.circuit_breaker import BreakerHandle as BreakerHandle
     from agentperf.policies.circuit_breaker import circuit_breaker as circuit_breaker
@@ -89,6 +92,7 @@ _ERRORS = (
 )
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
+    "CacheControl": "agentperf.policies.cached",
     "CacheHandle": "agentperf.policies.cached",
     "CacheStats": "agentperf.policies.cached",
     "Compressed": "agentperf.context",
@@ -104,6 +108,8 @@ _EXPORTS = {
     "TokenCount": "agentperf.tokens",
     "Usage": "agentperf.usage",
     "Verdict": "agentperf._engine.classify",
+    "cache_control": "agentperf.policies.cached",
+    "cache_mode": "agentperf.policies.cached",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",

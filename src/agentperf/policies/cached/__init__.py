@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from agentperf.policies.cached.control import CacheControl, cache_control
 from agentperf.policies.cached.decorator import Cached, cached
 from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.cached.memory_backend import MemoryBackend
+from agentperf.policies.cached.mode import cache_mode
 from agentperf.policies.cached.state import CacheStats
 
-__all__ = ["CacheHandle", "CacheStats", "Cached", "MemoryBackend", "cached"]
+__all__ = [
+    "CacheControl",
+    "CacheHandle",
+    "CacheStats",
+    "Cached",
+    "MemoryBackend",
+    "cache_control",
+    "cache_mode",
+    "cached",
+]

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from agentperf.abc.waiting import Parker
+from agentperf.policies.cached.control import CacheControl, controlled
 
 _computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
@@ -28,11 +29,16 @@ class Flight:
         error: What it raised instead.
         traceback: The traceback of the error before anybody raised it again.
         leaderless: Whether the call that began it has gone away.
+        renews: Whether it makes an answer anew that can still be given.
+        began: When its computation began.
+        control: What the computation says of the keeping of its answer.
         aboard: How many wait for it.
     """
 
     __slots__ = (
         "aboard",
+        "began",
+        "control",
         "error",
         "home",
         "kept",
@@ -40,6 +46,7 @@ class Flight:
         "landed",
         "leaderless",
         "parkers",
+        "renews",
         "traceback",
         "valid",
         "value",
@@ -56,6 +63,9 @@ class Flight:
         self.error: BaseException | None = None
         self.traceback: TracebackType | None = None
         self.leaderless = False
+        self.renews = False
+        self.began = 0.0
+        self.control = CacheControl()
         self.aboard = 0
         self.parkers: list[Parker] = []
         self.waits_on: set[Flight] = set()
@@ -129,6 +139,16 @@ class Flights:
                 mine.waits_on.add(flight)
             return Boarding(flight, parker, mine, leads=leads)
 
+    def renewing(self, key: Hashable, home: Parker | None) -> Flight | None:
+        """Begin a flight of `key` that nobody waits for yet; None while there is one."""
+        with self._lock:
+            found = self._shared.get(key)
+            if found is not None and not (found.home is not None and found.home.deserted):
+                return None
+            flight = self._shared[key] = Flight(key, home)
+            flight.renews = flight.leaderless = True
+            return flight
+
     def alone(self, key: Hashable) -> Flight:
         """Begin a flight that nobody can join."""
         flight = Flight(key)
@@ -159,6 +179,8 @@ class Flights:
             self._alone.discard(flight)
             self.ended += 1
             parkers, flight.parkers = flight.parkers, []
+            if flight.renews and not flight.aboard:
+                flight.error = flight.traceback = None
         for parker in parkers:
             parker.unpark()
 
@@ -194,15 +216,32 @@ class Boarding:
 
 
 class computing_for:  # noqa: N801 - reads as a statement
-    """Marks a region as working for a flight."""
+    """Marks a region as working for a flight, which others may wait for."""
 
-    __slots__ = ("_flight", "_token")
+    __slots__ = ("_control", "_flight", "_token")
 
     def __init__(self, flight: Flight) -> None:
         self._flight = flight
 
     def __enter__(self) -> None:
         self._token = _computing.set(self._flight)
+        self._control = controlled.set(self._flight.control)
 
     def __exit__(self, *_: object) -> None:
+        controlled.reset(self._control)
         _computing.reset(self._token)
+
+
+class computing_alone:  # noqa: N801 - reads as a statement
+    """Marks a region as working for a flight that nobody can wait for."""
+
+    __slots__ = ("_control", "_flight")
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+
+    def __enter__(self) -> None:
+        self._control = controlled.set(self._flight.control)
+
+    def __exit__(self, *_: object) -> None:
+        controlled.reset(self._control)

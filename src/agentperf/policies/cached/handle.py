@@ -74,7 +74,7 @@ class CacheHandle:
 
     async def _invalidated(self, key: Any, *, is_async: bool) -> bool:
         contents = self._contents(is_async=is_async)
-        self._state.flights.invalidate(key)
+        self._state.invalidate(key)
         removed = await contents.remove(key)
         if removed:
             self._tell(CacheInvalidated(operation=self._operation))
@@ -97,7 +97,7 @@ class CacheHandle:
 
     async def _cleared(self, *, is_async: bool) -> int:
         contents = self._contents(is_async=is_async)
-        self._state.flights.invalidate_all()
+        self._state.invalidate_all()
         entries = await contents.clear()
         self._tell(CacheCleared(operation=self._operation, entries=entries))
         return entries
