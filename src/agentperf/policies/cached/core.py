@@ -221,7 +221,9 @@ class CacheLayer(ABC):
 
     async def _take_off(self, flight: Flight, compute: Compute, looked: int) -> None:
         fly, end = partial(self._fly, flight, compute, looked), partial(self._flights.end, flight)
-        await self._site.waiting.detached(fly, end)
+        cancel = await self._site.waiting.detached(fly, end)
+        if self._state.options.on_abandon == "cancel":
+            flight.cancel = cancel
 
     async def _fly(self, flight: Flight, compute: Compute, looked: int) -> None:
         """Compute for everybody on board; raises nothing."""
@@ -253,7 +255,7 @@ class CacheLayer(ABC):
         if not isinstance(error, Exception):
             return
         self._state.set_back(flight, error, self._now())
-        if flight.leaderless and not flight.aboard:
+        if flight.leaderless and not flight.aboard and flight.cancel is None:
             fault("cache.unseen_failure", error, operation=self._site.target.operation)
 
     def _outcome(self, boarding: Boarding) -> Any:

@@ -24,6 +24,7 @@ from agentperf.policies.cached.options import (
     CacheOptions,
     CopyMode,
     Key,
+    OnAbandon,
     OnFailure,
     Partition,
     StoreIf,
@@ -64,6 +65,11 @@ class Cached(Policy):
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters, its shape or its colour."""
         self._key_maker(target, InstanceTokens())
+        if self.options.on_abandon == "cancel" and not target.shape.is_async:
+            raise ConfigurationError(
+                f'on_abandon="cancel" can\'t serve {target.operation}: it blocks its caller, who '
+                "can't go away meanwhile; make it async def, or leave it away"
+            )
         if target.shape.streams:
             for option in ("stale_on_error", "negative_ttl"):
                 if getattr(self.options, option) is not None:
@@ -168,6 +174,7 @@ def cached(
     refresh_ahead: float | None = None,
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
+    on_abandon: OnAbandon = "finish",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> Cached: ...
@@ -187,6 +194,7 @@ def cached(
     refresh_ahead: float | None = None,
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
+    on_abandon: OnAbandon = "finish",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -230,6 +238,8 @@ def cached(
         store_if: A callable over the result (of a stream, the tuple of its items) that says whether
             it is stored, or `"always"`. By default all is stored but replies of models that were
             cut off, filtered or refused, are empty, or are errors.
+        on_abandon: What becomes of an asynchronous computation when everybody who waited for it
+            has gone away: `"finish"` lets it fill the cache, `"cancel"` cancels it.
         name: Share one cache, with one set of entries, among all functions that name it. A lambda
             or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.
@@ -264,5 +274,6 @@ def cached(
         refresh_ahead=refresh_ahead,
         negative_ttl=negative_ttl,
         store_if=store_if,
+        on_abandon=on_abandon,
     )
     return Cached(options, name=name, enabled=enabled)

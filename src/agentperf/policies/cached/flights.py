@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
@@ -33,11 +33,14 @@ class Flight:
         began: When its computation began.
         control: What the computation says of the keeping of its answer.
         aboard: How many wait for it.
+        cancel: Cancels the computation, where that is to be done once nobody waits any more.
+        over: Whether it has come to its end.
     """
 
     __slots__ = (
         "aboard",
         "began",
+        "cancel",
         "control",
         "error",
         "home",
@@ -45,6 +48,7 @@ class Flight:
         "key",
         "landed",
         "leaderless",
+        "over",
         "parkers",
         "renews",
         "traceback",
@@ -67,6 +71,8 @@ class Flight:
         self.began = 0.0
         self.control = CacheControl()
         self.aboard = 0
+        self.cancel: Callable[[], None] | None = None
+        self.over = False
         self.parkers: list[Parker] = []
         self.waits_on: set[Flight] = set()
 
@@ -167,9 +173,14 @@ class Flights:
             if boarding.leads:
                 flight.leaderless = True
             flight.aboard -= 1
+            cancel = None if flight.aboard or flight.over else flight.cancel
+            if cancel is not None:
+                self.end(flight)  # who comes now begins anew
             if not flight.aboard:
                 # Its frames refer to the flight: together they would be garbage for the collector.
                 flight.error = flight.traceback = None
+        if cancel is not None:
+            cancel()
 
     def end(self, flight: Flight) -> None:
         """Free the key, then wake everybody who waits; does nothing the second time."""
@@ -178,6 +189,7 @@ class Flights:
                 del self._shared[flight.key]
             self._alone.discard(flight)
             self.ended += 1
+            flight.over = True
             parkers, flight.parkers = flight.parkers, []
             if flight.renews and not flight.aboard:
                 flight.error = flight.traceback = None

@@ -38,6 +38,7 @@ class CacheOptions:
     refresh_ahead: float | None = None
     negative_ttl: Negative | None = None
     store_if: StoreIf | None = None
+    on_abandon: OnAbandon = "finish"
 
     @property
     def lingers(self) -> bool:
@@ -66,6 +67,7 @@ def checked(
     refresh_ahead: float | None = None,
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
+    on_abandon: str = "finish",
 ) -> CacheOptions:
     """Turn what the user wrote into options.
 
@@ -106,6 +108,7 @@ def checked(
         refresh_ahead=_ahead(refresh_ahead),
         negative_ttl=_negative(negative_ttl),
         store_if=_store_if(store_if),
+        on_abandon=_one_of("on_abandon", on_abandon, get_args(OnAbandon)),
     )
     if options.ttl is None:
         for name in ("jitter", "stale", "stale_on_error", "refresh_ahead"):

@@ -76,8 +76,8 @@ def unfit(answer: Any) -> str | None:
         return None
     if _is_error(answer):
         return FAILED
-    if _is_list(choices := _get(answer, "choices")):
-        return _unfit_choices(choices)
+    if _is_completion(answer):
+        return _unfit_choices(_get(answer, "choices"))
     if _get(answer, "object") == "response":
         return _unfit_response(answer)
     is_message = _get(answer, "type") == "message" and _is_list(_get(answer, "content"))
@@ -89,6 +89,15 @@ def _is_error(answer: Any) -> bool:
     if isinstance(answer, Mapping) and isinstance(error, str) and error and len(answer) == 1:
         return True
     return bool(isinstance(_get(error, "message"), str) and _get(answer, "output") is None)
+
+
+def _is_completion(answer: Any) -> bool:
+    choices = _get(answer, "choices")
+    if not _is_list(choices):
+        return False
+    if _get(answer, "object") in ("chat.completion", "text_completion"):
+        return True
+    return bool(choices) and all(_has(choice, "finish_reason") for choice in choices)
 
 
 def _unfit_choices(choices: Sequence[Any]) -> str | None:
@@ -170,7 +179,7 @@ def _unfit_stream(items: Sequence[Any]) -> str | None:
         if kind == "message_delta":
             endings.append(_get(_get(item, "delta"), "stop_reason"))
         elif _is_list(choices := _get(item, "choices")):
-            is_chat = is_chat or bool(choices)
+            is_chat = is_chat or any(_has(choice, "finish_reason") for choice in choices)
             endings.extend(_get(choice, "finish_reason") for choice in choices)
             if any(_is_text(_get(_get(choice, "delta"), "refusal")) for choice in choices):
                 return REFUSED
@@ -184,6 +193,10 @@ def _get(holder: Any, name: str) -> Any:
     if isinstance(holder, Mapping):
         return holder.get(name)
     return None if type(holder) in _PLAIN else getattr(holder, name, None)
+
+
+def _has(holder: Any, name: str) -> bool:
+    return name in holder if isinstance(holder, Mapping) else hasattr(holder, name)
 
 
 def _is_list(value: Any) -> bool:

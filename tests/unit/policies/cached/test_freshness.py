@@ -6,6 +6,7 @@ import logging
 import threading
 
 import anyio
+import anyio.lowlevel
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from agentperf.policies.cached.errands import Errands
 from agentperf.policies.cached.freshness import REST, Freshness, Standing
 from agentperf.policies.cached.options import checked
 from agentperf.testing import FakeClock, recorded
-from tests.unit.policies.cached.calls import COLOURS, PLAIN, Counted, aboard, outcome, until
+from tests.unit.policies.cached.calls import COLOURS, PLAIN, Counted, aboard, auntil, outcome, until
 from tests.unit.policies.cached.test_backends import Awaited, Spied
 
 pytestmark = pytest.mark.anyio
@@ -54,9 +55,7 @@ class Source(Counted):
 async def settled(f):
     """Wait until nothing is being renewed."""
     flights = handle(f).cache._state.flights
-    with anyio.fail_after(20):
-        while flights._shared or flights._alone:
-            await anyio.sleep(0.001)
+    await auntil(lambda: not (flights._shared or flights._alone))
 
 
 def options(**given):
@@ -167,9 +166,7 @@ async def test_invalidating_keeps_a_renewal_out(fresh_host, fake_clock, where):
     assert await handle(f).cache.ainvalidate()
     assert await f() == [3]
     gate.set()
-    with anyio.fail_after(20):
-        while not handle(f).cache.stats().refused:
-            await anyio.sleep(0.001)
+    await auntil(lambda: handle(f).cache.stats().refused)
     assert await f() == [3]
     assert calls == 3
 
@@ -292,7 +289,7 @@ async def test_a_cancelled_reader_leaves_the_renewal_alone(fresh_host, fake_cloc
     with anyio.CancelScope() as scope:
         await f()
         scope.cancel()
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
     gate.set()
     await settled(f)
     assert await f() == 2
