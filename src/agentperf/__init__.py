@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from agentperf.instrumentation import instrument as instrument
     from agentperf.instrumentation import uninstrument as uninstrument
     from agentperf.policies.cached import CacheControl as CacheControl
+    from agentperf.policies.cached import CacheExplanation as CacheExplanation
     from agentperf.policies.cached import CacheHandle as CacheHandle
     from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cache_control as cache_control
@@ -93,6 +94,7 @@ _ERRORS = (
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
     "CacheControl": "agentperf.policies.cached",
+    "CacheExplanation": "agentperf.policies.cached",
     "CacheHandle": "agentperf.policies.cached",
     "CacheStats": "agentperf.policies.cached",
     "Compressed": "agentperf.context",

@@ -11,7 +11,7 @@ from agentperf._engine.pipeline import Pipeline, pipeline_of
 from agentperf._engine.policy import Policy
 from agentperf._host import Host
 from agentperf.errors import ConfigurationError
-from agentperf.policies.cached import Cached, CacheHandle
+from agentperf.policies.cached import Cached, CacheExplanation, CacheHandle
 from agentperf.policies.circuit_breaker import BreakerHandle, CircuitBreaker
 from agentperf.policies.rate_limited import LimiterHandle, RateLimited
 from agentperf.policies.timed import Timed
@@ -74,6 +74,15 @@ class Handle:
         names = {self.operation, self._pipeline.target.operation}
         found = [decision for name in names for decision in recent.of(name)]
         return tuple(sorted(found, key=lambda decision: decision.at))
+
+    def explain(self, *args: Any, **kwargs: Any) -> CacheExplanation:
+        """Tell how the key of a call with these arguments is made; see `CacheHandle.explain`.
+
+        Raises:
+            ConfigurationError: The function is not cached.
+            UncacheableArgumentError: An argument has no key by value.
+        """
+        return self.cache.explain(*args, **kwargs)
 
     @property
     def limiter(self) -> LimiterHandle:

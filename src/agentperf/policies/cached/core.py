@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Iterator
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -162,15 +161,21 @@ class CacheLayer(ABC):
         try:
             return await self._answer(proceed, key, args, kwargs, looked)
         except Exception as error:
-            standing = Standing.GONE
-            with suppress(StoreUnavailable):  # the call's own error says more
-                give, standing = await self._found(key)
-            if standing is Standing.GONE:
+            give = await self._old(key)
+            if give is None:
                 raise
             kind = type(error).__name__
             warn("cache.stale_on_error", operation=self._site.target.operation, error=kind)
         next(self._stales)
         return give()
+
+    async def _old(self, key: Hashable) -> Give | None:
+        """Return what gives the answer that is still there, however old; None if there is none."""
+        try:
+            give, standing = await self._found(key)
+        except StoreUnavailable:  # the call has an error of its own, which says more
+            return None
+        return None if standing is Standing.GONE else give
 
     async def _renew(self, key: Hashable, compute: Compute, looked: int) -> None:
         """Have an answer made anew that nobody waits for, unless somebody is at it."""

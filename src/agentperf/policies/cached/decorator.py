@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
-from agentperf._base.keys import InstanceTokens, key_maker, method_self
+from agentperf._base.keys import InstanceTokens, digest, key_maker, method_self
 from agentperf._base.options import refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
@@ -30,7 +30,7 @@ from agentperf.policies.cached.options import (
     StoreIf,
     checked,
 )
-from agentperf.policies.cached.partition import partitioned
+from agentperf.policies.cached.partition import partition_of, partitioned
 from agentperf.policies.cached.state import CacheState, KeyOf
 
 if TYPE_CHECKING:
@@ -143,6 +143,17 @@ class Cached(Policy):
         if host.bindings.minds_scopes:
             return partitioned(key_of, self.options.scope)
         return key_of
+
+    def explained_key(
+        self, host: Host, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str, tuple[str | None, ...]]:
+        """Return the key of a call as text, and whose answers it may see."""
+        current = partition_of(self.options.scope) if host.bindings.minds_scopes else None
+        partition = (None if current is None else current()) or ()
+        if self._remote(host, target) is not None:
+            return str(self.key_of(host, target)(args, kwargs)), partition
+        key = self._key_maker(target, self.state(host, target).instances)(args, kwargs)
+        return digest((partition, key)), partition
 
     def _key_maker(self, target: Target, instance: Callable[[object], Hashable]) -> KeyOf:
         is_method = method_self(target.function, target.signature)

@@ -13,6 +13,12 @@ from agentperf._engine.waiting import in_one_go
 from agentperf.errors import ConfigurationError
 from agentperf.events import CacheCleared, CacheInvalidated, CacheWarmed, Event
 from agentperf.policies.cached.decorator import Cached, Contents
+from agentperf.policies.cached.explaining import (
+    CacheExplanation,
+    explained_arguments,
+    made_by,
+    shown,
+)
 from agentperf.policies.cached.state import CacheStats
 
 
@@ -101,6 +107,29 @@ class CacheHandle:
         entries = await contents.clear()
         self._tell(CacheCleared(operation=self._operation, entries=entries))
         return entries
+
+    def explain(self, *args: Any, **kwargs: Any) -> CacheExplanation:
+        """Tell how the key of a call with these arguments is made; nothing is looked up.
+
+        Example:
+            print(cache.explain("anna"))
+            print(cache.explain("anna").against(cache.explain("bert")))
+
+        Raises:
+            UncacheableArgumentError: An argument has no key by value.
+        """
+        args = (*self._leading, *args)
+        key, partition = self._policy.explained_key(self._host, self._target, args, kwargs)
+        names = ("tenant", "user", "session")
+        return CacheExplanation(
+            operation=self._operation,
+            made_by=made_by(self._policy.options),
+            arguments=explained_arguments(self._target, self._policy.options, args, kwargs),
+            scope=tuple(
+                (name, shown(whose)) for name, whose in zip(names, partition, strict=False) if whose
+            ),
+            key=key,
+        )
 
     def stats(self) -> CacheStats:
         """Return hits, misses, shared, evictions, size and hit rate of now."""
