@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agentperf._engine.current import current_host
 from agentperf._engine.pipeline import Pipeline, pipeline_of
 from agentperf._engine.policy import Policy
 from agentperf._host import Host
 from agentperf.errors import ConfigurationError
-from agentperf.policies.cached import Cached, CacheExplanation, CacheHandle
+from agentperf.policies.cached import Cached, CacheHandle
 from agentperf.policies.circuit_breaker import BreakerHandle, CircuitBreaker
 from agentperf.policies.rate_limited import LimiterHandle, RateLimited
 from agentperf.policies.timed import Timed
 from agentperf.telemetry import Decision, OperationStats
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.explaining import CacheExplanation
 
 P = TypeVar("P", bound=Policy)
 

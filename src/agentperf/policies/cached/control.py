@@ -3,34 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextvars import ContextVar
 
 from agentperf._base.durations import Duration, seconds
 from agentperf.errors import ConfigurationError
-
-
-class CacheControl:
-    """How one answer is to be kept; see `cache_control`.
-
-    Attributes:
-        ttl: How many seconds it is good; None: as long as the cache says.
-        tags: What it depends on.
-        store: Whether it may be kept at all.
-    """
-
-    __slots__ = ("store", "tags", "ttl")
-
-    def __init__(self) -> None:
-        self.ttl: float | None = None
-        self.tags: tuple[str, ...] = ()
-        self.store = True
-
-    def __repr__(self) -> str:
-        return f"CacheControl(ttl={self.ttl!r}, tags={self.tags!r}, store={self.store!r})"
-
-
-controlled: ContextVar[CacheControl | None] = ContextVar("agentperf.cache_control", default=None)
-"""What the innermost computation that is being cached says of its answer."""
+from agentperf.policies.cached.flights import CacheControl, controlled
 
 
 def cache_control(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Iterator
@@ -24,19 +25,19 @@ from agentperf.events import (
     CacheRefused,
     CacheStored,
 )
-from agentperf.policies.cached.errands import Errands
 from agentperf.policies.cached.flights import Boarding, Flight, computing_alone, computing_for
 from agentperf.policies.cached.freshness import Standing
-from agentperf.policies.cached.mode import CacheMode, mode
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording, Tally
 from agentperf.policies.cached.streams import Recorder, drained
 from agentperf.policies.cached.twins import twin
-from agentperf.policies.cached.verdicts import verdict_by
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 Compute = Callable[[], Awaitable[Any]]
 Give = Callable[[], Any]
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, tuple, list})
+"""What is no reply of a model."""
 
 
 class CacheLayer(ABC):
@@ -61,7 +62,7 @@ class CacheLayer(ABC):
         self._expiries = self._counting(state.expired, CacheExpired)
         self._evictions = self._counting(state.evictions, CacheEviction)
         self._tell_refused = site.host.bus.emitter(CacheRefused)
-        self._verdict = verdict_by(state.options.store_if, site.target.operation)
+        self._judges_plain = state.options.store_if is not None
 
     def _counting(self, tally: Tally, kind: type[Any], **facts: Any) -> Iterator[object]:
         """Return what counts a fact with each `next`, and tells it where somebody listens."""
@@ -78,8 +79,10 @@ class CacheLayer(ABC):
 
     def by_mode(self, step: Step, inner: Step) -> Step:
         """Let the cache mode decide whether a call goes through `step`."""
+        from agentperf.policies.cached.mode import mode  # loaded by whoever names one
+
         key_of, flow = self._key, self._site.driver.flow
-        others: dict[CacheMode, Callable[..., Any]] = {
+        others: dict[str, Callable[..., Any]] = {
             "refresh": flow(self._refreshed, inner),
             "only_if_cached": flow(self._if_cached, inner),
         }
@@ -187,6 +190,8 @@ class CacheLayer(ABC):
         if is_async:
             await self._site.waiting.detached(fly, end)
             return
+        from agentperf.policies.cached.errands import Errands  # where nothing lingers, not needed
+
         errands = self._site.host.state(Errands, Errands, owners=(), name="refreshes")
         if not errands.begin(lambda: in_one_go(fly())):
             end()
@@ -299,7 +304,17 @@ class CacheLayer(ABC):
         return await self._keep(flight, value, self._refusal(flight, value))
 
     def _refusal(self, flight: Flight, value: Any) -> str | None:
-        return self._verdict(value) if flight.control.store else "the computation said no"
+        if not flight.control.store:
+            return "the computation said no"
+        if type(value) in _PLAIN and not self._judges_plain:
+            return None
+        return self._verdict(value)
+
+    @functools.cached_property
+    def _verdict(self) -> Callable[[Any], str | None]:
+        from agentperf.policies.cached.verdicts import verdict_by  # for what may be a reply
+
+        return verdict_by(self._state.options.store_if, self._site.target.operation)
 
     def _keep_when_read(self, flight: Flight, stream: AnyLiveStream) -> None:
         # Not `flight` itself: it holds the stream, which could then never be seen to be abandoned.

@@ -9,10 +9,33 @@ from types import TracebackType
 from typing import Any
 
 from agentperf.abc.waiting import Parker
-from agentperf.policies.cached.control import CacheControl, controlled
 
 _computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
+
+
+class CacheControl:
+    """How one answer is to be kept; see `control.cache_control`.
+
+    Attributes:
+        ttl: How many seconds it is good; None: as long as the cache says.
+        tags: What it depends on.
+        store: Whether it may be kept at all.
+    """
+
+    __slots__ = ("store", "tags", "ttl")
+
+    def __init__(self) -> None:
+        self.ttl: float | None = None
+        self.tags: tuple[str, ...] = ()
+        self.store = True
+
+    def __repr__(self) -> str:
+        return f"CacheControl(ttl={self.ttl!r}, tags={self.tags!r}, store={self.store!r})"
+
+
+controlled: ContextVar[CacheControl | None] = ContextVar("agentperf.cache_control", default=None)
+"""What the innermost computation that is being cached says of its answer."""
 
 
 class Flight:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import math
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,7 +64,7 @@ class Freshness:
     def __init__(
         self,
         options: CacheOptions,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] | None = None,
     ) -> None:
         self._ttl = options.ttl
         self._jitter = options.jitter
@@ -74,7 +73,9 @@ class Freshness:
         self.lingers = options.lingers
         self.extra = max(self._stale, options.stale_on_error or 0.0)
         """Seconds for which an answer is kept once it is no longer fresh."""
-        self._draw = draw
+        if draw is None and (self._jitter or self._ahead is not None):
+            from random import random as draw  # most caches leave nothing to chance
+        self._draw = draw or float
 
     def life(self, ttl: float | None = None) -> float | None:
         """Return how long a new answer is fresh, less the share that chance takes off.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentperf._engine.current import use
 from agentperf._engine.hosting import Host
@@ -13,13 +13,10 @@ from agentperf._engine.waiting import in_one_go
 from agentperf.errors import ConfigurationError
 from agentperf.events import CacheCleared, CacheInvalidated, CacheWarmed, Event
 from agentperf.policies.cached.decorator import Cached, Contents
-from agentperf.policies.cached.explaining import (
-    CacheExplanation,
-    explained_arguments,
-    made_by,
-    shown,
-)
 from agentperf.policies.cached.state import CacheStats
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.explaining import CacheExplanation
 
 
 class CacheHandle:
@@ -118,15 +115,21 @@ class CacheHandle:
         Raises:
             UncacheableArgumentError: An argument has no key by value.
         """
+        from agentperf.policies.cached import explaining  # for those who ask
+
         args = (*self._leading, *args)
         key, partition = self._policy.explained_key(self._host, self._target, args, kwargs)
         names = ("tenant", "user", "session")
-        return CacheExplanation(
+        return explaining.CacheExplanation(
             operation=self._operation,
-            made_by=made_by(self._policy.options),
-            arguments=explained_arguments(self._target, self._policy.options, args, kwargs),
+            made_by=explaining.made_by(self._policy.options),
+            arguments=explaining.explained_arguments(
+                self._target, self._policy.options, args, kwargs
+            ),
             scope=tuple(
-                (name, shown(whose)) for name, whose in zip(names, partition, strict=False) if whose
+                (name, explaining.shown(whose))
+                for name, whose in zip(names, partition, strict=False)
+                if whose
             ),
             key=key,
         )

@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from agentperf._base.copying import copied, is_immutable
@@ -16,8 +16,10 @@ from agentperf.policies.cached.flights import Airspace, Flight, Flights
 from agentperf.policies.cached.freshness import REST, Freshness
 from agentperf.policies.cached.memory import Entry, MemoryStore
 from agentperf.policies.cached.options import CacheOptions
-from agentperf.policies.cached.setbacks import Setback, remembered_for
 from agentperf.policies.cached.twins import twin
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.setbacks import Setback
 
 KeyOf = Callable[[tuple[Any, ...], dict[str, Any]], Hashable]
 
@@ -152,9 +154,11 @@ class CacheState:
 
         Failures are kept in memory whatever the backend: errors are not written as bytes.
         """
-        raised = remembered_for(error, self.options.negative_ttl)
-        if not raised and not self.freshness.lingers:
+        if self.options.negative_ttl is None and not self.freshness.lingers:
             return
+        from agentperf.policies.cached.setbacks import Setback, remembered_for
+
+        raised = remembered_for(error, self.options.negative_ttl)
         until = now + (REST if self.freshness.lingers else 0.0), now + raised
         # Not the error itself: its frames hold on to what the call was made with.
         setback = Setback(twin(error), *until)
