@@ -89,11 +89,12 @@ async def test_it_is_cancelled_on_request(fresh_host, caplog):
 
 
 async def test_who_comes_after_the_last_one_begins_anew(fresh_host):
-    """Even before the cancelled computation has come to its end."""
+    """Nobody joins what is being cancelled."""
     work, f = slow(on_abandon="cancel")
     async with anyio.create_task_group() as group:
         scope = await left(group, f)
         scope.cancel()
+        await auntil(lambda: not aboard(f))
         work.gate = anyio.Event()
         group.start_soon(f)
         await anyio.wait_all_tasks_blocked()
