@@ -171,9 +171,10 @@ class Flights:
     def renewing(self, key: Hashable, home: Parker | None) -> Flight | None:
         """Begin a flight of `key` that nobody waits for yet; None while there is one."""
         with self._lock:
-            found = self._shared.get(key)
-            if found is not None and not (found.home is not None and found.home.deserted):
-                return None
+            if (found := self._shared.get(key)) is not None:
+                if found.home is None or not found.home.deserted:
+                    return None
+                self.end(found)  # its event loop was closed under it
             flight = self._shared[key] = Flight(key, home)
             flight.renews = flight.leaderless = True
             return flight

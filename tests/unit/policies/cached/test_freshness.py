@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import types
 
 import anyio
 import anyio.lowlevel
@@ -16,6 +17,7 @@ from agentperf import ConfigurationError, Host, cached, errors, events, handle, 
 from agentperf.abc import Backends
 from agentperf.policies.cached import MemoryBackend
 from agentperf.policies.cached.errands import Errands
+from agentperf.policies.cached.flights import Airspace, Flights
 from agentperf.policies.cached.freshness import REST, Freshness, Standing
 from agentperf.policies.cached.options import checked
 from agentperf.testing import FakeClock, recorded
@@ -380,6 +382,17 @@ async def test_an_entry_that_breaks_off_is_gone(fresh_host, fake_clock):
     (key,) = backend._store.entries
     backend.set(key, b"d123")
     assert f() == [2]
+
+
+def test_a_renewal_whose_loop_is_gone_is_no_longer_under_way():
+    """The next reader begins another one."""
+    home = types.SimpleNamespace(deserted=False)
+    flights = Flights(Airspace())
+    first = flights.renewing("k", home)
+    assert flights.renewing("k", home) is None
+    home.deserted = True
+    assert flights.renewing("k", home) is not None
+    assert first.over
 
 
 TIMES = st.floats(0.001, 1e6)
