@@ -64,6 +64,10 @@ if TYPE_CHECKING:
     from agentperf.policies.cached import CacheHandle as CacheHandle
     from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
+    from agentperf.policies.cached.control import cache_control as cache_control
+    from agentperf.policies.cached.explaining import CacheExplanation as CacheExplanation
+    from agentperf.policies.cached.flights import CacheControl as CacheControl
+    from agentperf.policies.cached.mode import cache_mode as cache_mode
     from agentperf.policies.circuit_breaker import BreakerHandle as BreakerHandle
     from agentperf.policies.circuit_breaker import circuit_breaker as circuit_breaker
     from agentperf.policies.compose import resilient as resilient
@@ -90,6 +94,8 @@ _ERRORS = (
 )
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
+    "CacheControl": "agentperf.policies.cached.flights",
+    "CacheExplanation": "agentperf.policies.cached.explaining",
     "CacheHandle": "agentperf.policies.cached",
     "CacheStats": "agentperf.policies.cached",
     "Compressed": "agentperf.context",
@@ -105,6 +111,8 @@ _EXPORTS = {
     "TokenCount": "agentperf.tokens",
     "Usage": "agentperf.usage",
     "Verdict": "agentperf._engine.classify",
+    "cache_control": "agentperf.policies.cached.control",
+    "cache_mode": "agentperf.policies.cached.mode",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agentperf._engine.current import current_host
 from agentperf._engine.pipeline import Pipeline, pipeline_of
@@ -17,6 +17,9 @@ from agentperf.policies.circuit_breaker import BreakerHandle, CircuitBreaker
 from agentperf.policies.rate_limited import LimiterHandle, RateLimited
 from agentperf.policies.timed import Timed
 from agentperf.telemetry import Decision, OperationStats
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.explaining import CacheExplanation
 
 P = TypeVar("P", bound=Policy)
 
@@ -72,6 +75,15 @@ class Handle:
         """
         recent = cast(Host, current_host()).recent
         return recent.of(self.operation, self._pipeline.target.operation)
+
+    def explain(self, *args: Any, **kwargs: Any) -> CacheExplanation:
+        """Tell how the key of a call with these arguments is made; see `CacheHandle.explain`.
+
+        Raises:
+            ConfigurationError: The function is not cached.
+            UncacheableArgumentError: An argument has no key by value.
+        """
+        return self.cache.explain(*args, **kwargs)
 
     @property
     def limiter(self) -> LimiterHandle:

@@ -50,12 +50,14 @@ class Bindings(Generic[H]):
     Attributes:
         steps: The steps that the host keeps.
         minds_scopes: Whether a scope was ever opened; who never opens one doesn't pay for it.
+        minds_modes: The same for a cache mode.
         make_host: Makes the host of the default bindings, when one is first needed.
     """
 
     def __init__(self, make_host: Callable[[], object] | None = None) -> None:
         self.steps: Steps = {}
         self.minds_scopes = False
+        self.minds_modes = False
         self.make_host = make_host
         self._hosts: dict[None, H] = {}
         self._generation = 0
@@ -113,3 +115,16 @@ class Bindings(Generic[H]):
         if not self.minds_scopes:
             self.minds_scopes = True
             self.rebind()
+
+    def mind_modes(self) -> None:
+        """Have caches look at the cache mode from now on."""
+        if not self.minds_modes:
+            self.minds_modes = True
+            self.rebind()
+
+    def mind_like(self, other: Bindings[Any]) -> None:
+        """Look at all that the other bindings look at."""
+        if other.minds_scopes:
+            self.mind_scopes()
+        if other.minds_modes:
+            self.mind_modes()

@@ -54,8 +54,7 @@ def use(host: H) -> Iterator[H]:
     bindings = getattr(host, "bindings", None)
     if not isinstance(bindings, Bindings):
         raise ConfigurationError(f"use({host!r}): a host is needed, use(agentperf.Host())")
-    if _current.get().minds_scopes:
-        bindings.mind_scopes()
+    bindings.mind_like(_current.get())
     token, steps_token = _current.set(bindings), current_steps.set(bindings.steps)
     try:
         yield host

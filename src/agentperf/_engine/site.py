@@ -99,5 +99,7 @@ class Bindable(Protocol):
 
 def operation_of(policies: Sequence[Bindable], target: Target) -> str:
     """Return the name that a function's calls are counted under."""
-    naming = next((policy for policy in policies if policy.names_operation), None)
-    return (naming and naming.name) or target.operation
+    for policy in policies:
+        if policy.names_operation:
+            return policy.name or target.operation
+    return target.operation

@@ -7,6 +7,7 @@ import contextvars
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from agentperf._base.clock import Clock
@@ -99,12 +100,13 @@ class ThreadWaiting:
 
     async def detached(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
-    ) -> None:
+    ) -> Callable[[], None]:
         """Do the work here and now."""
         try:
             await work()
         finally:
             ended()
+        return _nothing
 
 
 class _ThreadParker:
@@ -175,7 +177,7 @@ class LoopWaiting:
 
     async def detached(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
-    ) -> None:
+    ) -> Callable[[], None]:
         """Start a task of its own, in a copy of this context."""
 
         async def run() -> None:
@@ -187,16 +189,34 @@ class LoopWaiting:
         if in_trio():
             import trio
 
-            trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
-            return
+            scope, token = trio.CancelScope(), trio.lowlevel.current_trio_token()
+
+            async def scoped() -> None:
+                with scope:
+                    await run()
+
+            trio.lowlevel.spawn_system_task(scoped, context=contextvars.copy_context())
+            return partial(_quietly, trio.RunFinishedError, token.run_sync_soon, scope.cancel)
         import asyncio
 
-        task = asyncio.get_running_loop().create_task(run())
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(run())
         # The loop keeps only a weak reference to its tasks.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         # A task that is cancelled before it began runs nothing, not even its `finally`.
         task.add_done_callback(lambda _: ended())
+        return partial(_quietly, RuntimeError, loop.call_soon_threadsafe, task.cancel)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _quietly(closed: type[Exception], call_soon: Callable[..., object], act: Any) -> None:
+    """Have a loop act, unless it was closed meanwhile."""
+    with contextlib.suppress(closed):
+        call_soon(act)
 
 
 class _AsyncioParker:

@@ -66,10 +66,14 @@ class Waiting(Protocol):
 
     async def detached(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
-    ) -> None:
+    ) -> Callable[[], None]:
         """Run `work` so that the caller's cancellation can't reach it.
 
         On an event loop it becomes a task of its own and this returns at once; a synchronous call
         has nobody else to do it and runs it to its end. `work` must not raise. `ended` is called
         once it is over, perhaps twice; also when its task was cancelled before it could begin.
+
+        Returns:
+            What cancels the task, from any thread; does nothing once the work is over.
         """
+        ...

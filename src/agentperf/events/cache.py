@@ -9,7 +9,15 @@ from agentperf.events.base import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheHit(Event):
-    """An answer came from the cache."""
+    """An answer came from the cache.
+
+    Attributes:
+        stale: Whether it was past its time to live.
+        failure: Whether it was a failure that is remembered, and was raised again.
+    """
+
+    stale: bool = False
+    failure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,4 +7,10 @@ from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.cached.memory_backend import MemoryBackend
 from agentperf.policies.cached.state import CacheStats
 
-__all__ = ["CacheHandle", "CacheStats", "Cached", "MemoryBackend", "cached"]
+__all__ = [
+    "CacheHandle",
+    "CacheStats",
+    "Cached",
+    "MemoryBackend",
+    "cached",
+]

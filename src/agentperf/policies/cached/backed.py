@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any, cast
 
 from agentperf._engine.bindings import Step
-from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
-from agentperf.policies.cached.core import Args, CacheLayer, Kwargs
+from agentperf.policies.cached.core import Args, CacheLayer, Give, Kwargs
+from agentperf.policies.cached.dates import Dates
 from agentperf.policies.cached.flights import Flight
+from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.packing import NOTHING, Packing
 from agentperf.policies.cached.reach import Reach
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
@@ -36,29 +37,29 @@ class BackedLayer(CacheLayer):
         super().__init__(site, state, key)
         self._reach = reach
         self._packing = packing
+        self._dates = Dates(state.freshness, site.host.clock.wall)
 
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         key_of = self._key
-        look = self._site.driver.flow(self._look, inner)
+        look = self._site.driver.flow(self._seek, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             return look(key_of(args, kwargs), args, kwargs)
 
         return step
 
-    async def _look(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
-        looked = self._flights.ended
+    async def _found(self, key: Hashable) -> tuple[Give, Standing]:
         try:
-            answer = self._packing.unpack(await self._reach.get(cast(str, key)))
+            data, standing = self._dates.opened(await self._reach.get(cast(str, key)))
+            answer = self._packing.unpack(data)
         except Exception as error:
             if self._state.options.on_store_failure == "closed":
                 raise self._unavailable() from error
-            answer = NOTHING
+            answer, standing = NOTHING, Standing.GONE
         if answer is NOTHING:
-            return await self._answer(proceed, key, args, kwargs, looked)
-        next(self._hits)
-        return self._replayed(answer)
+            standing = Standing.GONE
+        return partial(self._replayed, answer), standing
 
     def _unavailable(self) -> StoreUnavailable:
         operation = self._site.operation
@@ -72,10 +73,12 @@ class BackedLayer(CacheLayer):
         if looked == self._flights.ended or not self._reach.works:
             return None  # nobody here can have stored anything since this call looked
         try:
-            data = await self._reach.get(cast(str, key))
+            data, standing = self._dates.opened(await self._reach.get(cast(str, key)))
         except Exception:  # noqa: BLE001 - the reach has told of it
             return None
-        return None if self._packing.unpack(data) is NOTHING else data
+        if standing is not Standing.FRESH or self._packing.unpack(data) is NOTHING:
+            return None
+        return data
 
     def _given(self, kept: bytes) -> Any:
         return self._replayed(self._packing.unpack(kept))
@@ -85,9 +88,11 @@ class BackedLayer(CacheLayer):
             return replayed(answer, _itself, self._now)
         return answer
 
-    async def _keep(self, flight: Flight, value: Any) -> bytes | None:
+    async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> bytes | None:
         data = self._packed(value)
-        if data is not None:
+        if refusal is not None:
+            self._refuse(refusal)
+        elif data is not None:
             await self._put(flight, data)
         return data
 
@@ -124,11 +129,16 @@ class BackedLayer(CacheLayer):
     async def _put(self, flight: Flight, data: bytes) -> None:
         if not self._reach.works:
             return  # it was this call's turn to find out when it looked; once is enough
-        key = cast(str, flight.key)
+        key, freshness = cast(str, flight.key), self._state.freshness
+        life = freshness.life(flight.control.ttl)
+        if life is not None:
+            data = self._dates.dated(data, life, self._now() - flight.began)
+            life += freshness.extra
         try:
             if flight.valid:
-                await self._reach.set(key, data, self._state.options.ttl)
+                await self._reach.set(key, data, life)
                 if flight.valid:
+                    self._state.recover(key)
                     next(self._puts)
                     return
                 await self._reach.delete(key)  # invalidated while it was being stored
@@ -147,17 +157,21 @@ class BackendContents:
         reach: The backend.
         packing: Turns bytes into answers.
         prefix: What the keys of the cache begin with.
+        dates: Tells which answers are fresh.
     """
 
-    def __init__(self, reach: Reach, packing: Packing, prefix: str) -> None:
+    def __init__(self, reach: Reach, packing: Packing, prefix: str, dates: Dates) -> None:
         self._reach = reach
         self._packing = packing
         self._prefix = prefix
+        self._dates = dates
 
     async def peek(self, key: Hashable, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
-        answer = self._packing.unpack(await _told(self._reach.get(cast(str, key))))
-        if answer is NOTHING:
+        found = await _told(self._reach.get(cast(str, key)))
+        data, standing = self._dates.opened(found)
+        answer = self._packing.unpack(data)
+        if answer is NOTHING or standing not in (Standing.FRESH, Standing.DUE):
             return default
         return answer.items if isinstance(answer, Recording) else answer
 

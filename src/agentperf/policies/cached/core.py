@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Iterator
@@ -9,11 +10,13 @@ from functools import partial
 from typing import Any
 
 from agentperf._base.endings import Ending
-from agentperf._base.log import fault
+from agentperf._base.log import fault, warn
 from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AnyLiveStream, AsyncLiveStream
+from agentperf._engine.waiting import in_one_go
+from agentperf.errors import CacheMissError, StoreUnavailable
 from agentperf.events import (
     CacheEviction,
     CacheExpired,
@@ -22,14 +25,19 @@ from agentperf.events import (
     CacheRefused,
     CacheStored,
 )
-from agentperf.policies.cached.flights import Boarding, Flight, computing_for
+from agentperf.policies.cached.flights import Boarding, Flight, computing_alone, computing_for
+from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording, Tally
-from agentperf.policies.cached.streams import Recorder
+from agentperf.policies.cached.streams import Recorder, drained
 from agentperf.policies.cached.twins import twin
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 Compute = Callable[[], Awaitable[Any]]
+Give = Callable[[], Any]
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, tuple, list})
+"""What is no reply of a model."""
 
 
 class CacheLayer(ABC):
@@ -46,12 +54,15 @@ class CacheLayer(ABC):
         self._key = key
         self._now = site.host.clock.now
         self._hits = self._counting(state.hits, CacheHit)
+        self._failures = self._counting(state.hits, CacheHit, failure=True)
+        self._stales = self._counting(state.stale, CacheHit, stale=True)
         self._misses = self._counting(state.misses, CacheMiss)
         self._joins = self._counting(state.shared, CacheMiss, shared=True)
         self._puts = self._counting(state.stored, CacheStored)
         self._expiries = self._counting(state.expired, CacheExpired)
         self._evictions = self._counting(state.evictions, CacheEviction)
         self._tell_refused = site.host.bus.emitter(CacheRefused)
+        self._judges_plain = state.options.store_if is not None
 
     def _counting(self, tally: Tally, kind: type[Any], **facts: Any) -> Iterator[object]:
         """Return what counts a fact with each `next`, and tells it where somebody listens."""
@@ -66,26 +77,136 @@ class CacheLayer(ABC):
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
 
+    def by_mode(self, step: Step, inner: Step) -> Step:
+        """Let the cache mode decide whether a call goes through `step`."""
+        from agentperf.policies.cached.mode import mode  # loaded by whoever names one
+
+        key_of, flow = self._key, self._site.driver.flow
+        others: dict[str, Callable[..., Any]] = {
+            "refresh": flow(self._refreshed, inner),
+            "only_if_cached": flow(self._if_cached, inner),
+        }
+
+        def by_mode(args: Args, kwargs: Kwargs) -> Any:
+            how = mode.get()
+            if how is None:
+                return step(args, kwargs)
+            if how == "bypass":
+                return inner(args, kwargs)
+            return others[how](key_of(args, kwargs), args, kwargs)
+
+        return by_mode
+
+    async def _refreshed(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
+        # What is under way may have begun before whatever makes the caller want a new answer.
+        self._state.invalidate(key)
+        return await self._compute_alone(key, partial(proceed, args, kwargs))
+
+    async def _if_cached(self, _: Proceed, key: Hashable, __: Args, ___: Kwargs) -> Any:
+        give, standing = await self._found(key)
+        if standing not in (Standing.FRESH, Standing.DUE, Standing.STALE):
+            raise CacheMissError(f"{self._site.operation}: there is no answer in its cache")
+        next(self._stales if standing is Standing.STALE else self._hits)
+        return give()
+
     @abstractmethod
     def _given(self, kept: Any) -> Any:
         """Return what one caller gets of what is kept."""
+
+    @abstractmethod
+    async def _found(self, key: Hashable) -> tuple[Give, Standing]:
+        """Return what gives the answer that is stored, and what it is good for.
+
+        Raises:
+            StoreUnavailable: The backend fails, and that is not to be passed over.
+        """
 
     @abstractmethod
     async def _come_in(self, key: Hashable, looked: int) -> Any:
         """Return what came in since a call looked (after that many flights); None for nothing."""
 
     @abstractmethod
-    async def _keep(self, flight: Flight, value: Any) -> Any:
-        """Store an answer as far as it can be; return what others than the leader get of it."""
+    async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> Any:
+        """Store an answer, unless there is a reason not to, as far as it can be stored.
+
+        Returns what others than the leader get of it.
+        """
 
     @abstractmethod
     def _keep_recording(self, reading: Flight, recorded: Recording) -> Awaitable[None] | None:
         """Store a stream that was read to its end; what is returned is awaited by its reader."""
 
+    async def _seek(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
+        """Give what is stored as far as it is good, or make the answer."""
+        looked = self._flights.ended
+        give, standing = await self._found(key)
+        if standing is Standing.FRESH:
+            next(self._hits)
+            return give()
+        if standing is Standing.GONE:
+            return await self._answer(proceed, key, args, kwargs, looked)
+        resting = self._rests(key)
+        if standing is Standing.FALLBACK and not resting:
+            return await self._answer_or_old(proceed, key, args, kwargs, looked)
+        if not resting:
+            await self._renew(key, partial(proceed, args, kwargs), looked)
+        next(self._hits if standing is Standing.DUE else self._stales)
+        return give()
+
+    def _rests(self, key: Hashable) -> bool:
+        setback = self._state.setback(key)
+        return setback is not None and self._now() < setback.rests_until
+
+    async def _answer_or_old(
+        self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs, looked: int
+    ) -> Any:
+        """Make the answer anew; where that fails, give the old one, if it is still there."""
+        try:
+            return await self._answer(proceed, key, args, kwargs, looked)
+        except Exception as error:
+            give = await self._old(key)
+            if give is None:
+                raise
+            kind = type(error).__name__
+            warn("cache.stale_on_error", operation=self._site.operation, error=kind)
+        next(self._stales)
+        return give()
+
+    async def _old(self, key: Hashable) -> Give | None:
+        """Return what gives the answer that is still there, however old; None if there is none."""
+        try:
+            give, standing = await self._found(key)
+        except StoreUnavailable:  # the call has an error of its own, which says more
+            return None
+        return None if standing is Standing.GONE else give
+
+    async def _renew(self, key: Hashable, compute: Compute, looked: int) -> None:
+        """Have an answer made anew that nobody waits for, unless somebody is at it."""
+        is_async = self._site.driver.is_async
+        flight = self._flights.renewing(key, self._site.waiting.parker() if is_async else None)
+        if flight is None:
+            return
+        fly, end = partial(self._fly, flight, compute, looked), partial(self._flights.end, flight)
+        if is_async:
+            await self._site.waiting.detached(fly, end)
+            return
+        from agentperf.policies.cached.errands import Errands  # where nothing lingers, not needed
+
+        errands = self._site.host.state(Errands, Errands, owners=(), name="refreshes")
+        if not errands.begin(lambda: in_one_go(fly())):
+            end()
+
+    def _raise_remembered(self, key: Hashable) -> None:
+        setback = self._state.setback(key)
+        if setback is not None and self._now() < setback.raised_until:
+            next(self._failures)
+            raise twin(setback.error).with_traceback(None)
+
     async def _answer(
         self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs, looked: int = 0
     ) -> Any:
         """Give what isn't in the cache: join who computes it, or compute it."""
+        self._raise_remembered(key)
         compute = partial(proceed, args, kwargs)
         while (boarding := self._board(key)) is not None:
             flight = boarding.flight
@@ -110,26 +231,42 @@ class CacheLayer(ABC):
 
     async def _take_off(self, flight: Flight, compute: Compute, looked: int) -> None:
         fly, end = partial(self._fly, flight, compute, looked), partial(self._flights.end, flight)
-        await self._site.waiting.detached(fly, end)
+        cancel = await self._site.waiting.detached(fly, end)
+        if self._state.options.on_abandon == "cancel":
+            flight.cancel = cancel
 
     async def _fly(self, flight: Flight, compute: Compute, looked: int) -> None:
         """Compute for everybody on board; raises nothing."""
         try:
             kept = await self._come_in(flight.key, looked)
             if kept is not None:
-                next(self._hits)
+                if not flight.renews:
+                    next(self._hits)
                 flight.land(self._given(kept), kept)
             else:
-                next(self._misses)
+                if not flight.renews:
+                    next(self._misses)
+                flight.began = self._now()
                 with computing_for(flight):
                     value = await compute()
                 flight.land(value, await self._kept(flight, value))
+                if flight.renews and type(value) in LIVE:
+                    await drained(value)
         except BaseException as error:  # noqa: BLE001 - the leader raises it
             flight.crash(error)
+            self._failed(flight, error)
         finally:
             self._flights.end(flight)
         if flight.leaderless and type(flight.value) is AsyncLiveStream:
             await flight.value.aclose()
+
+    def _failed(self, flight: Flight, error: BaseException) -> None:
+        """Remember a failure as far as that is asked for; tell of one that nobody will see."""
+        if not isinstance(error, Exception):
+            return
+        self._state.set_back(flight, error, self._now())
+        if flight.leaderless and not flight.aboard and flight.cancel is None:
+            fault("cache.unseen_failure", error, operation=self._site.operation)
 
     def _outcome(self, boarding: Boarding) -> Any:
         flight = boarding.flight
@@ -145,9 +282,14 @@ class CacheLayer(ABC):
     async def _compute_alone(self, key: Hashable, compute: Compute) -> Any:
         next(self._misses)
         flight = self._flights.alone(key)
+        flight.began = self._now()
         try:
-            value = await compute()
+            with computing_alone(flight):
+                value = await compute()
             await self._kept(flight, value)
+        except Exception as error:
+            self._failed(flight, error)
+            raise
         finally:
             self._flights.end(flight)
         return value
@@ -159,11 +301,25 @@ class CacheLayer(ABC):
         if _has_one_reader(value):
             self._refuse("it can be read only once")
             return None
-        return await self._keep(flight, value)
+        return await self._keep(flight, value, self._refusal(flight, value))
+
+    def _refusal(self, flight: Flight, value: Any) -> str | None:
+        if not flight.control.store:
+            return "the computation said no"
+        if type(value) in _PLAIN and not self._judges_plain:
+            return None
+        return self._verdict(value)
+
+    @functools.cached_property
+    def _verdict(self) -> Callable[[Any], str | None]:
+        from agentperf.policies.cached.verdicts import verdict_by  # for what may be a reply
+
+        return verdict_by(self._state.options.store_if, self._site.operation)
 
     def _keep_when_read(self, flight: Flight, stream: AnyLiveStream) -> None:
         # Not `flight` itself: it holds the stream, which could then never be seen to be abandoned.
         reading = self._flights.alone(flight.key)
+        reading.began, reading.control = flight.began, flight.control
         if not flight.valid:
             reading.valid = False
         recorder = Recorder(self._state.handed_out)
@@ -178,7 +334,10 @@ class CacheLayer(ABC):
                 elif not ended.replayable:
                     self._refuse("the stream's reader sent something into it")
                 elif (recorded := self._recorded(recorder, ended)) is not None:
-                    storing = self._keep_recording(reading, recorded)
+                    if (reason := self._refusal(reading, recorded)) is not None:
+                        self._refuse(reason)
+                    else:
+                        storing = self._keep_recording(reading, recorded)
             finally:
                 if storing is None:
                     self._flights.end(reading)

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
-from agentperf._base.keys import InstanceTokens, key_maker, method_self
+from agentperf._base.keys import InstanceTokens, digest, key_maker, method_self
 from agentperf._base.options import refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf.abc.backends import AnyBackend, Backends, backends
+from agentperf.errors import ConfigurationError
+from agentperf.policies.cached.core import CacheLayer
 from agentperf.policies.cached.flights import Airspace
 from agentperf.policies.cached.local import MemoryContents, MemoryLayer
 from agentperf.policies.cached.options import (
     CacheOptions,
     CopyMode,
     Key,
+    OnAbandon,
     OnFailure,
     Partition,
+    StoreIf,
     checked,
 )
-from agentperf.policies.cached.partition import partitioned
+from agentperf.policies.cached.partition import partition_of, partitioned
 from agentperf.policies.cached.state import CacheState, KeyOf
 
 if TYPE_CHECKING:
@@ -59,17 +63,34 @@ class Cached(Policy):
     options: CacheOptions
 
     def check(self, target: Target) -> None:
-        """Refuse options that don't fit the function's parameters, or a backend its colour."""
+        """Refuse options that don't fit the function's parameters, its shape or its colour."""
         self._key_maker(target, InstanceTokens())
+        if self.options.on_abandon == "cancel" and not target.shape.is_async:
+            raise ConfigurationError(
+                f'on_abandon="cancel" can\'t serve {target.operation}: it blocks its caller, who '
+                "can't go away meanwhile; make it async def, or leave it away"
+            )
+        if target.shape.streams:
+            for option in ("stale_on_error", "negative_ttl"):
+                if getattr(self.options, option) is not None:
+                    raise ConfigurationError(
+                        f"{option}= can't serve {target.operation}: it gives a stream, which fails "
+                        "while it is read, after its first items were handed out; leave it away, "
+                        'or use stale="1m"'
+                    )
         if not isinstance(self.options.backend, str):
             self._made_remote(backends(self.options.backend), target)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         state = self.state(site.host, site.target)
+        layer: CacheLayer
         if (remote := self._remote(site.host, site.target)) is not None:
-            return remote.bound(site, state, inner)
-        return MemoryLayer(site, state, self.key_of(site.host, site.target)).bound(inner)
+            layer = remote.layer(site, state)
+        else:
+            layer = MemoryLayer(site, state, self.key_of(site.host, site.target))
+        step = layer.bound(inner)
+        return layer.by_mode(step, inner) if site.host.bindings.minds_modes else step
 
     def _remote(self, host: Host, target: Target) -> Remote | None:
         """Return the cache in its backend; None for one in memory."""
@@ -96,9 +117,10 @@ class Cached(Policy):
         Raises:
             ConfigurationError: The backend has to be awaited, and the caller can't.
         """
+        state = self.state(host, target)
         if (remote := self._remote(host, target)) is not None:
-            return remote.contents(host, is_async=is_async)
-        return MemoryContents(self.state(host, target), host.clock.now)
+            return remote.contents(host, state, is_async=is_async)
+        return MemoryContents(state, host.clock.now)
 
     def state(self, host: Host, target: Target) -> CacheState:
         """Return what the cache remembers on `host`."""
@@ -121,6 +143,17 @@ class Cached(Policy):
         if host.bindings.minds_scopes:
             return partitioned(key_of, self.options.scope)
         return key_of
+
+    def explained_key(
+        self, host: Host, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str, tuple[str | None, ...]]:
+        """Return the key of a call as text, and whose answers it may see."""
+        current = partition_of(self.options.scope) if host.bindings.minds_scopes else None
+        partition = (None if current is None else current()) or ()
+        if self._remote(host, target) is not None:
+            return str(self.key_of(host, target)(args, kwargs)), partition
+        key = self._key_maker(target, self.state(host, target).instances)(args, kwargs)
+        return digest((partition, key)), partition
 
     def _key_maker(self, target: Target, instance: Callable[[object], Hashable]) -> KeyOf:
         is_method = method_self(target.function, target.signature)
@@ -146,6 +179,13 @@ def cached(
     copy: CopyMode = "auto",
     scope: Partition = "auto",
     on_store_failure: OnFailure = "open",
+    jitter: float = 0.0,
+    stale: Duration | None = None,
+    stale_on_error: Duration | None = None,
+    refresh_ahead: float | None = None,
+    negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
+    store_if: StoreIf | None = None,
+    on_abandon: OnAbandon = "finish",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> Cached: ...
@@ -159,6 +199,13 @@ def cached(
     copy: CopyMode = "auto",
     scope: Partition = "auto",
     on_store_failure: OnFailure = "open",
+    jitter: float = 0.0,
+    stale: Duration | None = None,
+    stale_on_error: Duration | None = None,
+    refresh_ahead: float | None = None,
+    negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
+    store_if: StoreIf | None = None,
+    on_abandon: OnAbandon = "finish",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -189,6 +236,21 @@ def cached(
             `"tenant"` by tenant, `"user"` and `"session"` by these too, `"none"` shares them all.
         on_store_failure: What to do while the backend fails: `"open"` computes, `"closed"` raises
             `StoreUnavailable`.
+        jitter: The share of `ttl`, from 0 to below 1, that chance takes off at most, so that what
+            was stored together doesn't expire together.
+        stale: For how long past `ttl` an old answer is given while a new one is made in the
+            background: in a task of its own, or for a function that blocks in one of a few threads.
+        stale_on_error: For how long past `ttl` an old answer is given when making a new one fails.
+        refresh_ahead: The share of `ttl`, such as 0.8, after which the first call that asks has a
+            new answer made in the background, and gets the one there is. The longer an answer took
+            to compute, the earlier; True goes by that alone.
+        negative_ttl: For how long a failure is remembered and raised again, for all failures or by
+            class of exception, such as `{LookupError: "30s"}`; None remembers none.
+        store_if: A callable over the result (of a stream, the tuple of its items) that says whether
+            it is stored, or `"always"`. By default all is stored but replies of models that were
+            cut off, filtered or refused, are empty, or are errors.
+        on_abandon: What becomes of an asynchronous computation when everybody who waited for it
+            has gone away: `"finish"` lets it fill the cache, `"cancel"` cancels it.
         name: Share one cache, with one set of entries, among all functions that name it. A lambda
             or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.
@@ -217,5 +279,12 @@ def cached(
         scope=scope,
         backend=backend,
         on_store_failure=on_store_failure,
+        jitter=jitter,
+        stale=stale,
+        stale_on_error=stale_on_error,
+        refresh_ahead=refresh_ahead,
+        negative_ttl=negative_ttl,
+        store_if=store_if,
+        on_abandon=on_abandon,
     )
     return Cached(options, name=name, enabled=enabled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
@@ -12,6 +12,30 @@ from agentperf.abc.waiting import Parker
 
 _computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
+
+
+class CacheControl:
+    """How one answer is to be kept; see `control.cache_control`.
+
+    Attributes:
+        ttl: How many seconds it is good; None: as long as the cache says.
+        tags: What it depends on.
+        store: Whether it may be kept at all.
+    """
+
+    __slots__ = ("store", "tags", "ttl")
+
+    def __init__(self) -> None:
+        self.ttl: float | None = None
+        self.tags: tuple[str, ...] = ()
+        self.store = True
+
+    def __repr__(self) -> str:
+        return f"CacheControl(ttl={self.ttl!r}, tags={self.tags!r}, store={self.store!r})"
+
+
+controlled: ContextVar[CacheControl | None] = ContextVar("agentperf.cache_control", default=None)
+"""What the innermost computation that is being cached says of its answer."""
 
 
 class Flight:
@@ -28,18 +52,28 @@ class Flight:
         error: What it raised instead.
         traceback: The traceback of the error before anybody raised it again.
         leaderless: Whether the call that began it has gone away.
+        renews: Whether it makes an answer anew that can still be given.
+        began: When its computation began.
+        control: What the computation says of the keeping of its answer.
         aboard: How many wait for it.
+        cancel: Cancels the computation, where that is to be done once nobody waits any more.
+        over: Whether it has come to its end.
     """
 
     __slots__ = (
         "aboard",
+        "began",
+        "cancel",
+        "control",
         "error",
         "home",
         "kept",
         "key",
         "landed",
         "leaderless",
+        "over",
         "parkers",
+        "renews",
         "traceback",
         "valid",
         "value",
@@ -56,7 +90,12 @@ class Flight:
         self.error: BaseException | None = None
         self.traceback: TracebackType | None = None
         self.leaderless = False
+        self.renews = False
+        self.began = 0.0
+        self.control = CacheControl()
         self.aboard = 0
+        self.cancel: Callable[[], None] | None = None
+        self.over = False
         self.parkers: list[Parker] = []
         self.waits_on: set[Flight] = set()
 
@@ -129,6 +168,17 @@ class Flights:
                 mine.waits_on.add(flight)
             return Boarding(flight, parker, mine, leads=leads)
 
+    def renewing(self, key: Hashable, home: Parker | None) -> Flight | None:
+        """Begin a flight of `key` that nobody waits for yet; None while there is one."""
+        with self._lock:
+            if (found := self._shared.get(key)) is not None:
+                if found.home is None or not found.home.deserted:
+                    return None
+                self.end(found)  # its event loop was closed under it
+            flight = self._shared[key] = Flight(key, home)
+            flight.renews = flight.leaderless = True
+            return flight
+
     def alone(self, key: Hashable) -> Flight:
         """Begin a flight that nobody can join."""
         flight = Flight(key)
@@ -147,9 +197,14 @@ class Flights:
             if boarding.leads:
                 flight.leaderless = True
             flight.aboard -= 1
+            cancel = None if flight.aboard or flight.over else flight.cancel
+            if cancel is not None:
+                self.end(flight)  # who comes now begins anew
             if not flight.aboard:
                 # Its frames refer to the flight: together they would be garbage for the collector.
                 flight.error = flight.traceback = None
+        if cancel is not None:
+            cancel()
 
     def end(self, flight: Flight) -> None:
         """Free the key, then wake everybody who waits; does nothing the second time."""
@@ -158,7 +213,10 @@ class Flights:
                 del self._shared[flight.key]
             self._alone.discard(flight)
             self.ended += 1
+            flight.over = True
             parkers, flight.parkers = flight.parkers, []
+            if flight.renews and not flight.aboard:
+                flight.error = flight.traceback = None
         for parker in parkers:
             parker.unpark()
 
@@ -194,15 +252,32 @@ class Boarding:
 
 
 class computing_for:  # noqa: N801 - reads as a statement
-    """Marks a region as working for a flight."""
+    """Marks a region as working for a flight, which others may wait for."""
 
-    __slots__ = ("_flight", "_token")
+    __slots__ = ("_control", "_flight", "_token")
 
     def __init__(self, flight: Flight) -> None:
         self._flight = flight
 
     def __enter__(self) -> None:
         self._token = _computing.set(self._flight)
+        self._control = controlled.set(self._flight.control)
 
     def __exit__(self, *_: object) -> None:
+        controlled.reset(self._control)
         _computing.reset(self._token)
+
+
+class computing_alone:  # noqa: N801 - reads as a statement
+    """Marks a region as working for a flight that nobody can wait for."""
+
+    __slots__ = ("_control", "_flight")
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+
+    def __enter__(self) -> None:
+        self._control = controlled.set(self._flight.control)
+
+    def __exit__(self, *_: object) -> None:
+        controlled.reset(self._control)

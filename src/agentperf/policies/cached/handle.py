@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentperf._engine.current import use
 from agentperf._engine.hosting import Host
@@ -14,6 +14,9 @@ from agentperf.errors import ConfigurationError
 from agentperf.events import CacheCleared, CacheInvalidated, CacheWarmed, Event
 from agentperf.policies.cached.decorator import Cached, Contents
 from agentperf.policies.cached.state import CacheStats
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.explaining import CacheExplanation
 
 
 class CacheHandle:
@@ -74,7 +77,7 @@ class CacheHandle:
 
     async def _invalidated(self, key: Any, *, is_async: bool) -> bool:
         contents = self._contents(is_async=is_async)
-        self._state.flights.invalidate(key)
+        self._state.invalidate(key)
         removed = await contents.remove(key)
         if removed:
             self._tell(CacheInvalidated(operation=self._operation))
@@ -97,10 +100,39 @@ class CacheHandle:
 
     async def _cleared(self, *, is_async: bool) -> int:
         contents = self._contents(is_async=is_async)
-        self._state.flights.invalidate_all()
+        self._state.invalidate_all()
         entries = await contents.clear()
         self._tell(CacheCleared(operation=self._operation, entries=entries))
         return entries
+
+    def explain(self, *args: Any, **kwargs: Any) -> CacheExplanation:
+        """Tell how the key of a call with these arguments is made; nothing is looked up.
+
+        Example:
+            print(cache.explain("anna"))
+            print(cache.explain("anna").against(cache.explain("bert")))
+
+        Raises:
+            UncacheableArgumentError: An argument has no key by value.
+        """
+        from agentperf.policies.cached import explaining  # for those who ask
+
+        args = (*self._leading, *args)
+        key, partition = self._policy.explained_key(self._host, self._target, args, kwargs)
+        names = ("tenant", "user", "session")
+        return explaining.CacheExplanation(
+            operation=self._operation,
+            made_by=explaining.made_by(self._policy.options),
+            arguments=explaining.explained_arguments(
+                self._target, self._policy.options, args, kwargs
+            ),
+            scope=tuple(
+                (name, explaining.shown(whose))
+                for name, whose in zip(names, partition, strict=False)
+                if whose
+            ),
+            key=key,
+        )
 
     def stats(self) -> CacheStats:
         """Return hits, misses, shared, evictions, size and hit rate of now."""

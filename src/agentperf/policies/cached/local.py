@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 from agentperf._engine.bindings import Step
-from agentperf.policies.cached.core import Args, CacheLayer, Kwargs
+from agentperf.policies.cached.core import Args, CacheLayer, Give, Kwargs
 from agentperf.policies.cached.flights import Flight
+from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.memory import NO_ENTRY, Entry
 from agentperf.policies.cached.state import CacheState, Recording
 from agentperf.policies.cached.streams import replayed
@@ -20,7 +22,8 @@ class MemoryLayer(CacheLayer):
         """Put the cache in front of `inner`."""
         key_of, now, hits = self._key, self._now, self._hits
         entries, fresh, given = self._state.store.entries, self._fresh, self._given
-        answer = self._site.driver.flow(self._answer, inner)
+        run = self._seek if self._state.freshness.lingers else self._answer
+        answer = self._site.driver.flow(run, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             key = key_of(args, kwargs)
@@ -40,10 +43,15 @@ class MemoryLayer(CacheLayer):
         return step
 
     def _fresh(self, entry: Entry) -> bool:
-        """Whether an entry is good to give; one that no longer is goes."""
+        """Whether an entry is good to give; one that is good for nothing goes."""
         if entry is NO_ENTRY:
             return False
-        if self._now() < entry.fresh_until:
+        now = self._now()
+        if entry.term is not None:
+            if now < entry.term.kept_until:
+                entry.visited = True
+                return now < entry.term.due_from
+        elif now < entry.fresh_until:
             entry.visited = True
             return True
         if self._state.store.remove(entry.key, entry):
@@ -55,27 +63,38 @@ class MemoryLayer(CacheLayer):
             return replayed(kept.value, self._state.handed_out, self._now)
         return self._state.handed_out(kept.value)
 
+    async def _found(self, key: Hashable) -> tuple[Give, Standing]:
+        entry = self._state.store.entries.get(key, NO_ENTRY)
+        give = partial(self._given, entry)
+        if self._fresh(entry):
+            return give, Standing.FRESH
+        return give, Standing.GONE if entry.term is None else entry.term.at(self._now())
+
     async def _come_in(self, key: Hashable, looked: int) -> Entry | None:
         entry = self._state.store.entries.get(key, NO_ENTRY)
         return entry if self._fresh(entry) else None
 
-    async def _keep(self, flight: Flight, value: Any) -> Entry | None:
+    async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> Entry | None:
         try:
-            entry = self._state.entry(flight.key, value, self._now())
+            entry = self._state.entry(flight, value, self._now())
         except Exception as error:  # noqa: BLE001 - copying runs the value's own code
             self._refuse_uncopyable(error)
             return None
-        self._put(flight, entry)
+        if refusal is None:
+            self._put(flight, entry)
+        else:
+            self._refuse(refusal)
         return entry
 
     def _keep_recording(self, reading: Flight, recorded: Recording) -> None:
-        self._put(reading, self._state.recorded_entry(reading.key, recorded, self._now()))
+        self._put(reading, self._state.recorded_entry(reading, recorded, self._now()))
 
     def _put(self, flight: Flight, entry: Entry) -> None:
         evicted = self._state.put(flight, entry)
         if evicted is None:
             self._refuse("it was invalidated while it was computed")
             return
+        self._state.recover(flight.key)
         next(self._puts)
         for _ in range(evicted):
             next(self._evictions)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.freshness import Term
 
 _NEVER = -float("inf")
 
@@ -17,6 +20,7 @@ class Entry:
         quick_until: Until when the value may be handed out just as it is; never, for a value that
             has to be copied or replayed first. The hot path looks at nothing else.
         fresh_until: Until when the value is good.
+        term: All its times, where there are more of them.
         visited: Whether anybody asked for it since the eviction hand came by.
     """
 
@@ -26,15 +30,27 @@ class Entry:
         "newer",
         "older",
         "quick_until",
+        "term",
         "value",
         "visited",
     )
 
-    def __init__(self, key: Hashable, value: Any, fresh_until: float, *, quick: bool) -> None:
+    def __init__(
+        self,
+        key: Hashable,
+        value: Any,
+        fresh_until: float,
+        *,
+        quick: bool,
+        term: Term | None = None,
+    ) -> None:
         self.key = key
         self.value = value
         self.fresh_until = fresh_until
-        self.quick_until = fresh_until if quick else _NEVER
+        self.term = term
+        self.quick_until = _NEVER
+        if quick:
+            self.quick_until = fresh_until if term is None else term.due_from
         self.visited = False
         self.newer: Entry | None = None
         self.older: Entry | None = None

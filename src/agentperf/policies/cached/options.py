@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from agentperf._base.durations import Duration, seconds
 from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend
@@ -12,9 +12,12 @@ from agentperf.errors import ConfigurationError
 
 T = TypeVar("T")
 CopyMode = Literal["auto", "share", "copy"]
+OnAbandon = Literal["finish", "cancel"]
 Partition = Literal["auto", "tenant", "user", "session", "none"]
 OnFailure = Literal["open", "closed"]
 Key = str | Sequence[str] | Callable[..., object]
+StoreIf = Callable[[Any], object] | Literal["always"]
+Negative = float | Mapping[type[Exception], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,18 @@ class CacheOptions:
     scope: Partition
     backend: str | AnyBackend = field(default="memory", repr=False)  # a password may be in it
     on_store_failure: OnFailure = "open"
+    jitter: float = 0.0
+    stale: float | None = None
+    stale_on_error: float | None = None
+    refresh_ahead: float | None = None
+    negative_ttl: Negative | None = None
+    store_if: StoreIf | None = None
+    on_abandon: OnAbandon = "finish"
+
+    @property
+    def lingers(self) -> bool:
+        """Whether an answer is good for something else than being given while it is fresh."""
+        return not (self.stale is None is self.stale_on_error is self.refresh_ahead)
 
     @property
     def in_memory(self) -> bool:
@@ -46,6 +61,13 @@ def checked(
     scope: str,
     backend: str | AnyBackend = "memory",
     on_store_failure: str = "open",
+    jitter: float = 0.0,
+    stale: Duration | None = None,
+    stale_on_error: Duration | None = None,
+    refresh_ahead: float | None = None,
+    negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
+    store_if: StoreIf | None = None,
+    on_abandon: str = "finish",
 ) -> CacheOptions:
     """Turn what the user wrote into options.
 
@@ -78,7 +100,23 @@ def checked(
         scope=_one_of("scope", scope, get_args(Partition)),
         backend=backend,
         on_store_failure=_one_of("on_store_failure", on_store_failure, get_args(OnFailure)),
+        jitter=_share("jitter", jitter),
+        stale=None if stale is None else seconds(stale, "stale"),
+        stale_on_error=None
+        if stale_on_error is None
+        else seconds(stale_on_error, "stale_on_error"),
+        refresh_ahead=_ahead(refresh_ahead),
+        negative_ttl=_negative(negative_ttl),
+        store_if=_store_if(store_if),
+        on_abandon=_one_of("on_abandon", on_abandon, get_args(OnAbandon)),
     )
+    if options.ttl is None:
+        for name in ("jitter", "stale", "stale_on_error", "refresh_ahead"):
+            if getattr(options, name):
+                raise ConfigurationError(
+                    f"{name}={getattr(options, name)!r} means nothing without a time to live: "
+                    f'give one, such as ttl="10m"'
+                )
     if options.copy == "share" and not options.in_memory:
         raise ConfigurationError(
             'copy="share" hands out the stored object, and a backend stores bytes: leave copy= out'
@@ -91,6 +129,53 @@ def _names(parameter: str, value: object, example: str) -> tuple[str, ...]:
     if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f"{parameter}={value!r}: names of parameters, such as {example}")
     return tuple(names)
+
+
+def _share(parameter: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ConfigurationError(
+            f"{parameter}={value!r}: a share from 0 up to, but not including, 1, such as "
+            f"{parameter}=0.1"
+        )
+    return float(value)
+
+
+def _ahead(value: object) -> float | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return 1.0  # never by age alone
+    if not isinstance(value, int | float) or not 0 < value < 1:
+        raise ConfigurationError(
+            f"refresh_ahead={value!r}: the share of the time to live after which a new answer is "
+            "made, between 0 and 1, such as refresh_ahead=0.8; or True, to go by its cost alone"
+        )
+    return float(value)
+
+
+def _negative(value: object) -> Negative | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        return seconds(value, "negative_ttl")  # type: ignore[arg-type]
+    for kind in value:
+        if not isinstance(kind, type) or not issubclass(kind, Exception):
+            raise ConfigurationError(
+                f"negative_ttl={value!r}: seconds, or seconds by class of exception, such as "
+                'negative_ttl={LookupError: "30s"}'
+            )
+    return {kind: seconds(given, "negative_ttl") for kind, given in value.items()}
+
+
+def _store_if(value: object) -> StoreIf | None:
+    if value is None or value == "always":
+        return "always" if value else None
+    if callable(value):
+        return value
+    raise ConfigurationError(
+        f"store_if={value!r}: a callable over the result that says whether it is stored, such as "
+        'store_if=lambda answer: answer.score > 0.5; or "always"'
+    )
 
 
 def _one_of(parameter: str, value: object, choices: tuple[T, ...]) -> T:

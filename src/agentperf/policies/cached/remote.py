@@ -6,12 +6,12 @@ import functools
 from collections.abc import Callable
 
 from agentperf._base.keys import InstanceTokens
-from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.site import Site, Target
 from agentperf._engine.waiting import waiting_for
 from agentperf.abc.backends import Backends
 from agentperf.policies.cached.backed import BackedLayer, BackendContents
+from agentperf.policies.cached.dates import Dates
 from agentperf.policies.cached.keyspace import Keyspace, named_instance
 from agentperf.policies.cached.options import CacheOptions
 from agentperf.policies.cached.packing import Packing
@@ -64,14 +64,14 @@ class Remote:
             self._structured, partition_of(self._options.scope) if minds else None
         )
 
-    def bound(self, site: Site, state: CacheState, inner: Step) -> Step:
-        """Put the cache in front of `inner`."""
+    def layer(self, site: Site, state: CacheState) -> BackedLayer:
+        """Return the cache of one place in a pipeline."""
         waiting = site.waiting if site.driver.is_async else None
         reach = Reach(site.host, site.operation, self._backends, waiting)
         key_of = self.key_of(site.host)
-        return BackedLayer(site, state, key_of, reach, self._packing).bound(inner)
+        return BackedLayer(site, state, key_of, reach, self._packing)
 
-    def contents(self, host: Host, *, is_async: bool) -> BackendContents:
+    def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
         """Return what the handle can do there.
 
         Raises:
@@ -79,4 +79,5 @@ class Remote:
         """
         waiting = waiting_for(is_async=True, clock=host.clock) if is_async else None
         reach = Reach(host, self._target.operation, self._backends, waiting)
-        return BackendContents(reach, self._packing, self._keyspace.prefix)
+        dates = Dates(state.freshness, host.clock.wall)
+        return BackendContents(reach, self._packing, self._keyspace.prefix, dates)

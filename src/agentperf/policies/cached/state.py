@@ -6,15 +6,20 @@ import itertools
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from agentperf._base.copying import copied, is_immutable
 from agentperf._base.keys import InstanceTokens
 from agentperf._engine.site import Target
 from agentperf.policies.cached.flights import Airspace, Flight, Flights
+from agentperf.policies.cached.freshness import REST, Freshness
 from agentperf.policies.cached.memory import Entry, MemoryStore
 from agentperf.policies.cached.options import CacheOptions
+from agentperf.policies.cached.twins import twin
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.setbacks import Setback
 
 KeyOf = Callable[[tuple[Any, ...], dict[str, Any]], Hashable]
 
@@ -76,8 +81,9 @@ class CacheStats:
         return (self.hits + self.stale + self.shared) / calls if calls else 0.0
 
     def __str__(self) -> str:
+        stale = f"{self.stale} stale, " if self.stale else ""
         text = (
-            f"{self.hit_rate:.1%} hits ({self.hits} hits, {self.shared} shared, "
+            f"{self.hit_rate:.1%} hits ({self.hits} hits, {stale}{self.shared} shared, "
             f"{self.misses} misses), "
         )
         if self.max_entries:
@@ -117,11 +123,14 @@ class CacheState:
         self.hits = Tally()
         self.misses = Tally()
         self.shared = Tally()
+        self.stale = Tally()
         self.stored = Tally()
         self.refused = Tally()
         self.expired = Tally()
         self.evictions = Tally()
+        self.freshness = Freshness(options)
         self.store = MemoryStore(options.max_entries)
+        self._setbacks = MemoryStore(options.max_entries)
         self.flights = Flights(airspace)
         self._airspace = airspace
         self.told_uncopyable = False
@@ -138,7 +147,44 @@ class CacheState:
         with self._airspace.lock:
             return self.store.put(entry) if flight.valid else None
 
-    def entry(self, key: Hashable, value: Any, now: float) -> Entry:
+    def set_back(self, flight: Flight, error: Exception, now: float) -> None:
+        """Remember that a flight failed, as far as that is asked for.
+
+        Failures are kept in memory whatever the backend: errors are not written as bytes.
+        """
+        if self.options.negative_ttl is None and not self.freshness.lingers:
+            return
+        from agentperf.policies.cached.setbacks import Setback, remembered_for
+
+        raised = remembered_for(error, self.options.negative_ttl)
+        until = now + (REST if self.freshness.lingers else 0.0), now + raised
+        # Not the error itself: its frames hold on to what the call was made with.
+        setback = Setback(twin(error), *until)
+        with self._airspace.lock:
+            if flight.valid:
+                self._setbacks.put(Entry(flight.key, setback, max(until), quick=False))
+
+    def setback(self, key: Hashable) -> Setback | None:
+        """Return the last failure under a key, if it is remembered."""
+        entry = self._setbacks.entries.get(key)
+        return None if entry is None else entry.value
+
+    def recover(self, key: Hashable) -> None:
+        """Forget the failure under a key."""
+        if self._setbacks.entries:
+            self._setbacks.remove(key)
+
+    def invalidate(self, key: Hashable) -> None:
+        """Keep out what is being computed under a key, and forget that it failed."""
+        self.flights.invalidate(key)
+        self.recover(key)
+
+    def invalidate_all(self) -> None:
+        """The same for every key."""
+        self.flights.invalidate_all()
+        self._setbacks.clear()
+
+    def entry(self, flight: Flight, value: Any, now: float) -> Entry:
         """Make the entry of an answer, with a copy of the answer where somebody could change it.
 
         Raises:
@@ -146,11 +192,20 @@ class CacheState:
         """
         shares = self._shares(value)
         kept = value if shares else copied(value)
-        return Entry(key, kept, self._until(now), quick=shares)
+        return self._entry(flight, kept, now, quick=shares)
 
-    def recorded_entry(self, key: Hashable, recording: Recording, now: float) -> Entry:
+    def recorded_entry(self, flight: Flight, recording: Recording, now: float) -> Entry:
         """Make the entry of a stream that was read to its end."""
-        return Entry(key, recording, self._until(now), quick=False)
+        return self._entry(flight, recording, now, quick=False)
+
+    def _entry(self, flight: Flight, kept: Any, now: float, *, quick: bool) -> Entry:
+        life = self.freshness.life(flight.control.ttl)
+        if life is None:
+            return Entry(flight.key, kept, float("inf"), quick=quick)
+        if not self.freshness.lingers:
+            return Entry(flight.key, kept, now + life, quick=quick)
+        term = self.freshness.term(now, life, now - flight.began)
+        return Entry(flight.key, kept, term.fresh_until, quick=quick, term=term)
 
     def handed_out(self, value: Any) -> Any:
         """Return what one more caller may have of a value."""
@@ -160,15 +215,13 @@ class CacheState:
         mode = self.options.copy
         return mode == "share" or (mode == "auto" and is_immutable(value))
 
-    def _until(self, now: float) -> float:
-        return float("inf") if self.options.ttl is None else now + self.options.ttl
-
     def stats(self) -> CacheStats:
         """Return the figures of now."""
         return CacheStats(
             hits=self.hits.value,
             misses=self.misses.value,
             shared=self.shared.value,
+            stale=self.stale.value,
             stored=self.stored.value,
             refused=self.refused.value,
             expired=self.expired.value,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator
-from typing import Any
+from typing import Any, cast
 
 from agentperf._engine.streams import AnyLiveStream, AsyncLiveStream, LiveStream
 from agentperf.policies.cached.state import Recording
@@ -39,6 +39,11 @@ class Recorder:
         return Recording(tuple(self._items), self._own(stream.returned), is_async)
 
 
+def items_of(answer: Any) -> Any:
+    """Return the items of a recorded stream; any other answer as it is."""
+    return answer.items if type(answer) is Recording else answer
+
+
 def replayed(
     recording: Recording, own: Callable[[Any], Any], now: Callable[[], float]
 ) -> AnyLiveStream:
@@ -46,6 +51,16 @@ def replayed(
     if recording.is_async:
         return AsyncLiveStream(_replay_async(recording, own), now)
     return LiveStream(_replay(recording, own), now)
+
+
+async def drained(stream: AnyLiveStream) -> None:
+    """Read a stream to its end, for nobody."""
+    if type(stream) is AsyncLiveStream:
+        async for _ in stream:
+            pass
+    else:
+        for _ in cast(LiveStream, stream):
+            pass
 
 
 def _replay(recording: Recording, own: Callable[[Any], Any]) -> Generator[Any, None, Any]:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import anyio
+
 from agentperf import handle
 
 PLAIN = ["sync", "async"]
@@ -84,3 +86,11 @@ def figures(function: Callable[..., Any]) -> tuple[int, int, int]:
     """Hits, misses, shared."""
     stats = handle(function).cache.stats()
     return stats.hits, stats.misses, stats.shared
+
+
+async def auntil(condition: Callable[[], bool]) -> None:
+    """The same as `until` for what happens on event loops."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        await anyio.sleep(0.001)

@@ -309,7 +309,8 @@ async def test_an_answer_that_came_between_looking_and_boarding_is_taken(fresh_h
 
     def late(*args, **kwargs):
         boarding = board(*args, **kwargs)
-        state.put(Flight(key), state.entry(key, ["landed"], fresh_host.clock.now()))
+        flight = Flight(key)
+        state.put(flight, state.entry(flight, ["landed"], fresh_host.clock.now()))
         return boarding
 
     state.flights.board = late
