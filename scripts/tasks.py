@@ -5,9 +5,11 @@ Run by `make <task>` or `python scripts/bootstrap.py <task>`, in the environment
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -50,9 +52,24 @@ def test(*arguments: str) -> bool:
     suite = ["-m", "pytest", "-n", "2", "-m", "not load", *arguments]
     run(PYTHON, "-m", "coverage", "erase")
     passed = run(PYTHON, "-m", "coverage", "run", f"--source={','.join(sources())}", *suite)
+    drop_torn_figures()
     run(PYTHON, "-m", "coverage", "combine", "--quiet")
     floor = [] if arguments else [f"--fail-under={COVERAGE_FLOOR}"]
     return run(PYTHON, "-m", "coverage", "report", *floor) and passed
+
+
+def drop_torn_figures() -> None:
+    """Remove the coverage figures of processes that a test killed while they wrote them."""
+    for file in ROOT.glob(".coverage.*"):
+        with contextlib.closing(sqlite3.connect(file)) as figures:
+            try:
+                whole = figures.execute("PRAGMA quick_check").fetchone() == ("ok",)
+                whole = whole and bool(figures.execute("SELECT 1 FROM meta").fetchone())
+            except sqlite3.DatabaseError:
+                whole = False
+        if not whole:
+            print(f"torn, left out: {file.name}")
+            file.unlink()
 
 
 def load(*arguments: str) -> bool:

@@ -448,5 +448,5 @@ def test_time_is_bounded(name):
     result = compress(
         PATHOLOGICAL[name], max_tokens=5_000, query="line 7", count=lambda text: len(text) // 4 + 1
     )
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 60  # what is not linear takes hours
     assert result.report.fits

@@ -25,6 +25,7 @@ SYNC = _base_client.SyncAPIClient
 @pytest.fixture(autouse=True)
 def _off():
     """Whatever a test does, nothing is on afterwards, and everything is as it was."""
+    agentperf.uninstrument()  # whoever imported `agentperf.auto` in this process
     before = SYNC.__dict__["request"], _streaming.Stream.__dict__["__stream__"]
     yield
     agentperf.uninstrument()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from agentperf._base.clock import Clock
 from agentperf._base.sizes import Size
 from agentperf.abc.backends import CacheBackend
+from agentperf.errors import UncacheableValueError
 from agentperf.policies.cached.sqlite import entries
 from agentperf.policies.cached.sqlite.address import DEFAULT_BYTES, Address
 from agentperf.policies.cached.sqlite.file import PAGE
@@ -75,13 +77,16 @@ class SqliteBackend(CacheBackend):
         """Store `value` under `key` for `ttl` seconds.
 
         A value that would take more than a quarter of the file is not kept.
+
+        Raises:
+            UncacheableValueError: The disk is full; what is there can still be read.
         """
-        with self._pool.transaction() as connection:
+        with _refused_where_full(), self._pool.transaction() as connection:
             self._store(connection, key, value, ttl)
 
     def set_many(self, values: Mapping[str, bytes], ttl: float | None = None) -> None:
         """Store several values for `ttl` seconds, all of them or none."""
-        with self._pool.transaction() as connection:
+        with _refused_where_full(), self._pool.transaction() as connection:
             for key, value in values.items():
                 self._store(connection, key, value, ttl)
 
@@ -157,3 +162,16 @@ class SqliteBackend(CacheBackend):
     def _note_touched(self, connection: sqlite3.Connection) -> None:
         touched, self._touched = self._touched, {}
         entries.touch(connection, list(touched))  # at once: a reader may still add to it
+
+
+_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}
+
+
+@contextlib.contextmanager
+def _refused_where_full() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname in _FULL:
+            raise UncacheableValueError("there is no room for it on the disk") from error
+        raise

@@ -285,7 +285,7 @@ def test_the_handle_says_why(file, clock):
 
     with fresh_host(clock), pytest.raises(BackendError) as caught:
         agentperf.handle(double).cache.peek(1)
-    assert "no cache of agentperf" in str(caught.value.__cause__)
+    assert "no cache of agentperf" in str(caught.value)
 
 
 def test_what_can_not_be_opened_is_not_tried_at_every_call(file, make, clock):
