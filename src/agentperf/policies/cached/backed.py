@@ -15,8 +15,10 @@ from agentperf.policies.cached.core import Args, CacheLayer, Kwargs
 from agentperf.policies.cached.flights import Flight
 from agentperf.policies.cached.packing import NOTHING, Packing
 from agentperf.policies.cached.reach import Reach
+from agentperf.policies.cached.seals import look, sealed, settled
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.streams import replayed
+from agentperf.policies.cached.tags import TagsOf
 
 
 class BackedLayer(CacheLayer):
@@ -28,12 +30,20 @@ class BackedLayer(CacheLayer):
         key: Makes the keys, as text.
         reach: The backend.
         packing: Turns answers into bytes and back.
+        tags_of: Gives the tags of calls.
     """
 
     def __init__(
-        self, site: Site, state: CacheState, key: KeyOf, reach: Reach, packing: Packing
+        self,
+        site: Site,
+        state: CacheState,
+        key: KeyOf,
+        reach: Reach,
+        packing: Packing,
+        tags_of: TagsOf,
     ) -> None:
         super().__init__(site, state, key)
+        self._tags_of = tags_of
         self._reach = reach
         self._packing = packing
 
@@ -49,14 +59,21 @@ class BackedLayer(CacheLayer):
 
     async def _look(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
         looked = self._flights.ended
+        tags = self._tags_of(args, kwargs)
+        stamp = None
         try:
-            answer = self._packing.unpack(await self._reach.get(cast(str, key)))
+            found = await look(self._reach, cast(str, key), tags)
+            answer = self._packing.unpack(found.data)
+            if found.void:
+                next(self._voids)
+            if answer is NOTHING:
+                stamp = await settled(self._reach, tags, found.versions)
         except Exception as error:
             if self._state.options.on_store_failure == "closed":
                 raise self._unavailable() from error
             answer = NOTHING
         if answer is NOTHING:
-            return await self._answer(proceed, key, args, kwargs, looked)
+            return await self._answer(proceed, key, args, kwargs, looked, stamp)
         next(self._hits)
         return self._replayed(answer)
 
@@ -68,11 +85,11 @@ class BackedLayer(CacheLayer):
             name=self._state.name or operation,
         )
 
-    async def _come_in(self, key: Hashable, looked: int) -> bytes | None:
+    async def _come_in(self, flight: Flight, looked: int) -> bytes | None:
         if looked == self._flights.ended or not self._state.backend_works:
             return None  # nobody here can have stored anything since this call looked
         try:
-            data = await self._reach.get(cast(str, key))
+            data = (await look(self._reach, cast(str, flight.key))).data
         except Exception:  # noqa: BLE001 - the reach has told of it
             return None
         return None if self._packing.unpack(data) is NOTHING else data
@@ -122,12 +139,12 @@ class BackedLayer(CacheLayer):
             return None
 
     async def _put(self, flight: Flight, data: bytes) -> None:
-        if not self._state.backend_works:
+        if flight.stamp is None or not self._state.backend_works:
             return  # this call found it failing: once is enough
         key = cast(str, flight.key)
         try:
             if flight.valid:
-                await self._reach.set(key, data, self._state.options.ttl)
+                await self._reach.set(key, sealed(flight.stamp, data), self._state.options.ttl)
                 if flight.valid:
                     next(self._puts)
                     return
@@ -153,7 +170,8 @@ class BackendContents:
 
     async def peek(self, key: Hashable, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
-        answer = self._packing.unpack(await _told(self._reach.get(cast(str, key))))
+        found = await _told(look(self._reach, cast(str, key)))
+        answer = self._packing.unpack(found.data)
         if answer is NOTHING:
             return default
         return answer.items if isinstance(answer, Recording) else answer

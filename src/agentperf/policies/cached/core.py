@@ -18,6 +18,7 @@ from agentperf.events import (
     CacheEviction,
     CacheExpired,
     CacheHit,
+    CacheInvalidated,
     CacheMiss,
     CacheRefused,
     CacheStored,
@@ -51,6 +52,7 @@ class CacheLayer(ABC):
         self._puts = self._counting(state.stored, CacheStored)
         self._expiries = self._counting(state.expired, CacheExpired)
         self._evictions = self._counting(state.evictions, CacheEviction)
+        self._voids = self._counting(state.invalidated, CacheInvalidated)
         self._tell_refused = site.host.bus.emitter(CacheRefused)
 
     def _counting(self, tally: Tally, kind: type[Any], **facts: Any) -> Iterator[object]:
@@ -71,7 +73,7 @@ class CacheLayer(ABC):
         """Return what one caller gets of what is kept."""
 
     @abstractmethod
-    async def _come_in(self, key: Hashable, looked: int) -> Any:
+    async def _come_in(self, flight: Flight, looked: int) -> Any:
         """Return what came in since a call looked (after that many flights); None for nothing."""
 
     @abstractmethod
@@ -83,11 +85,17 @@ class CacheLayer(ABC):
         """Store a stream that was read to its end; what is returned is awaited by its reader."""
 
     async def _answer(
-        self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs, looked: int = 0
+        self,
+        proceed: Proceed,
+        key: Hashable,
+        args: Args,
+        kwargs: Kwargs,
+        looked: int = 0,
+        stamp: Any = (),
     ) -> Any:
         """Give what isn't in the cache: join who computes it, or compute it."""
         compute = partial(proceed, args, kwargs)
-        while (boarding := self._board(key)) is not None:
+        while (boarding := self._board(key, stamp)) is not None:
             flight = boarding.flight
             try:
                 if boarding.leads:
@@ -100,13 +108,14 @@ class CacheLayer(ABC):
             if flight.landed:
                 break  # with a value that only its leader can have
             # It was cancelled under way, which is nobody else's business: begin anew.
-        return await self._compute_alone(key, compute)
+        return await self._compute_alone(key, compute, stamp)
 
-    def _board(self, key: Hashable) -> Boarding | None:
+    def _board(self, key: Hashable, stamp: Any) -> Boarding | None:
         if self._site.target.shape.streams:
             return None
         waiting = self._site.waiting
-        return self._flights.board(key, waiting.parker(), may_wait=not waiting.holds_a_loop())
+        may_wait = not waiting.holds_a_loop()
+        return self._flights.board(key, waiting.parker(), may_wait=may_wait, stamp=stamp)
 
     async def _take_off(self, flight: Flight, compute: Compute, looked: int) -> None:
         fly, end = partial(self._fly, flight, compute, looked), partial(self._flights.end, flight)
@@ -115,7 +124,7 @@ class CacheLayer(ABC):
     async def _fly(self, flight: Flight, compute: Compute, looked: int) -> None:
         """Compute for everybody on board; raises nothing."""
         try:
-            kept = await self._come_in(flight.key, looked)
+            kept = await self._come_in(flight, looked)
             if kept is not None:
                 next(self._hits)
                 flight.land(self._given(kept), kept)
@@ -142,9 +151,9 @@ class CacheLayer(ABC):
             raise twin(flight.error).with_traceback(flight.traceback)
         return self._given(flight.kept)
 
-    async def _compute_alone(self, key: Hashable, compute: Compute) -> Any:
+    async def _compute_alone(self, key: Hashable, compute: Compute, stamp: Any) -> Any:
         next(self._misses)
-        flight = self._flights.alone(key)
+        flight = self._flights.alone(key, stamp)
         try:
             value = await compute()
             await self._kept(flight, value)
@@ -163,7 +172,7 @@ class CacheLayer(ABC):
 
     def _keep_when_read(self, flight: Flight, stream: AnyLiveStream) -> None:
         # Not `flight` itself: it holds the stream, which could then never be seen to be abandoned.
-        reading = self._flights.alone(flight.key)
+        reading = self._flights.alone(flight.key, flight.stamp)
         if not flight.valid:
             reading.valid = False
         recorder = Recorder(self._state.handed_out)

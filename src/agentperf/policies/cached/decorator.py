@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from weakref import WeakSet
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
@@ -28,11 +29,16 @@ from agentperf.policies.cached.options import (
 )
 from agentperf.policies.cached.partition import partitioned
 from agentperf.policies.cached.state import CacheState, KeyOf
+from agentperf.policies.cached.tags import Tags, TagsOf, TagTable, tags_of
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.remote import Remote
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+TAGGED: WeakSet[Cached] = WeakSet()
+"""The policies with tags that decorate something: a process that never called what they decorate
+may be the one that invalidates what other processes keep in the same backends."""
 
 
 class Contents(Protocol):
@@ -61,6 +67,9 @@ class Cached(Policy):
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters, or a backend its colour."""
         self._key_maker(target, InstanceTokens())
+        if self.options.tags is not None:
+            self._tags_of(target)
+            TAGGED.add(self)
         if not isinstance(self.options.backend, str):
             self._made_remote(backends(self.options.backend), target)
 
@@ -68,8 +77,12 @@ class Cached(Policy):
         """Put the cache in front of `inner`."""
         state = self.state(site.host, site.target)
         if (remote := self._remote(site.host, site.target)) is not None:
-            return remote.bound(site, state, inner)
-        return MemoryLayer(site, state, self.key_of(site.host, site.target)).bound(inner)
+            return remote.bound(site, state, self._tags_of(site.target), inner)
+        stamp_of = None
+        if self.options.tags is not None:
+            tags, table = self._tags_of(site.target), tag_table(site.host)
+            stamp_of = lambda args, kwargs: table.markers(tags(args, kwargs))  # noqa: E731
+        return MemoryLayer(site, state, self.key_of(site.host, site.target), stamp_of).bound(inner)
 
     def _remote(self, host: Host, target: Target) -> Remote | None:
         """Return the cache in its backend; None for one in memory."""
@@ -123,6 +136,12 @@ class Cached(Policy):
             return partitioned(key_of, self.options.scope)
         return key_of
 
+    def _tags_of(self, target: Target) -> TagsOf:
+        if self.options.tags is None:
+            return lambda args, kwargs: ()
+        name = getattr(target.function, "__qualname__", target.operation)
+        return tags_of(name, target.signature, self.options.tags)
+
     def _key_maker(self, target: Target, instance: Callable[[object], Hashable]) -> KeyOf:
         is_method = method_self(target.function, target.signature)
         return key_maker(
@@ -134,6 +153,11 @@ class Cached(Policy):
         )
 
 
+def tag_table(host: Host) -> TagTable:
+    """Return the versions of the tags of a host's caches in memory."""
+    return host.state(TagTable, TagTable, owners=(), name="tags")
+
+
 @overload
 def cached(function: F, /) -> F: ...
 @overload
@@ -142,6 +166,7 @@ def cached(
     *,
     key: Key | None = None,
     ignore: str | Sequence[str] = (),
+    tags: Tags | None = None,
     backend: str | AnyBackend = "memory",
     max_entries: int = 1024,
     copy: CopyMode = "auto",
@@ -155,6 +180,7 @@ def cached(
     *,
     key: Key | None = None,
     ignore: str | Sequence[str] = (),
+    tags: Tags | None = None,
     backend: str | AnyBackend = "memory",
     max_entries: int = 1024,
     copy: CopyMode = "auto",
@@ -178,6 +204,9 @@ def cached(
             `"{user.id}:{question}"`, or a callable over the call's arguments. All arguments by
             default, by value and type; `self` counts by identity.
         ignore: Names of parameters that don't count.
+        tags: Under which names `agentperf.invalidate` reaches the answers: tags such as
+            `"profiles"`, templates such as `"profile:{user_id}"`, or a callable over the call's
+            arguments that returns a tag, several, or None.
         backend: Where the answers are kept: `"memory"`, a file such as
             `"sqlite:~/answers.db?max_bytes=1GB"`, the word of a plugin's backend such as
             `"example"` or `"example:/var/cache"`, or an object of a class that extends
@@ -218,5 +247,6 @@ def cached(
         scope=scope,
         backend=backend,
         on_store_failure=on_store_failure,
+        tags=tags,
     )
     return Cached(options, name=name, enabled=enabled)

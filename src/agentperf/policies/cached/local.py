@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 from agentperf._engine.bindings import Step
+from agentperf._engine.layers import Proceed
+from agentperf._engine.site import Site
 from agentperf.policies.cached.core import Args, CacheLayer, Kwargs
 from agentperf.policies.cached.flights import Flight
 from agentperf.policies.cached.memory import NO_ENTRY, Entry
-from agentperf.policies.cached.state import CacheState, Recording
+from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.streams import replayed
+from agentperf.policies.cached.tags import Marker
+
+StampOf = Callable[[Args, Kwargs], tuple[Marker, ...]]
 
 
 class MemoryLayer(CacheLayer):
-    """A cache whose entries are the answers themselves."""
+    """A cache whose entries are the answers themselves.
+
+    Args:
+        site: The function's place in its pipeline.
+        state: What the cache remembers here.
+        key: Makes the keys.
+        stamp_of: Gives the versions that the tags of a call have now; None without tags.
+    """
+
+    def __init__(
+        self, site: Site, state: CacheState, key: KeyOf, stamp_of: StampOf | None = None
+    ) -> None:
+        super().__init__(site, state, key)
+        self._stamp_of = stamp_of
 
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         key_of, now, hits = self._key, self._now, self._hits
         entries, fresh, given = self._state.store.entries, self._fresh, self._given
-        answer = self._site.driver.flow(self._answer, inner)
+        run = self._answer if self._stamp_of is None else partial(self._answer_tagged, self._stamp_of)
+        answer = self._site.driver.flow(run, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             key = key_of(args, kwargs)
@@ -39,9 +59,18 @@ class MemoryLayer(CacheLayer):
 
         return step
 
+    async def _answer_tagged(
+        self, stamp_of: StampOf, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs
+    ) -> Any:
+        return await self._answer(proceed, key, args, kwargs, stamp=stamp_of(args, kwargs))
+
     def _fresh(self, entry: Entry) -> bool:
         """Whether an entry is good to give; one that no longer is goes."""
         if entry is NO_ENTRY:
+            return False
+        if entry.void:
+            if self._state.store.remove(entry.key, entry):
+                next(self._voids)
             return False
         if self._now() < entry.fresh_until:
             entry.visited = True
@@ -55,8 +84,8 @@ class MemoryLayer(CacheLayer):
             return replayed(kept.value, self._state.handed_out, self._now)
         return self._state.handed_out(kept.value)
 
-    async def _come_in(self, key: Hashable, looked: int) -> Entry | None:
-        entry = self._state.store.entries.get(key, NO_ENTRY)
+    async def _come_in(self, flight: Flight, looked: int) -> Entry | None:
+        entry = self._state.store.entries.get(flight.key, NO_ENTRY)
         return entry if self._fresh(entry) else None
 
     async def _keep(self, flight: Flight, value: Any) -> Entry | None:
@@ -72,7 +101,8 @@ class MemoryLayer(CacheLayer):
         self._put(reading, self._state.recorded_entry(reading.key, recorded, self._now()))
 
     def _put(self, flight: Flight, entry: Entry) -> None:
-        evicted = self._state.put(flight, entry)
+        entry.tagged(flight.stamp)
+        evicted = None if entry.void else self._state.put(flight, entry)
         if evicted is None:
             self._refuse("it was invalidated while it was computed")
             return
@@ -91,7 +121,7 @@ class MemoryContents:
     async def peek(self, key: Hashable, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
         entry = self._state.store.entries.get(key)
-        if entry is None or not self._now() < entry.fresh_until:
+        if entry is None or entry.void or not self._now() < entry.fresh_until:
             return default
         if isinstance(entry.value, Recording):
             return tuple(map(self._state.handed_out, entry.value.items))

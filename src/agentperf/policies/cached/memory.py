@@ -6,6 +6,8 @@ import threading
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+from agentperf.policies.cached.tags import Marker
+
 _NEVER = -float("inf")
 
 
@@ -18,6 +20,7 @@ class Entry:
             has to be copied or replayed first. The hot path looks at nothing else.
         fresh_until: Until when the value is good.
         visited: Whether anybody asked for it since the eviction hand came by.
+        stamp: The versions that its tags had when its computation began.
     """
 
     __slots__ = (
@@ -26,6 +29,7 @@ class Entry:
         "newer",
         "older",
         "quick_until",
+        "stamp",
         "value",
         "visited",
     )
@@ -36,8 +40,20 @@ class Entry:
         self.fresh_until = fresh_until
         self.quick_until = fresh_until if quick else _NEVER
         self.visited = False
+        self.stamp: tuple[Marker, ...] = ()
         self.newer: Entry | None = None
         self.older: Entry | None = None
+
+    def tagged(self, stamp: tuple[Marker, ...]) -> None:
+        """Have it looked at, before it is given, whether these versions are still good."""
+        if stamp:
+            self.stamp = stamp
+            self.quick_until = _NEVER
+
+    @property
+    def void(self) -> bool:
+        """Whether one of its tags was invalidated."""
+        return any(marker.void for marker in self.stamp)
 
 
 NO_ENTRY = Entry(None, None, _NEVER, quick=False)

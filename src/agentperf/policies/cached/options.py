@@ -9,6 +9,7 @@ from typing import Literal, TypeVar, get_args
 from agentperf._base.durations import Duration, seconds
 from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend
 from agentperf.errors import ConfigurationError
+from agentperf.policies.cached.tags import Tags, checked_tags
 
 T = TypeVar("T")
 CopyMode = Literal["auto", "share", "copy"]
@@ -29,6 +30,7 @@ class CacheOptions:
     scope: Partition
     backend: str | AnyBackend = "memory"
     on_store_failure: OnFailure = "open"
+    tags: tuple[str, ...] | Callable[..., object] | None = None
 
     @property
     def in_memory(self) -> bool:
@@ -46,6 +48,7 @@ def checked(
     scope: str,
     backend: str | AnyBackend = "memory",
     on_store_failure: str = "open",
+    tags: Tags | None = None,
 ) -> CacheOptions:
     """Turn what the user wrote into options.
 
@@ -78,6 +81,7 @@ def checked(
         scope=_one_of("scope", scope, get_args(Partition)),
         backend=backend,
         on_store_failure=_one_of("on_store_failure", on_store_failure, get_args(OnFailure)),
+        tags=None if tags is None else checked_tags(tags),
     )
     if options.copy == "share" and not options.in_memory:
         raise ConfigurationError(

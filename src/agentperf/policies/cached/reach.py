@@ -45,11 +45,19 @@ class Reach:
         self._operation = operation
         self._state = state
         self._tell = host.bus.emitter(CacheBackendChanged)
-        self._backend, self._run = _way(operation, backends, waiting)
+        self._backend, self._run = way_to(operation, backends, waiting)
 
     async def get(self, key: str) -> bytes | None:
         """Return what is stored under a key."""
         return await self._asked(partial(self._backend.get, key))  # type: ignore[no-any-return]
+
+    async def get_many(self, keys: list[str]) -> dict[str, bytes]:
+        """Return what is stored under those of several keys that are there."""
+        return await self._asked(partial(self._backend.get_many, keys))  # type: ignore[no-any-return]
+
+    async def add(self, key: str, value: bytes, ttl: float | None) -> bool:
+        """Store under a key where nothing is; tell whether it was stored."""
+        return await self._asked(partial(self._backend.add, key, value, ttl))  # type: ignore[no-any-return]
 
     async def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Store under a key."""
@@ -101,9 +109,14 @@ def check_colour(operation: str, backends: Backends, *, is_async: bool) -> None:
         )
 
 
-def _way(
+def way_to(
     operation: str, backends: Backends, waiting: Waiting | None
 ) -> tuple[CacheBackend | AsyncCacheBackend, Run]:
+    """Return the half of a backend that calls use, and what runs a request to it.
+
+    Raises:
+        ConfigurationError: Calls that block can't use the backend.
+    """
     check_colour(operation, backends, is_async=waiting is not None)
     if backends.sync is None or (waiting is not None and backends.asynchronous is not None):
         return cast(AsyncCacheBackend, backends.asynchronous), _awaited

@@ -18,6 +18,7 @@ from agentperf.policies.cached.packing import Packing
 from agentperf.policies.cached.partition import partition_of
 from agentperf.policies.cached.reach import Reach, check_colour
 from agentperf.policies.cached.state import CacheState, KeyOf
+from agentperf.policies.cached.tags import TagsOf
 
 
 class Remote:
@@ -64,12 +65,12 @@ class Remote:
             self._structured, partition_of(self._options.scope) if minds else None
         )
 
-    def bound(self, site: Site, state: CacheState, inner: Step) -> Step:
+    def bound(self, site: Site, state: CacheState, tags_of: TagsOf, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         waiting = site.waiting if site.driver.is_async else None
         reach = Reach(site.host, site.target.operation, state, self._backends, waiting)
         key_of = self.key_of(site.host)
-        return BackedLayer(site, state, key_of, reach, self._packing).bound(inner)
+        return BackedLayer(site, state, key_of, reach, self._packing, tags_of).bound(inner)
 
     def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
         """Return what the handle can do there.
