@@ -40,6 +40,7 @@ class BackedLayer(CacheLayer):
         key: KeyOf,
         reach: Reach,
         packing: Packing,
+        *,
         tags_of: TagsOf,
     ) -> None:
         super().__init__(site, state, key)
@@ -73,7 +74,7 @@ class BackedLayer(CacheLayer):
                 raise self._unavailable() from error
             answer = NOTHING
         if answer is NOTHING:
-            return await self._answer(proceed, key, args, kwargs, looked, stamp)
+            return await self._answer(proceed, key, args, kwargs, looked=looked, stamp=stamp)
         next(self._hits)
         return self._replayed(answer)
 

@@ -90,6 +90,7 @@ class CacheLayer(ABC):
         key: Hashable,
         args: Args,
         kwargs: Kwargs,
+        *,
         looked: int = 0,
         stamp: Any = (),
     ) -> Any:

@@ -29,7 +29,7 @@ from agentperf.policies.cached.options import (
 )
 from agentperf.policies.cached.partition import partitioned
 from agentperf.policies.cached.state import CacheState, KeyOf
-from agentperf.policies.cached.tags import Tags, TagsOf, TagTable, tags_of
+from agentperf.policies.cached.tags import NO_TAGS, Tags, TagsOf, TagTable, tags_of
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.remote import Remote
@@ -138,7 +138,7 @@ class Cached(Policy):
 
     def _tags_of(self, target: Target) -> TagsOf:
         if self.options.tags is None:
-            return lambda args, kwargs: ()
+            return NO_TAGS
         name = getattr(target.function, "__qualname__", target.operation)
         return tags_of(name, target.signature, self.options.tags)
 

@@ -39,7 +39,9 @@ class MemoryLayer(CacheLayer):
         """Put the cache in front of `inner`."""
         key_of, now, hits = self._key, self._now, self._hits
         entries, fresh, given = self._state.store.entries, self._fresh, self._given
-        run = self._answer if self._stamp_of is None else partial(self._answer_tagged, self._stamp_of)
+        run = (
+            self._answer if self._stamp_of is None else partial(self._answer_tagged, self._stamp_of)
+        )
         answer = self._site.driver.flow(run, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:

@@ -53,7 +53,10 @@ class Entry:
     @property
     def void(self) -> bool:
         """Whether one of its tags was invalidated."""
-        return any(marker.void for marker in self.stamp)
+        for marker in self.stamp:  # noqa: SIM110 - on the path of hits, where any() costs
+            if marker.void:
+                return True
+        return False
 
 
 NO_ENTRY = Entry(None, None, _NEVER, quick=False)

@@ -70,7 +70,7 @@ class Remote:
         waiting = site.waiting if site.driver.is_async else None
         reach = Reach(site.host, site.target.operation, state, self._backends, waiting)
         key_of = self.key_of(site.host)
-        return BackedLayer(site, state, key_of, reach, self._packing, tags_of).bound(inner)
+        return BackedLayer(site, state, key_of, reach, self._packing, tags_of=tags_of).bound(inner)
 
     def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
         """Return what the handle can do there.

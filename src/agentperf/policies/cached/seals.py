@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from agentperf._base.keys import digest
 from agentperf.policies.cached.reach import Reach
@@ -110,4 +110,4 @@ async def _added(reach: Reach, marker: str) -> bytes:
     if await reach.add(marker, version, LIFETIME):
         return version
     # Somebody else was quicker. Should theirs be lost again, ours was never there: a miss.
-    return cast(bytes, await reach.get(marker) or version)
+    return await reach.get(marker) or version

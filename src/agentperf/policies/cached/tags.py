@@ -112,7 +112,9 @@ def plain_tags(tags: str | Iterable[str] | None) -> tuple[str, ...]:
         )
     found = sorted(set(found))
     if len(found) > MOST:
-        raise ConfigurationError(f"tags: {len(found)} tags are too many for one call; {MOST} at most")
+        raise ConfigurationError(
+            f"tags: {len(found)} tags are too many for one call; {MOST} at most"
+        )
     return tuple(found)
 
 
@@ -133,8 +135,7 @@ def tags_of(
         return _by_function(function, signature, tags)
     templates = [_template(function, signature, text) for text in tags]
     if not any(template.fields for template in templates):
-        same = plain_tags(["".join(template.literals) for template in templates])
-        return lambda args, kwargs: same
+        return _always(plain_tags(["".join(template.literals) for template in templates]))
     parts = [
         Part(field.parameter, _as_text(function, field))
         for template in templates
@@ -148,6 +149,14 @@ def tags_of(
         return plain_tags([template.filled(values) for template in templates])
 
     return of_call
+
+
+def _always(tags: tuple[str, ...]) -> TagsOf:
+    return lambda _args, _kwargs: tags
+
+
+NO_TAGS = _always(())
+"""Gives none to any call."""
 
 
 class _Template(NamedTuple):
@@ -169,7 +178,8 @@ def _template(function: str, signature: inspect.Signature, text: str) -> _Templa
             close = get_close_matches(field.parameter, signature.parameters, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise ConfigurationError(
-                f"tags={text!r}: {function}() has no parameter {field.parameter!r}{hint}; {_EXAMPLE}"
+                f"tags={text!r}: {function}() has no parameter {field.parameter!r}{hint}; "
+                f"{_EXAMPLE}"
             )
     # One literal in front of each field, and what stands after the last one.
     literals, held = [], ""
@@ -189,9 +199,11 @@ def _as_text(function: str, field: Field) -> Callable[[Any], str]:
             raise _untaggable(function, field, f"isn't there ({type(error).__name__})") from error
         if isinstance(found, str):
             return str.__str__(found)
-        kind = type(found)
+        kind: Any = type(found)
         if kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__:
-            raise _untaggable(function, field, f"is a {kind.__name__}, which has no text of its own")
+            raise _untaggable(
+                function, field, f"is a {kind.__name__}, which has no text of its own"
+            )
         return str(found)
 
     return text
@@ -199,8 +211,8 @@ def _as_text(function: str, field: Field) -> Callable[[Any], str]:
 
 def _untaggable(function: str, field: Field, why: str) -> UncacheableArgumentError:
     return UncacheableArgumentError(
-        f"{function}(): {{{field.parameter}{field.path}}} of its tags {why}; name an attribute that "
-        'is text or a number, such as tags="profile:{user.id}"',
+        f"{function}(): {{{field.parameter}{field.path}}} of its tags {why}; name an attribute "
+        'that is text or a number, such as tags="profile:{user.id}"',
         function=function,
         parameter=field.parameter,
     )
