@@ -62,10 +62,10 @@ if TYPE_CHECKING:
     from agentperf.instrumentation import uninstrument as uninstrument
     from agentperf.policies.cached import CacheHandle as CacheHandle
     from agentperf.policies.cached import CacheStats as CacheStats
-    from agentperf.policies.cached import ainvalidate as ainvalidate
     from agentperf.policies.cached import cached as cached
-    from agentperf.policies.cached import invalidate as invalidate
-    from agentperf.policies.cached import invalidates as invalidates
+    from agentperf.policies.cached.invalidates import invalidates as invalidates
+    from agentperf.policies.cached.invalidation import ainvalidate as ainvalidate
+    from agentperf.policies.cached.invalidation import invalidate as invalidate
     from agentperf.policies.circuit_breaker import BreakerHandle as BreakerHandle
     from agentperf.policies.circuit_breaker import circuit_breaker as circuit_breaker
     from agentperf.policies.compose import resilient as resilient
@@ -107,7 +107,7 @@ _EXPORTS = {
     "TokenCount": "agentperf.tokens",
     "Usage": "agentperf.usage",
     "Verdict": "agentperf._engine.classify",
-    "ainvalidate": "agentperf.policies.cached",
+    "ainvalidate": "agentperf.policies.cached.invalidation",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",
@@ -122,8 +122,8 @@ _EXPORTS = {
     "handle": "agentperf._handle",
     "hookimpl": "agentperf.hookspecs",
     "instrument": "agentperf.instrumentation",
-    "invalidate": "agentperf.policies.cached",
-    "invalidates": "agentperf.policies.cached",
+    "invalidate": "agentperf.policies.cached.invalidation",
+    "invalidates": "agentperf.policies.cached.invalidates",
     "measure": "agentperf.policies.timed",
     "rate_limited": "agentperf.policies.rate_limited",
     "record": "agentperf.policies.timed",

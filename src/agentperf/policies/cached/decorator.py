@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-TAGGED: WeakSet[Cached] = WeakSet()
+TAGGED: WeakValueDictionary[int, Cached] = WeakValueDictionary()
 """The policies with tags that decorate something: a process that never called what they decorate
 may be the one that invalidates what other processes keep in the same backends."""
 
@@ -69,7 +69,7 @@ class Cached(Policy):
         self._key_maker(target, InstanceTokens())
         if self.options.tags is not None:
             self._tags_of(target)
-            TAGGED.add(self)
+            TAGGED[id(self)] = self
         if not isinstance(self.options.backend, str):
             self._made_remote(backends(self.options.backend), target)
 
@@ -92,6 +92,8 @@ class Cached(Policy):
         if (remote := state.remotes.get(target)) is None:
             given = self.options.backend
             backend = host.backend(given) if isinstance(given, str) else backends(given)
+            if self.options.tags is not None:
+                tag_table(host).backends.add(backend)
             remote = state.remotes[target] = self._made_remote(backend, target)
         return remote
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from agentperf._base.log import fault
 from agentperf._engine.current import current_host
@@ -71,7 +70,7 @@ class Invalidation:
 
     def __init__(self, host: Host, waiting: Waiting | None) -> None:
         self._table = tag_table(host)
-        reached = _backends(host)
+        reached = _backends(host, self._table.backends.copy())
         if waiting is None and any(backend.sync is None for backend in reached):
             raise ConfigurationError(
                 "the backend of a cache with tags has to be awaited: write await "
@@ -115,11 +114,13 @@ class Invalidation:
             fault("cache.invalidation_failed", error, operation=operation)
 
 
-def _backends(host: Host) -> list[Backends]:
-    found: dict[Any, Backends] = {}
-    for policy in list(TAGGED):
-        if not policy.options.in_memory:
+def _backends(host: Host, used: Iterable[Backends]) -> list[Backends]:
+    """Find the backends in use on a host, and those that other processes may have in use."""
+    reached = dict.fromkeys(used)
+    for reference in TAGGED.valuerefs():
+        if (policy := reference()) is not None and not policy.options.in_memory:
             given = policy.options.backend
             backend = host.backend(given) if isinstance(given, str) else backends(given)
-            found[id(backend.sync), id(backend.asynchronous)] = backend
-    return list(found.values())
+            if backend.shared:
+                reached[backend] = None
+    return list(reached)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import string
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from agentperf._base.keys import Field, parse_fields
 from agentperf._base.keys.compiling import Part, compiled
+from agentperf.abc.backends import Backends
 from agentperf.errors import ConfigurationError, UncacheableArgumentError
 
 if TYPE_CHECKING:
@@ -55,6 +54,8 @@ class TagTable:
         # Reentrant: the collector may run anything at any time.
         self._lock = threading.RLock()
         self._markers: WeakValueDictionary[str, Marker] = WeakValueDictionary()
+        self.backends: set[Backends] = set()
+        """Where else caches of the host keep what has tags."""
 
     def __len__(self) -> int:
         return len(self._markers)
@@ -175,12 +176,16 @@ def _template(function: str, signature: inspect.Signature, text: str) -> _Templa
     fields = parse_fields(text, "tags")
     for field in fields:
         if field.parameter not in signature.parameters:
+            from difflib import get_close_matches
+
             close = get_close_matches(field.parameter, signature.parameters, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise ConfigurationError(
                 f"tags={text!r}: {function}() has no parameter {field.parameter!r}{hint}; "
                 f"{_EXAMPLE}"
             )
+    import string  # whoever has no tags needs none of this
+
     # One literal in front of each field, and what stands after the last one.
     literals, held = [], ""
     for literal, name, _, _ in string.Formatter().parse(text):
