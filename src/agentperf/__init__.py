@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from agentperf.policies.cached.invalidates import invalidates as invalidates
     from agentperf.policies.cached.invalidation import ainvalidate as ainvalidate
     from agentperf.policies.cached.invalidation import invalidate as invalidate
+    from agentperf.policies.cached.objects import Cache as Cache
     from agentperf.policies.circuit_breaker import BreakerHandle as BreakerHandle
     from agentperf.policies.circuit_breaker import circuit_breaker as circuit_breaker
     from agentperf.policies.compose import resilient as resilient
@@ -92,6 +93,7 @@ _ERRORS = (
 )
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
+    "Cache": "agentperf.policies.cached.objects",
     "CacheHandle": "agentperf.policies.cached",
     "CacheStats": "agentperf.policies.cached",
     "Compressed": "agentperf.context",

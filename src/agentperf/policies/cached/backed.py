@@ -15,7 +15,7 @@ from agentperf.policies.cached.core import Args, CacheLayer, Kwargs
 from agentperf.policies.cached.flights import Flight
 from agentperf.policies.cached.packing import NOTHING, Packing
 from agentperf.policies.cached.reach import Reach
-from agentperf.policies.cached.seals import look, sealed, settled
+from agentperf.policies.cached.seals import look, present, sealed, settled
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.streams import replayed
 from agentperf.policies.cached.tags import TagsOf
@@ -180,6 +180,24 @@ class BackendContents:
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""
         return cast(bool, await _told(self._reach.delete(cast(str, key))))
+
+    async def store(
+        self, key: Hashable, value: Any, ttl: float | None, tags: tuple[str, ...]
+    ) -> int:
+        """Store a value under a key; backends don't count what makes room.
+
+        Raises:
+            UncacheableValueError: It can't be turned into bytes.
+        """
+        data = self._packing.pack(value)
+        await _told(self._stored(cast(str, key), data, ttl, tags))
+        return 0
+
+    async def _stored(
+        self, key: str, data: bytes, ttl: float | None, tags: tuple[str, ...]
+    ) -> None:
+        versions = await settled(self._reach, tags, await present(self._reach, tags))
+        await self._reach.set(key, sealed(versions, data), ttl)
 
     async def clear(self) -> int:
         """Remove everything; backends don't count what they clear."""

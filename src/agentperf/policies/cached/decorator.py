@@ -51,6 +51,10 @@ class Contents(Protocol):
         """Remove a key; tell whether it was there."""
         ...
 
+    async def store(self, key: Any, value: Any, ttl: float | None, tags: tuple[str, ...]) -> int:
+        """Store a value under a key; return how many entries made room, where that is known."""
+        ...
+
     async def clear(self) -> int:
         """Remove everything; return how much there was, 0 where nobody counts."""
         ...
@@ -114,18 +118,11 @@ class Cached(Policy):
         state = self.state(host, target)
         if (remote := self._remote(host, target)) is not None:
             return remote.contents(host, state, is_async=is_async)
-        return MemoryContents(state, host.clock.now)
+        return MemoryContents(state, host.clock.now, partial(tag_table, host))
 
     def state(self, host: Host, target: Target) -> CacheState:
         """Return what the cache remembers on `host`."""
-        airspace = host.state(Airspace, Airspace, owners=(), name="flights")
-        return host.state(
-            CacheState,
-            lambda: CacheState(self.options, airspace, self.name),
-            owners=(self, target),
-            name=self.name,
-            options=self.options,
-        )
+        return made_state(host, self.options, self.name, owners=(self, target))
 
     def key_of(self, host: Host, target: Target) -> KeyOf:
         """Return what makes the keys of calls on `host`."""
@@ -153,6 +150,20 @@ class Cached(Policy):
             key=self.options.key,
             instance=instance if is_method else None,
         )
+
+
+def made_state(
+    host: Host, options: CacheOptions, name: str | None, owners: tuple[object, ...]
+) -> CacheState:
+    """Return what the cache of these owners, or of this name, remembers on a host."""
+    airspace = host.state(Airspace, Airspace, owners=(), name="flights")
+    return host.state(
+        CacheState,
+        lambda: CacheState(options, airspace, name),
+        owners=owners,
+        name=name,
+        options=options,
+    )
 
 
 def tag_table(host: Host) -> TagTable:

@@ -9,12 +9,13 @@ from typing import Any
 from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
+from agentperf.errors import UncacheableValueError
 from agentperf.policies.cached.core import Args, CacheLayer, Kwargs
 from agentperf.policies.cached.flights import Flight
 from agentperf.policies.cached.memory import NO_ENTRY, Entry
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.streams import replayed
-from agentperf.policies.cached.tags import Marker
+from agentperf.policies.cached.tags import Marker, TagTable
 
 StampOf = Callable[[Args, Kwargs], tuple[Marker, ...]]
 
@@ -116,9 +117,12 @@ class MemoryLayer(CacheLayer):
 class MemoryContents:
     """What the handle can do to the entries in memory."""
 
-    def __init__(self, state: CacheState, now: Callable[[], float]) -> None:
+    def __init__(
+        self, state: CacheState, now: Callable[[], float], table: Callable[[], TagTable]
+    ) -> None:
         self._state = state
         self._now = now
+        self._table = table
 
     async def peek(self, key: Hashable, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
@@ -132,6 +136,24 @@ class MemoryContents:
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""
         return self._state.store.remove(key)
+
+    async def store(
+        self, key: Hashable, value: Any, ttl: float | None, tags: tuple[str, ...]
+    ) -> int:
+        """Store a value under a key; return how many entries made room.
+
+        Raises:
+            UncacheableValueError: It can't be copied.
+        """
+        now = self._now()
+        try:
+            entry = self._state.entry(key, value, now)
+        except Exception as error:
+            raise UncacheableValueError(f"it can't be copied: {type(error).__name__}") from error
+        entry.lasts_until(float("inf") if ttl is None else now + ttl)
+        if tags:
+            entry.tagged(self._table().markers(tags))
+        return self._state.store.put(entry)
 
     async def clear(self) -> int:
         """Remove everything; return how much there was."""

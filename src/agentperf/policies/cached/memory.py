@@ -50,6 +50,12 @@ class Entry:
             self.stamp = stamp
             self.quick_until = _NEVER
 
+    def lasts_until(self, moment: float) -> None:
+        """Have it good until then."""
+        self.fresh_until = moment
+        if self.quick_until != _NEVER:
+            self.quick_until = moment
+
     @property
     def void(self) -> bool:
         """Whether one of its tags was invalidated."""

@@ -94,6 +94,12 @@ async def look(reach: Reach, key: str, tags: Iterable[str] = ()) -> Found:
     return Found(data, present)
 
 
+async def present(reach: Reach, tags: Iterable[str]) -> Versions:
+    """Return the versions of those tags that have one."""
+    markers = [marker_key(tag) for tag in tags]
+    return await reach.get_many(markers) if markers else {}
+
+
 async def settled(reach: Reach, tags: Iterable[str], known: Versions) -> Versions:
     """Return the versions of all tags, with new ones for those that have none."""
     versions: Versions = {}

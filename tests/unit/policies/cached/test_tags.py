@@ -58,6 +58,16 @@ class Counting(MemoryBackend):
         self._note("set")
         super().set(key, value, ttl)
 
+    def delete(self, key):
+        """Remove."""
+        self._note("delete")
+        return super().delete(key)
+
+    def clear(self, prefix=""):
+        """Remove all that begin so."""
+        self._note("clear")
+        super().clear(prefix)
+
     def set_many(self, values, ttl=None):
         """Store several."""
         self._note("set_many")
