@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentperf import errors as errors
     from agentperf import events as events
     from agentperf import testing as testing
+    from agentperf import tokens as tokens
     from agentperf._base.endings import Ending as Ending
     from agentperf._engine.classify import Fault as Fault
     from agentperf._engine.classify import Verdict as Verdict
@@ -136,6 +137,7 @@ _EXPORTS = {
     "stats": "agentperf._host",
     "testing": "agentperf.testing",
     "timed": "agentperf.policies.timed",
+    "tokens": "agentperf.tokens",
     "uninstrument": "agentperf.instrumentation",
     "use": "agentperf._engine.current",
 } | dict.fromkeys(_ERRORS.split(), "agentperf.errors")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from agentperf._engine.current import current_host
 from agentperf._engine.pipeline import Pipeline, pipeline_of
 from agentperf._engine.policy import Policy
+from agentperf._engine.site import operation_of
 from agentperf._host import Host
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached import Cached, CacheHandle
@@ -36,8 +37,7 @@ class Handle:
     @property
     def operation(self) -> str:
         """The name the calls are counted under."""
-        timed = self._first(Timed)
-        return (timed.name if timed else None) or self._pipeline.target.operation
+        return operation_of(self.pipeline, self._pipeline.target)
 
     def stats(self) -> OperationStats:
         """Return the figures of the operation; all zero before its first call.
@@ -67,13 +67,11 @@ class Handle:
         """Return what the layers decided lately, oldest first.
 
         Retries, refusals, waits, changes of a breaker and slow calls are remembered from the start;
-        hits, misses and the end of each call from the first time this is asked, as they cost every
-        call a little.
+        hits, misses, settled tokens, compressed prompts and the end of each call from the first
+        time this is asked, as they cost every call a little.
         """
         recent = cast(Host, current_host()).recent
-        names = {self.operation, self._pipeline.target.operation}
-        found = [decision for name in names for decision in recent.of(name)]
-        return tuple(sorted(found, key=lambda decision: decision.at))
+        return recent.of(self.operation, self._pipeline.target.operation)
 
     @property
     def limiter(self) -> LimiterHandle:
@@ -127,7 +125,7 @@ def handle(function: Callable[..., Any]) -> Handle:
     if pipeline is None:
         name = getattr(function, "__qualname__", repr(function))
         raise ConfigurationError(
-            f"{name} is not decorated by agentperf, or another decorator hides it; decorate it "
-            "with @timed or @cached, and hand in what the decorator returned"
+            f"{name} is not decorated by agentperf, or another decorator hides it; put one of ours "
+            "above it, such as @timed, and hand in what it returned"
         )
     return Handle(function, pipeline, instance)

@@ -45,7 +45,7 @@ class Host:
         bindings: The bound pipelines to serve; a new set by default.
 
     Raises:
-        ConfigurationError: The settings are wrong.
+        ConfigurationError: The settings are wrong, or an argument is of another kind.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class Host:
         settings: Settings | None = None,
         bindings: Bindings[Any] | None = None,
     ) -> None:
-        self.clock = clock or Clock()
-        self.settings = settings or load()
+        self.clock = _given("clock", clock, Clock, "FakeClock()") or Clock()
+        self.settings = _given("settings", settings, Settings, "Settings(enabled=False)") or load()
         self._configured = _configured(self.settings)
         self.bindings: Bindings[Any] = bindings or Bindings()
         self._extended: Extensions | None = None
@@ -222,6 +222,14 @@ class Host:
         return f"<Host of {len(self.tap.snapshot())} operations>"
 
 
+def _given(parameter: str, value: T | None, kind: type[T], example: str) -> T | None:
+    if value is None or isinstance(value, kind):
+        return value
+    raise ConfigurationError(
+        f"{parameter}={value!r}: a {kind.__name__} is needed, Host({parameter}={example})"
+    )
+
+
 def _configured(settings: Settings, before: Configured | None = None) -> Configured | None:
     """Make the configured policies; who configures none doesn't load them all."""
     if not settings.policies:
@@ -270,8 +278,8 @@ class _States:
             if found is not None and found.options != options:
                 if found.holders:
                     raise ConfigurationError(
-                        f"name={name!r} is in use with other options: {found.options}; give this "
-                        f'one another name, such as name="{name}-2", or the same options'
+                        f"name={name!r} is in use with other options; give this one another "
+                        f'name, such as name="{name}-2", or the very options that the other has'
                     )
                 found = None  # Everybody who used it is gone: a notebook cell was run again.
             if found is None:

@@ -16,7 +16,7 @@
     ├── UncacheableArgumentError      also a TypeError: an argument has no key by value
     ├── UncacheableValueError         also a TypeError: a result can't be stored
     ├── CacheMissError                also a LookupError: only a cached answer was allowed
-    └── ContextWindowExceeded         also a ValueError: the prompt doesn't fit the model
+    └── ContextWindowExceeded         also a ValueError: what must stay of a prompt is too much
 
     OrderWarning                      a UserWarning: policies stand in an order that does harm
 
@@ -140,7 +140,7 @@ class CacheMissError(AgentPerfError, LookupError):
 
 
 class ContextWindowExceeded(AgentPerfError, ValueError):
-    """The prompt doesn't fit the model's context window."""
+    """What must stay of a prompt is more than it may have."""
 
 
 class OrderWarning(UserWarning):

@@ -29,6 +29,9 @@ from agentperf.demo.program import Program, Respond, Show
 from agentperf.demo.runner import Run, play
 from agentperf.testing.fake_llm import FakeLLM, Fault, Faults
 
+# The pauses that the openai client makes before it tries again are real time: half a minute in all.
+pytestmark = pytest.mark.timeout(240)
+
 QUICK = 0.002
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentperf import ConfigurationError, cached, handle, stack, stats, timed
+from agentperf import ConfigurationError, cached, handle, resilient, stack, stats, timed
 from tests.unit._engine.spies import IDS, SHAPES, Spy, finish
 
 
@@ -52,3 +52,21 @@ def test_an_empty_stack():
 def test_it_shows_what_is_in_it():
     """In order."""
     assert repr(stack(timed(), cached(ttl=1))) == "stack(Timed, Cached)"
+
+
+def test_a_stack_without_parentheses():
+    """The error shows how to write it, under the name that was written."""
+    with pytest.raises(ConfigurationError, match=r"@resilient\(\) or @resilient\(retry"):
+
+        @resilient
+        def search(query): ...
+
+    with pytest.raises(ConfigurationError, match=r"@stack\(timed\(\), cached\(ttl=60\)\)"):
+        stack(timed)
+
+
+@pytest.mark.parametrize("make", [resilient, stack])
+def test_options_belong_to_the_policies(make):
+    """Not to what puts them together."""
+    with pytest.raises(ConfigurationError, match=r"attempts=3 is an option of a policy"):
+        make(attempts=3)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import json
+import re
 
 import pytest
 
 import agentperf
 from agentperf import ConfigurationError, Host, cached, configure, handle, stats, timed, use
 from agentperf.config import Settings, load
+from agentperf.config.settings import _EXAMPLES
+from agentperf.policies.compose.catalogue import DECORATORS
 from agentperf.policies.rate_limited import rate_limited
 from agentperf.policies.retry import retry
 from agentperf.testing import FakeClock
@@ -273,3 +277,20 @@ def test_the_file_reaches_hosts_without_settings(tmp_path, monkeypatch):
         assert kinds(function) == ["timed", "cached"]
     with use(Host(settings=Settings())):
         assert kinds(function) == ["timed"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "example"),
+    [("retry", '{"attempts": 4}'), ("rate_limited", '{"requests": "500/min"}')],
+)
+def test_a_value_in_place_of_options(kind, example):
+    """Is refused with options of that very policy."""
+    with pytest.raises(ConfigurationError, match=re.escape(example)):
+        Settings(policies={"app.search": {kind: 4}})
+
+
+def test_there_is_an_example_for_every_policy():
+    """And it can be used."""
+    assert _EXAMPLES.keys() == DECORATORS.keys()
+    for kind, example in _EXAMPLES.items():
+        DECORATORS[kind](**json.loads(example))

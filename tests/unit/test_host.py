@@ -67,7 +67,7 @@ def test_the_same_name_with_other_options(host):
     """Is refused while anybody lives who uses it, then starts anew."""
     a, b = Owner(), Owner()
     first = state(host, a, name="x", options=1)
-    with pytest.raises(ConfigurationError, match=r"name='x' is in use with other options: 1"):
+    with pytest.raises(ConfigurationError, match=r"name='x' is in use with other options; .*x-2"):
         state(host, b, name="x", options=2)
     assert state(host, b, name="x", options=1) is first
     del a
@@ -161,3 +161,13 @@ def test_beginning_anew(host):
 def test_it_shows_how_much_it_knows(host):
     """For a look in the debugger."""
     assert repr(host) == "<Host of 0 operations>"
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [({"clock": 3}, r"clock=3: a Clock is needed"), ({"settings": {}}, r"Settings\(enabled=")],
+)
+def test_a_host_of_something_else(argument, says):
+    """Is refused at once, not at the first call."""
+    with pytest.raises(ConfigurationError, match=says):
+        Host(**argument)

@@ -119,3 +119,22 @@ def test_recent_knows_a_function_by_both_its_names():
         work()
         kinds = {type(decision.event).__name__ for decision in agentperf.handle(work).recent()}
         assert kinds == {"CacheMiss", "CallEnded"}
+
+
+def test_recent_keeps_the_order_within_one_instant():
+    """What caused the end of a call stands before it, whatever the clock shows."""
+    with fresh_host(FakeClock()):
+
+        @agentperf.timed("asking")
+        @agentperf.compress_prompt(ratio=0.2)
+        @rate_limited("1/min", on_limit="raise")
+        def ask(text):
+            return text
+
+        handle = agentperf.handle(ask)
+        assert handle.recent() == ()
+        ask("\n".join(f"On day {n} nothing happened." for n in range(50)))
+        with pytest.raises(agentperf.RateLimitExceeded):
+            ask("again")
+        kinds = [type(decision.event).__name__ for decision in handle.recent()]
+        assert kinds == ["PromptCompressed", "CallEnded", "CallRefused", "CallEnded"]

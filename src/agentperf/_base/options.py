@@ -1,12 +1,18 @@
-"""Options that nobody knows, refused with what was probably meant."""
+"""Options as users write them: checked, and unknown ones refused with what was probably meant."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agentperf.errors import ConfigurationError
+
+_SLIP = 2
+"""A slip of the pen changes the length of a name by so many characters at most."""
+
+_PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 
 def refuse_unknown(decorator: Callable[..., Any], unknown: Mapping[str, object]) -> None:
@@ -28,7 +34,8 @@ def refuse_unknown(decorator: Callable[..., Any], unknown: Mapping[str, object])
             if parameter.kind not in (parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY)
         ]
         close = difflib.get_close_matches(option, known, n=1)
-        hint = f"did you mean {close[0]}={value!r}?" if close else f"there are {', '.join(known)}"
+        slipped = close and abs(len(close[0]) - len(option)) <= _SLIP
+        hint = f"did you mean {close[0]}={value!r}?" if slipped else f"there are {', '.join(known)}"
         raise ConfigurationError(f"{decorator.__name__} has no option {option!r}; {hint}")
 
 
@@ -49,6 +56,34 @@ def checked_by(by: By | None) -> By | None:
     raise ConfigurationError(
         f'by={by!r}: the name of a parameter such as by="user_id", several, a template such as '
         'by="{request.host}", or a callable over the call\'s arguments'
+    )
+
+
+Share = float | str
+"""A share of a whole: a number from 0 to 1, or text such as `"30%"`."""
+
+
+def share(parameter: str, value: Share, example: float, *, zero: bool = False) -> float:
+    """Return a share as a number.
+
+    Args:
+        parameter: The parameter it was written for, named in the error.
+        value: What the user wrote.
+        example: A good value, shown in the error.
+        zero: Whether nothing at all is a share too.
+
+    Raises:
+        ConfigurationError: It is no share.
+    """
+    found: Any = value
+    if isinstance(value, str) and (percent := _PERCENT.fullmatch(value)):
+        found = float(percent[1]) / 100
+    number = isinstance(found, int | float) and not isinstance(found, bool)
+    if number and (0 < found <= 1 or (zero and found == 0)):
+        return float(found)
+    bounds = "from 0 to 1" if zero else "above 0 and up to 1"
+    raise ConfigurationError(
+        f'{parameter}={value!r}: a share {bounds}, such as {parameter}={example} or "{example:.0%}"'
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agentperf.errors import CallRejected
+from agentperf.errors import CallRejected, ConfigurationError
 
 
 class Fault(enum.Enum):
@@ -82,7 +82,15 @@ def classify(error: BaseException, *, now: float | None = None) -> Verdict:
             client.chat.completions.create(...)
         except Exception as error:
             if agentperf.classify(error).retryable: ...
+
+    Raises:
+        ConfigurationError: It is not an error, such as the class of one.
     """
+    if not isinstance(error, BaseException):
+        raise ConfigurationError(
+            f"classify({error!r}): an error is needed, as in `except Exception as error: "
+            "classify(error)` or classify(ConnectionError())"
+        )
     if isinstance(error, BaseExceptionGroup):
         return classify(error.exceptions[0], now=now)
     if not isinstance(error, Exception):
@@ -190,14 +198,16 @@ def _wall() -> float:
 
 
 _NETWORK = Verdict(Fault.NETWORK, retryable=True, counts=True, reason="connection")
+_TIMEOUT = replace(_NETWORK, reason="timed out")
 _BUG = Verdict(Fault.CALLER, retryable=False, counts=False, reason="programming error")
 _UPSTREAM = Verdict(Fault.PROVIDER, retryable=True, counts=True, reason="upstream error")
 _UNKNOWN = Verdict(Fault.LOCAL, retryable=False, counts=True, reason="unknown")
 
 _LIBRARIES = {"httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic"}
 _BY_NAME = {
+    "APITimeoutError": _TIMEOUT,
+    "TimeoutException": _TIMEOUT,
     "APIConnectionError": _NETWORK,
-    "TimeoutException": _NETWORK,
     "TransportError": _NETWORK,
     "NetworkError": _NETWORK,
     "ProtocolError": _NETWORK,
@@ -215,6 +225,8 @@ def _by_kind(error: Exception) -> Verdict:
             return _BY_NAME[kind.__name__]
     if isinstance(error, TypeError | NameError | AttributeError):
         return _BUG
-    if isinstance(error, OSError | EOFError):  # TimeoutError and ConnectionError are among them
+    if isinstance(error, TimeoutError):
+        return _TIMEOUT
+    if isinstance(error, OSError | EOFError):  # ConnectionError is among them
         return _NETWORK
     return _UNKNOWN

@@ -35,7 +35,7 @@ def decorate(policies: tuple[Bindable, ...], function: Any) -> Any:
     if isinstance(function, functools.partialmethod):
         inside = decorate(policies, function.func)
         return functools.partialmethod(inside, *function.args, **function.keywords)
-    _refuse_what_cannot_be_decorated(function)
+    _refuse_what_cannot_be_decorated(function, policies)
     beneath = pipeline_of(function)
     if beneath is None:
         pipeline = Pipeline(policies, Target(function, _covered(function)))
@@ -48,7 +48,7 @@ def decorate(policies: tuple[Bindable, ...], function: Any) -> Any:
     return wrap(pipeline)
 
 
-def _refuse_what_cannot_be_decorated(thing: object) -> None:
+def _refuse_what_cannot_be_decorated(thing: object, policies: tuple[Bindable, ...]) -> None:
     if inspect.isclass(thing):
         raise ConfigurationError(
             f"{thing.__qualname__} is a class; decorate its methods, such as {thing.__name__}.run"
@@ -58,7 +58,7 @@ def _refuse_what_cannot_be_decorated(thing: object) -> None:
     if not callable(thing):
         raise ConfigurationError(
             f"{thing!r} can't be called; decorate a function:\n\n"
-            "    @cached(ttl=60)\n    def f(x): ..."
+            f"    @{policies[0].kind}(...)\n    def f(x): ..."
         )
 
 
@@ -108,6 +108,8 @@ def _wrap_function(pipeline: Pipeline) -> Callable[..., Any]:
         try:
             step = steps(own)[token]
         except KeyError:
+            step = None
+        if step is None:  # not inside `except`, which every error of the call would then show
             step = _bind(pipeline)
         try:
             return step(args, kwargs)
@@ -124,6 +126,8 @@ def _wrap_coroutine(pipeline: Pipeline) -> Callable[..., Any]:
         try:
             step = steps(own)[token]
         except KeyError:
+            step = None
+        if step is None:  # not inside `except`, which every error of the call would then show
             step = _bind(pipeline)
         value = step(args, kwargs)
         return await value if type(value) is CoroutineType else value

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agentperf._base.callables import Shape
 from agentperf._engine.bindings import Step, Steps, Token
 from agentperf._engine.drivers import AsyncDriver, SyncDriver
-from agentperf._engine.site import Bindable, Site, Target
+from agentperf._engine.site import Bindable, Site, Target, operation_of
 from agentperf._engine.streams import AsyncLiveStream, LiveStream, Recogniser
 from agentperf._engine.waiting import waiting_for
 
@@ -54,11 +54,12 @@ class Pipeline:
         recognise = Recogniser(host.clock.now, is_async=is_async)
         driver: Driver = AsyncDriver(recognise) if is_async else SyncDriver(recognise)
         waiting = waiting_for(is_async=is_async, clock=host.clock)
-        site = Site(host, self.target, self.token, driver, waiting)
+        policies = self.completed(host) if host.settings.enabled else ()
+        operation = operation_of(policies, self.target)
+        site = Site(host, self.target, self.token, driver, waiting, operation)
         step = _leaf(self.target, host.clock.now, is_async=is_async, first=first)
-        if host.settings.enabled:
-            for policy in reversed(self.completed(host)):
-                step = _around(policy, site, step)
+        for policy in reversed(policies):
+            step = _around(policy, site, step)
         return _as_coroutine(step) if self._turned_async else step
 
     def completed(self, host: Host) -> tuple[Bindable, ...]:

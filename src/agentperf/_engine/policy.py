@@ -24,12 +24,15 @@ class Policy:
         kind: The name of its decorator, by which policies find their order.
         hands_on: Whether it hands every call it lets in on to the next policy, as it is. What
             gates further in would say can then be asked before it.
+        names_operation: Whether its name is what calls are counted under, rather than what its
+            state is shared by.
         name: What the policy's state is shared by; None keeps it to this object.
         enabled: False, or a callable that says False at a call, lets calls pass as if undecorated.
     """
 
     kind: ClassVar[str] = ""
     hands_on: ClassVar[bool] = False
+    names_operation: ClassVar[bool] = False
 
     name: str | None = field(default=None, kw_only=True)
     enabled: bool | Callable[[], bool] = field(default=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -52,6 +52,7 @@ class Site:
     """A place in a pipeline that is being bound.
 
     Attributes:
+        operation: The name that events of the call stand under.
         ahead: The forecasts of the gates right behind this place, so that no call waits for its
             turn only to be refused.
     """
@@ -61,6 +62,7 @@ class Site:
     token: Token
     driver: Driver
     waiting: Waiting
+    operation: str
     ahead: list[Forecast] = field(default_factory=list)
 
 
@@ -70,10 +72,17 @@ class Bindable(Protocol):
     Attributes:
         kind: The name of its decorator.
         hands_on: Whether it hands every call it lets in on to the next policy, as it is.
+        names_operation: Whether its name is what calls are counted under.
     """
 
     kind: ClassVar[str]
     hands_on: ClassVar[bool]
+    names_operation: ClassVar[bool]
+
+    @property
+    def name(self) -> str | None:
+        """The name it was given."""
+        ...
 
     @property
     def enabled(self) -> bool | Callable[[], bool]:
@@ -86,3 +95,9 @@ class Bindable(Protocol):
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the policy in front of `inner`."""
         ...
+
+
+def operation_of(policies: Sequence[Bindable], target: Target) -> str:
+    """Return the name that a function's calls are counted under."""
+    naming = next((policy for policy in policies if policy.names_operation), None)
+    return (naming and naming.name) or target.operation

@@ -79,7 +79,7 @@ class ThreadWaiting:
             daemon=True,
         ).start()
         if not await parker.park(seconds, passive=True):
-            raise CallTimeout(f"the call took longer than {seconds:g} s")
+            raise CallTimeout(f"the call took longer than {seconds:.3g} s")
         worked, value = outcome[0]
         if not worked:
             raise value
@@ -157,7 +157,7 @@ class LoopWaiting:
             finally:
                 if take_back is not None:
                     take_back()
-        raise CallTimeout(f"the call took longer than {seconds:g} s")
+        raise CallTimeout(f"the call took longer than {seconds:.3g} s")
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do the work in a worker thread; whoever is cancelled doesn't wait for it."""

@@ -14,6 +14,8 @@ class CacheBackend(ABC):
     does their case. A time to live is in seconds, above zero; None keeps an entry as long as there
     is room for it. Storing again replaces value and time to live. All methods may be called by
     several threads at once. What can't be done raises; the caller decides what that means.
+    After a failure nobody asks the backend for a while, so that no call waits for it again and
+    again: let what it waits for have a time limit, such as 0.2 seconds.
 
     Only four methods must be written. The others are made of them and may be overridden where the
     server does it in one round trip, or in one step.
@@ -34,7 +36,13 @@ class CacheBackend(ABC):
 
     @abstractmethod
     def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
-        """Store `value` under `key` for `ttl` seconds."""
+        """Store `value` under `key` for `ttl` seconds.
+
+        Raises:
+            UncacheableValueError: The backend works, but can't keep this value: it is too large, or
+                there is no room. The value is then counted as refused, and other calls go on
+                asking the backend.
+        """
 
     @abstractmethod
     def delete(self, key: str) -> bool:
@@ -91,6 +99,10 @@ class AsyncCacheBackend(ABC):
 
     atomic: bool = False
     """As for `CacheBackend`."""
+
+    asyncio_only: bool = False
+    """Whether it can't be awaited under trio; where there is a blocking one beside it, that is then
+    called in a worker thread."""
 
     @abstractmethod
     async def get(self, key: str) -> bytes | None:

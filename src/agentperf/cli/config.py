@@ -1,15 +1,21 @@
-"""`agentperf config`: what is configured, and where each value came from."""
+"""`agentperf config`: what is configured, where each value came from, and whom it reaches."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from agentperf._host import Host
     from agentperf.config import Settings
+
+FOUND = 1
+"""Exit code for a configuration that reaches nobody."""
 
 
 @click.group()
@@ -18,17 +24,31 @@ def config() -> None:
 
 
 @config.command()
+@click.argument("modules", nargs=-1, metavar="[MODULE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the settings as JSON.")
-def show(*, as_json: bool) -> None:
+def show(modules: tuple[str, ...], *, as_json: bool) -> None:
     """Show every value and where it came from, as a program started in this folder would see it.
 
-    All of it is checked, also the options of configured policies.
+    All of it is checked, also the options of configured policies. With the MODULEs of the program,
+    such as app.main, they are imported, and it is checked against their decorated functions too:
+    an operation that none of them has is reported, and the exit code is 1.
     """
     from agentperf.config import load
+
+    settings = load()
+    host = _checked(settings)
+    strays = list(_strays(host, modules)) if modules else []
+    _print(settings, as_json=as_json)
+    for stray in strays:
+        click.echo(f"Warning: {stray}", err=True)
+    if strays:
+        sys.exit(FOUND)
+
+
+def _print(settings: Settings, *, as_json: bool) -> None:
     from agentperf.config.complaints import dotted
 
-    settings = _checked(load())
-    rows = [(dotted(path), value, origin) for path, value, origin in settings.rows()]
+    rows = [(dotted(path), _shown(value), origin) for path, value, origin in settings.rows()]
     if as_json:
         keys = ("key", "value", "origin")
         shown = [dict(zip(keys, row, strict=True)) for row in rows]
@@ -40,8 +60,8 @@ def show(*, as_json: bool) -> None:
         click.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
 
 
-def _checked(settings: Settings) -> Settings:
-    """Check what a host would, without starting what it starts."""
+def _checked(settings: Settings) -> Host:
+    """Check what a host would, and give one that doesn't start what it would start."""
     from agentperf._host import Host
     from agentperf.abc.kinds import Kind
     from agentperf.errors import PluginError
@@ -54,4 +74,33 @@ def _checked(settings: Settings) -> Settings:
                 host.plugins.find(kind, name)
             except PluginError as error:
                 raise settings.complaint(path, f": {error}") from error
-    return settings
+    return host
+
+
+def _strays(host: Host, modules: Sequence[str]) -> Iterator[str]:
+    """Tell of configured operations that no decorated function has.
+
+    Raises:
+        ConfigurationError: A module can't be imported, or a policy can't serve its function.
+    """
+    from agentperf.cli import decorated
+    from agentperf.config.complaints import suggestion
+    from agentperf.policies.timed import Timed
+
+    names: set[str] = set()
+    for pipeline in decorated.find(modules):
+        pipeline.completed(host)
+        names.add(pipeline.target.operation)
+        names |= {p.name for p in pipeline.policies if isinstance(p, Timed) and p.name}
+    for operation in host.settings.policies:
+        if operation not in names:
+            known = suggestion(operation, sorted(names)) if names else ""
+            text = f": no decorated function in {', '.join(modules)} is counted so{known}"
+            yield str(host.settings.complaint(("policies", operation), text))
+
+
+def _shown(value: object) -> object:
+    """Blot out the password in an address, such as a backend's."""
+    from agentperf.instrumentation.http.urls import redacted
+
+    return redacted(value) if isinstance(value, str) and "://" in value else value

@@ -16,6 +16,16 @@ Policies = Mapping[str, Mapping[str, Options | bool]]
 
 _YES = ("1", "true", "yes", "on")
 _NO = ("0", "false", "no", "off")
+_EXAMPLES: Mapping[str, str] = {
+    "timed": '{"slow": "2s"}',
+    "cached": '{"ttl": "10m"}',
+    "compress_prompt": '{"max_tokens": 8000}',
+    "retry": '{"attempts": 4}',
+    "rate_limited": '{"requests": "500/min"}',
+    "circuit_breaker": '{"failure_rate": 0.3}',
+}
+"""Options of policies, shown where something else stands in their place."""
+
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 _MERGED = 3
 """So many levels of tables are merged: operations, policies, options; not what an option holds."""
@@ -148,7 +158,8 @@ def _read_policies(value: object, path: Path, source: Source) -> Policies:
 def _read_options(value: object, path: Path, source: Source) -> Options | bool:
     if (switch := as_switch(value)) is not None:
         return {} if switch else False
-    table = _read_table(value, path, source, 'true, false, or a table such as {"name": "search"}')
+    example = _EXAMPLES.get(path[-1], '{"name": "search"}')
+    table = _read_table(value, path, source, f"true, false, or a table such as {example}")
     return {name: _human(option) for name, option in table.items()}
 
 

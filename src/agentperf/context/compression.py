@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
+from agentperf._base.options import Share, refuse_unknown
 from agentperf.context.counting import CountTokens, Tokens
 from agentperf.context.document import Document, Draft
 from agentperf.context.fit import fit
@@ -26,13 +27,14 @@ def compress(
     content: ContentT,
     *,
     max_tokens: int | None = None,
-    ratio: float | None = None,
+    ratio: Share | None = None,
     model: str | None = None,
     query: str | None = None,
     keep: Keep | Iterable[Keep] | None = None,
     on_fail: OnFail = "error",
     strip_comments: bool = False,
     count: CountTokens | None = None,
+    **unknown: object,
 ) -> Compressed[ContentT]:
     """Make a prompt shorter, and say what was done.
 
@@ -61,11 +63,13 @@ def compress(
             returns the least that can be reached, with `report.fits` False.
         strip_comments: Take comments out of fenced Python too; the code itself stays what it is.
         count: Counts the tokens of a text. Default: `agentperf.count_tokens` for `model`.
+        **unknown: Refused, with what was probably meant.
 
     Raises:
         ConfigurationError: An option is malformed.
         ContextWindowExceeded: What must stay doesn't fit into `max_tokens`.
     """
+    refuse_unknown(compress, unknown)
     began = time.perf_counter()
     options = checked(
         max_tokens=max_tokens,
@@ -84,7 +88,9 @@ def compress(
             f"the prompt has {report.tokens_before} tokens; what must stay of it (system messages, "
             f"the user's last message, the last message, fenced code, what keep= names) has "
             f"{report.tokens_after} with the marks for what went, over max_tokens={max_tokens}. "
-            'Shorten those, allow more, or take what can be had: on_fail="keep"'
+            "Put documents into a message of their own, in front of the question, or compress them "
+            "as a text before the message is made; shorten the rest, allow more, or take what can "
+            'be had: on_fail="keep"'
         )
     return Compressed(value, report)
 

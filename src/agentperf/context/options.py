@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agentperf._base.options import share, whole
 from agentperf.context.counting import CountTokens
 from agentperf.context.keeping import Keep, Keeper
 from agentperf.errors import ConfigurationError
@@ -40,14 +41,8 @@ def checked(
     Raises:
         ConfigurationError: Something is malformed; the message shows a good example.
     """
-    if max_tokens is not None and not (_is_number(max_tokens, int) and max_tokens > 0):
-        raise ConfigurationError(
-            f"max_tokens={max_tokens!r}: a whole number from 1 up, such as max_tokens=8000"
-        )
-    if ratio is not None and not (_is_number(ratio, float) and 0 < ratio <= 1):
-        raise ConfigurationError(
-            f"ratio={ratio!r}: the share to keep, above 0 and up to 1, such as ratio=0.5"
-        )
+    if max_tokens is not None:
+        whole("max_tokens", max_tokens, 8000)
     if query is not None and not isinstance(query, str):
         raise ConfigurationError(f'query={query!r}: a text, such as query="Which disk is full?"')
     if on_fail not in ("error", "keep"):
@@ -61,9 +56,11 @@ def checked(
             f"count={count!r}: a function from a text to its tokens, such as "
             "count=lambda text: len(text.split())"
         )
-    return CompressOptions(max_tokens, ratio, query, Keeper(keep), on_fail, strip_comments)
-
-
-def _is_number(value: object, kind: type[float]) -> bool:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return whole or (isinstance(value, kind) and not isinstance(value, bool))
+    return CompressOptions(
+        max_tokens=max_tokens,
+        ratio=None if ratio is None else share("ratio", ratio, 0.5),
+        query=query,
+        keep=Keeper(keep),
+        on_fail=on_fail,
+        strip_comments=strip_comments,
+    )

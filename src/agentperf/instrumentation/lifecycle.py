@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from agentperf._base.endings import Ending
+from agentperf._engine.booked import book
 from agentperf._engine.frames import current_frame
 from agentperf._engine.hosting import Host
 from agentperf.abc.telemetry import FOLD_AT
@@ -45,6 +46,7 @@ class ModelCall:
         "_busy",
         "_entered",
         "_first_item",
+        "_frame",
         "_gaps",
         "_host",
         "_items",
@@ -70,6 +72,7 @@ class ModelCall:
         self._request = request
         self._trace = trace
         self._recorder = host.tap.recorder(request.name)
+        self._frame = frame
         self._outer = () if frame is None else frame.recorders
         self._answer = Answer()
         self._read = request.endpoint.read_item
@@ -211,6 +214,8 @@ class ModelCall:
         usage = answer.usage(request.model)
         count(recorder, self._seconds, ending, error)
         if usage is not None:
+            if self._frame is not None:
+                book(self._frame, usage)
             recorder.used(usage, own=True)
             for outer in self._outer:
                 if outer is not recorder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -44,10 +44,13 @@ class Registry:
         with self._lock:
             self._sources.append(source)
 
-    def known(self) -> dict[str, Instrumentor]:
-        """Return all instrumentors by their names; the first of a name stays."""
+    def known(self, wanted: Collection[str] = ()) -> dict[str, Instrumentor]:
+        """Return the instrumentors by their names; the first of a name stays.
+
+        Where `wanted` are known no further source is asked: plugins take a while to look up.
+        """
         with self._lock:
-            while self._sources:
+            while self._sources and not (wanted and self._known.keys() >= set(wanted)):
                 for instrumentor in self._sources.pop(0)():
                     self._known.setdefault(instrumentor.name, instrumentor)
             return dict(self._known)
@@ -75,11 +78,15 @@ class Registry:
                 fault("instrumentor.failed", error, instrumentor=instrumentor.name)
 
     def _chosen(self, asker: str, names: tuple[str, ...]) -> list[Instrumentor]:
-        known = self.known()
         for name in names:
-            if not isinstance(name, str) or _SAME.get(name, name) not in known:
+            if not isinstance(name, str):
+                raise ConfigurationError(_unknown(asker, name, sorted({*self.known(), *_SAME})))
+        wanted = dict.fromkeys(_SAME.get(name, name) for name in names)
+        known = self.known(wanted)
+        for name in names:
+            if _SAME.get(name, name) not in known:
                 raise ConfigurationError(_unknown(asker, name, sorted({*known, *_SAME})))
-        return [known[name] for name in dict.fromkeys(_SAME.get(n, n) for n in names or known)]
+        return [known[name] for name in wanted or known]
 
     def _loaded(self, target: str, module: ModuleType) -> None:
         """Install what waits for a module; never raises, since it runs inside the import."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from agentperf.events import (
     CircuitChanged,
     Event,
     LeaseSettled,
+    PromptCompressed,
     RetryGaveUp,
     RetryScheduled,
     SlowCall,
@@ -23,7 +25,7 @@ from agentperf.events import (
 RARE = (CallDelayed, CallRefused, CircuitChanged, RetryGaveUp, RetryScheduled, SlowCall)
 """Events of calls that took a turn: remembered from the start, since they cost others nothing."""
 
-EVERY = (CacheHit, CacheMiss, CallEnded, LeaseSettled)
+EVERY = (CacheHit, CacheMiss, CallEnded, LeaseSettled, PromptCompressed)
 """Events of each call: remembered from the first time that somebody asks."""
 
 
@@ -65,16 +67,19 @@ class Recent:
         self._wall = wall
         self._each = each
         self._operations = operations
-        self._decisions: dict[str, deque[Decision]] = {}
+        self._order = itertools.count()
+        self._decisions: dict[str, deque[tuple[int, Decision]]] = {}
         self._attentive = False
         subscribe(self._remember, *RARE)
 
-    def of(self, operation: str) -> tuple[Decision, ...]:
-        """Return what was decided lately, oldest first; watch each call from now on."""
+    def of(self, *operations: str) -> tuple[Decision, ...]:
+        """Return what was decided lately, in the order it happened; watch each call from now on."""
         if not self._attentive:
             self._attentive = True
             self._subscribe(self._remember, *EVERY)
-        return tuple(self._decisions.get(operation, ()))
+        kept = [self._decisions[name].copy() for name in {*operations} if name in self._decisions]
+        found = itertools.chain.from_iterable(kept)
+        return tuple(decision for _, decision in sorted(found, key=lambda each: each[0]))
 
     def _remember(self, event: Event) -> None:
         decisions = self._decisions.get(event.operation)
@@ -82,4 +87,4 @@ class Recent:
             if len(self._decisions) >= self._operations:
                 return
             decisions = self._decisions.setdefault(event.operation, deque(maxlen=self._each))
-        decisions.append(Decision(self._wall(), event))
+        decisions.append((next(self._order), Decision(self._wall(), event)))

@@ -24,7 +24,8 @@ class FakeClock(Clock):
 
     Args:
         start: Monotonic seconds at the beginning.
-        autojump: Whether time jumps by itself when the event loop has nothing else to do.
+        autojump: Whether time jumps by itself when the event loop has nothing else to do. Not for
+            tasks that do real I/O: a loop that waits for a socket has nothing else to do either.
 
     Example:
         clock = FakeClock()

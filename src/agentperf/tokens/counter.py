@@ -101,7 +101,7 @@ def _plugin_counter(make: Callable[[], object], model: str) -> Counter:
     return Counter(known, Loader(work), estimating(usual))
 
 
-def count_tokens(x: object, *, model: str | None = None, wait: bool = True) -> TokenCount:
+def count_tokens(x: object, model: str | None = None, *, wait: bool = True) -> TokenCount:
     """Count the tokens of a text, of messages, or of a whole request to a chat model.
 
     It never fails for want of a vocabulary and never reaches for the network: without one, the
@@ -129,7 +129,7 @@ def count_tokens(x: object, *, model: str | None = None, wait: bool = True) -> T
     return chosen.count(x) if wait else chosen.quick(x)
 
 
-def exceeds(x: object, limit: int, *, model: str | None = None, wait: bool = True) -> bool:
+def exceeds(x: object, limit: int, model: str | None = None, *, wait: bool = True) -> bool:
     """Tell whether `count_tokens(x, ...) > limit`, reading no more of `x` than needed.
 
     Args:

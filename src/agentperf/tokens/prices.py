@@ -39,12 +39,13 @@ class Rates:
     output: float
     cached_input: float | None = None
 
-    def cost(self, usage: Usage) -> float:
-        """Return the cost of `usage` in US dollars."""
-        cached = min(usage.cached_tokens, usage.input_tokens)
+    def cost(self, usage: object) -> float:
+        """Return the cost of `usage`, ours or a client's, in US dollars."""
+        used = Usage.of(usage)
+        cached = min(used.cached_tokens, used.input_tokens)
         read = self.input if self.cached_input is None else self.cached_input
-        fresh = usage.input_tokens - cached
-        return (fresh * self.input + cached * read + usage.output_tokens * self.output) / _MILLION
+        fresh = used.input_tokens - cached
+        return (fresh * self.input + cached * read + used.output_tokens * self.output) / _MILLION
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,12 @@ class Price:
     source: str = ""
     checked: date | None = None
 
-    def cost(self, usage: Usage) -> float:
+    def cost(self, usage: object) -> float:
         """Return the cost, in US dollars, of a request that used so much."""
-        if self.long and self.above is not None and usage.input_tokens > self.above:
-            return self.long.cost(usage)
-        return self.rates.cost(usage)
+        used = Usage.of(usage)
+        if self.long and self.above is not None and used.input_tokens > self.above:
+            return self.long.cost(used)
+        return self.rates.cost(used)
 
 
 class Prices:
@@ -109,7 +111,13 @@ class Prices:
         return Prices({**self._prices, **added})
 
     def price(self, model: str) -> Price | None:
-        """Return the price of a model or of a dated release of it; None when it is not known."""
+        """Return the price of a model or of a dated release of it; None when it is not known.
+
+        Raises:
+            ConfigurationError: The model is no text.
+        """
+        if not isinstance(model, str):
+            raise ConfigurationError(f'model={model!r}: the name of a model, model="gpt-4o"')
         try:
             return self._asked[model]
         except KeyError:
@@ -127,10 +135,14 @@ class Prices:
         )
         return max(known, key=lambda price: len(price.model), default=None)
 
-    def cost(self, usage: Usage, model: str) -> float | None:
-        """Return the cost, in US dollars, of one request; None when the price is not known."""
-        price = self.price(model)
-        return None if price is None else price.cost(usage)
+    def cost(self, usage: object, model: str) -> float | None:
+        """Return the cost, in US dollars, of one request; None when the price is not known.
+
+        Raises:
+            ConfigurationError: `usage` says nothing of tokens, or the model is no text.
+        """
+        used, price = Usage.of(usage), self.price(model)
+        return None if price is None else price.cost(used)
 
     def __iter__(self) -> Iterator[Price]:
         return iter(self._prices.values())
@@ -153,17 +165,23 @@ def price(model: str, *, wait: bool = True) -> Price | None:
     return _table(wait=wait).price(model)
 
 
-def cost(usage: Usage, model: str, *, wait: bool = True) -> float | None:
+def cost(usage: object, model: str, *, wait: bool = True) -> float | None:
     """Return the cost, in US dollars, of a request by the same prices as `price`.
 
     Args:
-        usage: What one request used. Some models cost more for long prompts, which only shows in
-            the usage of a single request.
+        usage: What one request used: a `Usage`, a client's reply, or its usage. Some models cost
+            more for long prompts, which only shows in the usage of a single request.
         model: The model that answered.
         wait: As for `price`.
 
     Returns:
         The cost; None when the model's price is not known.
+
+    Example:
+        cost(reply.usage, reply.model)
+
+    Raises:
+        ConfigurationError: `usage` says nothing of tokens, or the model is no text.
     """
     return _table(wait=wait).cost(usage, model)
 

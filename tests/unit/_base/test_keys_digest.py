@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentperf._base import keys
-from agentperf._base.keys import digest, freeze
+from agentperf._base.keys import digest, digester, freeze
 
 SOURCE = pathlib.Path(keys.__file__).parents[3]
 
@@ -249,3 +249,10 @@ def test_only_frozen_values_have_digests(foreign: Any) -> None:
     """Digesting something unfrozen is a mistake that shows at once."""
     with pytest.raises(TypeError, match="a frozen value holds no"):
         digest(foreign)
+
+
+@given(st.integers(0, 4))
+def test_a_head_start_changes_nothing(known: int) -> None:
+    """What is read once makes the same digest as what is read each time."""
+    parts: tuple[Hashable, ...] = (("operation", "f"), None, (1, "a"), frozenset({b"x"}))
+    assert digester(*parts[:known])(*parts[known:]) == digest(parts)

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from agentperf._engine.classify import Fault, classify, retry_after
-from agentperf.errors import CallTimeout, CircuitOpen, RateLimitExceeded
+from agentperf.errors import CallTimeout, CircuitOpen, ConfigurationError, RateLimitExceeded
 
 # The HTTP library that this version of the client stands on: httpx2 from openai 3 on, else httpx.
 http: Any = sys.modules["httpx2" if "httpx2" in sys.modules else "httpx"]
@@ -133,6 +133,27 @@ def test_what_the_upstream_asks_for(headers, wait):
     """Seconds, milliseconds or a date; nonsense is no answer."""
     noon = 1795176000.0
     assert retry_after(headers, now=noon) == wait
+
+
+def test_a_timeout_is_told_from_a_lost_connection():
+    """Both are the network's fault; the reason says which."""
+    request = http.Request("GET", "http://localhost")
+    for error in (
+        TimeoutError(),
+        CallTimeout(),
+        http.ReadTimeout("no"),
+        openai.APITimeoutError(request=request),
+    ):
+        assert classify(error).reason == "timed out"
+    for error in (ConnectionError(), openai.APIConnectionError(request=request)):
+        assert classify(error).reason == "connection"
+
+
+@pytest.mark.parametrize("thing", ["boom", ConnectionError, None])
+def test_only_errors_are_judged(thing):
+    """A name or a class would otherwise be taken for a cancellation."""
+    with pytest.raises(ConfigurationError, match=r"classify\(ConnectionError\(\)\)"):
+        classify(thing)
 
 
 def test_headers_that_a_client_keeps_beside_its_response():

@@ -422,6 +422,12 @@ def test_bare_use_on_what_cannot_be_decorated(thing):
         timed(thing)
 
 
+def test_the_example_is_of_the_policy_at_hand():
+    """It would be odd to be told of another one."""
+    with pytest.raises(ConfigurationError, match=r"@timed\(\.\.\.\)"):
+        timed(slow=1)(42)
+
+
 # -- comings and goings ---------------------------------------------------------------------------
 
 

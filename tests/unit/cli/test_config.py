@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,15 @@ def test_every_value_and_where_it_came_from(
     assert len(columns) == 1
 
 
+def test_passwords_do_not_show(show: Callable[..., tuple[int, str, str]]) -> None:
+    """The address of a backend is shown without them."""
+    address = "redis://anna:hunter2@cache:6379/0?prefix=a"
+    text = f'[tool.agentperf.policies."app.f"]\ncached = {{ backend = "{address}" }}\n'
+    for out in (show(text)[1], show(text, "--json")[1]):
+        assert "hunter2" not in out
+        assert "redis://REDACTED:REDACTED@cache:6379/0?prefix=a" in out
+
+
 def test_defaults(show: Callable[..., tuple[int, str, str]]) -> None:
     """What nobody set is shown too."""
     assert [line.split() for line in show("")[1].splitlines()] == [
@@ -97,6 +107,93 @@ def test_mistakes(show: Callable[..., tuple[int, str, str]], text: str, says: st
     code, out, err = show(text)
     assert (code, out) == (2, "")
     assert says in err
+
+
+PROGRAM = """
+import agentperf
+
+@agentperf.timed
+def {search}(query):
+    return query
+
+class Agent:
+    @agentperf.timed("reply")
+    def reply(self, text):
+        return text
+
+    @staticmethod
+    @agentperf.cached
+    def tell(text):
+        return text
+
+    @property
+    @agentperf.timed
+    def mood(self):
+        return "calm"
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Write a program under a name that no other test has imported."""
+
+    def program() -> str:
+        name = f"program_{tmp_path.name.replace('-', '_')}"
+        (tmp_path / f"{name}.py").write_text(PROGRAM.format(search="search"), encoding="utf-8")
+        (tmp_path / f"{name}_main.py").write_text(f"import {name}\n", encoding="utf-8")
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        for module in (name, f"{name}_main"):
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        return name
+
+    return program
+
+
+def test_operations_of_a_program(
+    show: Callable[..., tuple[int, str, str]], program: Callable[[], str]
+) -> None:
+    """Functions, methods and names of `timed` are known, in what the module imports as well."""
+    name = program()
+    operations = [f"{name}.search", "reply", f"{name}.Agent.tell", f"{name}.Agent.mood"]
+    text = "".join(f'[tool.agentperf.policies."{each}"]\nretry = true\n' for each in operations)
+    code, out, err = show(text, f"{name}_main")
+    assert (code, err) == (0, "")
+    assert f"{name}.search" in out
+
+
+def test_an_operation_that_nobody_has(
+    show: Callable[..., tuple[int, str, str]], program: Callable[[], str], tmp_path: Path
+) -> None:
+    """Would be ignored for ever."""
+    name = program()
+    text = f'[tool.agentperf.policies."{name}.serch"]\nretry = true\n'
+    assert show(text)[0] == 0
+    code, out, err = show(text, name)
+    assert code == 1
+    assert f"{name}.serch" in out
+    assert f"{tmp_path / 'pyproject.toml'}:1" in err
+    assert f"did you mean '{name}.search'" in err
+
+
+@pytest.mark.parametrize(
+    "options", ['cached = {key = "qery"}', "rate_limited = {by='usr', requests='1/s'}"]
+)
+def test_an_option_that_does_not_fit_the_function(
+    show: Callable[..., tuple[int, str, str]], program: Callable[[], str], options: str
+) -> None:
+    """Would be found at the first call only."""
+    name = program()
+    text = f'[tool.agentperf.policies."{name}.search"]\n{options}\n'
+    code, _, err = show(text, name)
+    assert code == 2
+    assert "has no parameter" in err
+
+
+def test_a_module_that_is_not_there(show: Callable[..., tuple[int, str, str]]) -> None:
+    """Is wrong usage."""
+    code, _, err = show("", "no_such_module_anywhere")
+    assert code == 2
+    assert "no_such_module_anywhere can't be imported" in err
 
 
 def test_exporters_that_nobody_offers(

@@ -25,7 +25,7 @@ def test_the_list(install, monkeypatch):
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "agentperf  loaded  agentperf-sdk (agentperf)",
-        "  cache backends: memory",
+        "  cache backends: memory, sqlite",
         "one  loaded  dist-one 1.0 (one_module)",
         "  tokenizers: words, letters",
         "two  disabled  dist-two 1.0 (two_module)",

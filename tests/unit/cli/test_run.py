@@ -143,8 +143,11 @@ if __name__ == "__main__":
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_an_interrupt_reaches_the_program() -> None:
     """It may handle it, as ever."""
-    write("app.py", "import time\ntry:\n print(1, flush=True)\n time.sleep(60)\nexcept BaseException"
-                    " as e: print(type(e).__name__)")  # fmt: skip
+    write(
+        "app.py",
+        "import time\ntry:\n print(1, flush=True)\n time.sleep(60)\n"
+        "except BaseException as e: print(type(e).__name__)",
+    )
     process = subprocess.Popen([*AGENTPERF, "app.py"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "1\n"

@@ -12,6 +12,7 @@ import pytest
 import agentperf
 from agentperf import events
 from agentperf.instrumentation import faults
+from agentperf.telemetry.stats import total_usage
 from agentperf.testing import fresh_host, recorded
 from tests.unit.instrumentation.wire import (
     ASK,
@@ -354,3 +355,42 @@ def test_a_disabled_host_sees_nothing(instrumented):
         Wire("httpx", COMPLETION).clients().sync.chat.completions.create(**ASK)
         assert off.stats() == {}
     assert instrumented.spans() == ()
+
+
+@pytest.mark.anyio
+async def test_tokens_that_the_program_notes_too_count_once(instrumented, host, library):
+    """A program with `record` in it can be run instrumented, and keeps its figures."""
+    clients = Wire(library, COMPLETION).clients()
+
+    @agentperf.timed("outer")
+    def sync():
+        agentperf.record(clients.sync.chat.completions.create(**ASK).usage)
+        agentperf.record(input_tokens=3)  # something else
+
+    @agentperf.timed("outer")
+    async def asynchronous():
+        reply = await clients.asynchronous.chat.completions.create(**ASK)
+        agentperf.record(reply, cost_usd=1.0)
+
+    sync()
+    await asynchronous()
+    figures = host.stats()
+    assert figures["outer"].own_usage.input_tokens == 3
+    assert figures["outer"].usage.input_tokens == 43
+    total = total_usage(figures.values())
+    assert (total.input_tokens, total.output_tokens) == (43, 10)
+    assert total.cost_usd == pytest.approx(2 * COST)
+
+
+def test_one_booking_answers_one_note(instrumented, host, library):
+    """Noted twice, the second time is the program's own."""
+    client = Wire(library, COMPLETION).clients().sync
+
+    @agentperf.timed("outer")
+    def call():
+        reply = client.chat.completions.create(**ASK)
+        agentperf.record(reply)
+        agentperf.record(reply)
+
+    call()
+    assert host.operation_stats("outer").own_usage.input_tokens == 20

@@ -341,3 +341,33 @@ def test_streams_after_removal(host):
     assert type(stream._iterator).__name__ == "generator"
     assert len(list(stream)) == 4
     assert host.stats() == {}
+
+
+def test_plugins_are_looked_up_only_for_names_that_are_not_built_in():
+    """Who names what agentperf brings waits for no plugin; another name, or none, asks them."""
+    asked = []
+
+    class Own(Instrumentor):
+        """Waits for nothing."""
+
+        targets = ()
+
+        def __init__(self, name):
+            self.name = name
+
+        def install(self, module, signals):
+            """Do nothing."""
+
+        def remove(self):
+            """Do nothing."""
+
+    def plugins():
+        asked.append("plugins")
+        return [Own("theirs")]
+
+    registry = Registry(lambda: [Own("ours")], plugins)
+    registry.turn_on(("ours",), Signals())
+    assert asked == []
+    registry.turn_on(("theirs",), Signals())
+    registry.turn_on((), Signals())
+    assert asked == ["plugins"]

@@ -75,3 +75,33 @@ def test_a_mistake_in_by_is_told_as_one_in_by(by):
         with pytest.raises(ConfigurationError, match=r"^by=") as caught:
             make(lambda user: user)
         assert "key=" not in str(caught.value)
+
+
+def test_shares_as_text():
+    """What a configuration file may say, a decorator may too."""
+    assert agentperf.retry(budget="30%").options.budget == 0.3
+    text = "\n".join(f"On day {n} the tomatoes were watered." for n in range(40))
+    assert agentperf.compress(text, ratio="50%").value == agentperf.compress(text, ratio=0.5).value
+
+
+@pytest.mark.parametrize("attempts", [0, -1, 1.5, True, "3"])
+def test_attempts_are_counted_from_one(attempts):
+    """The error says so."""
+    with pytest.raises(ConfigurationError, match=r"a whole number from 1 up, attempts=3"):
+        agentperf.retry(attempts=attempts)
+
+
+@pytest.mark.parametrize("on", [(), [ConnectionError], [ConnectionError, TimeoutError]])
+def test_what_to_retry_is_one_type_or_a_tuple(on):
+    """Nothing at all would retry nothing, and a list is no tuple."""
+    with pytest.raises(ConfigurationError, match="a tuple of them"):
+        agentperf.retry(on=on)
+
+
+def test_an_argument_that_cannot_tell_calls_apart():
+    """The advice names options that there are."""
+    chat = agentperf.rate_limited("1/s", by="client")(lambda client: client)
+    with pytest.raises(agentperf.UncacheableArgumentError, match=r"instead with by=") as caught:
+        chat(object())
+    assert "ignore=" not in str(caught.value)
+    assert "key=(" not in str(caught.value)

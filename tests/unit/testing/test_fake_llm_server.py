@@ -359,3 +359,31 @@ def test_the_listening_socket_is_named_as_tcp() -> None:
     """Only then does asyncio set TCP_NODELAY; without it small answers take 40 ms longer."""
     with server._listen(0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_no_faults_at_all(llm: FakeLLM, client: openai.OpenAI) -> None:
+    """None turns faults off, as it does when the server is made; anything else is refused."""
+    llm.faults = Faults(rate=1.0, kinds=(Fault.SERVER_ERROR,))
+    llm.faults = None
+    assert llm.faults == Faults()
+    client.chat.completions.create(model="m", messages=PROMPT)
+    with pytest.raises(ConfigurationError, match=r"Faults\(rate=0\.2\)"):
+        llm.faults = 0.2  # type: ignore[assignment]
+
+
+def test_an_answer_that_fails_is_counted() -> None:
+    """The client gets a 500, and the figures say so."""
+
+    def answer(messages: object) -> str:
+        raise RuntimeError("no answer today")
+
+    with (
+        FakeLLM(answer=answer) as llm,
+        openai.OpenAI(base_url=llm.base_url, api_key="none", max_retries=0) as client,
+    ):
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(model="m", messages=PROMPT)
+        deadline = time.monotonic() + 5
+        while not llm.stats().errors and time.monotonic() < deadline:
+            time.sleep(0.01)  # it is counted right after it was sent
+        assert llm.stats().errors == 1

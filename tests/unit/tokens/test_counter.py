@@ -386,3 +386,9 @@ def timed(call) -> float:
     for _ in range(1_000):
         call()
     return (time.process_time() - began) / 1_000
+
+
+def test_the_model_can_stand_second():
+    """As it does for prices."""
+    assert count_tokens("a text", "gpt-4o") == count_tokens("a text", model="gpt-4o")
+    assert exceeds("a text", 1, "gpt-4o")

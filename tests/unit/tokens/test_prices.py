@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from types import SimpleNamespace
 
 import pytest
 
@@ -71,6 +72,30 @@ def test_unknown_models_have_unknown_costs(model):
     """A name that only looks like another has no price and no cost, rather than a wrong one."""
     assert price(model) is None
     assert cost(Usage(1, 1), model) is None
+
+
+def test_the_usage_of_a_client_has_a_cost():
+    """No conversion is needed between a reply and its price."""
+    usage = SimpleNamespace(prompt_tokens=MILLION, completion_tokens=0)
+    reply = SimpleNamespace(model="gpt-4o-2024-08-06", usage=usage)
+    known = price("gpt-4o")
+    assert known is not None
+    assert cost(usage, reply.model) == cost(reply, reply.model) == known.rates.input
+    assert known.cost(usage) == known.rates.cost(usage) == known.rates.input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((500, "gpt-4o"), "nothing of tokens"),
+        (("gpt-4o", Usage(1)), "nothing of tokens"),
+        ((Usage(1), Usage(1)), 'model="gpt-4o"'),
+    ],
+)
+def test_what_has_no_cost(arguments, says):
+    """Swapped arguments, and what is no usage, are told of."""
+    with pytest.raises(ConfigurationError, match=says):
+        cost(*arguments)
 
 
 def test_long_prompts_cost_more():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentperf._base.keys.compiling import KeyMaker
-from agentperf._base.keys.encoding import digest
+from agentperf._base.keys.encoding import digest, digester
 from agentperf._base.keys.instances import InstanceTokens, method_self
 from agentperf._base.keys.maker import key_maker
 from agentperf._base.keys.names import qualified_name
@@ -17,6 +17,7 @@ __all__ = [
     "KeyMaker",
     "Unkeyable",
     "digest",
+    "digester",
     "freeze",
     "key_maker",
     "method_self",

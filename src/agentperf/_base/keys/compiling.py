@@ -61,6 +61,7 @@ def compiled(
     signature: inspect.Signature,
     parts: Sequence[Part],
     template: str | None = None,
+    option: str = "key",
 ) -> KeyMaker:
     """Compile a key maker.
 
@@ -69,6 +70,7 @@ def compiled(
         signature: Its signature.
         parts: What the key consists of; a single part is the key itself.
         template: Begins the key, if given.
+        option: The option that says what counts, for errors; only beside `key` there is `ignore`.
     """
 
     def explained(arguments: Mapping[str, object]) -> UncacheableArgumentError:
@@ -76,7 +78,7 @@ def compiled(
             try:
                 frozen(arguments[parameter])
             except Unkeyable as error:
-                return _uncacheable(function, parameter, error)
+                return _uncacheable(function, parameter, error, option)
         return UncacheableArgumentError(
             f"{function}(): an argument can't be keyed every time", function=function
         )
@@ -155,12 +157,15 @@ def _dress(bound: Any, function: str, signature: inspect.Signature) -> None:
     }
 
 
-def _uncacheable(function: str, parameter: str, error: Unkeyable) -> UncacheableArgumentError:
+def _uncacheable(
+    function: str, parameter: str, error: Unkeyable, option: str
+) -> UncacheableArgumentError:
+    leave_out = f"Leave the parameter out with ignore=({parameter!r},), say"
+    advice = leave_out if option == "key" else "Say"
     return UncacheableArgumentError(
         f"{function}(): the argument {parameter}{error.path} can't be keyed: {error.reason}. "
-        f"Leave the parameter out with ignore=({parameter!r},), say what counts instead with "
-        'key=..., such as key=("user_id", "prompt") or key="{user.id}:{prompt}", '
-        "or define __agentperf_key__ on its class",
+        f'{advice} what counts instead with {option}=..., such as {option}=("user_id", "prompt") '
+        f'or {option}="{{user.id}}:{{prompt}}", or define __agentperf_key__ on its class',
         function=function,
         parameter=parameter,
     )

@@ -14,9 +14,27 @@ def digest(frozen: Hashable) -> str:
     Raises:
         TypeError: It holds something that `freeze` doesn't make.
     """
+    return _hashed(_encoded(frozen))
+
+
+def digester(*first: Hashable) -> Callable[..., str]:
+    """Return what gives `digest((*first, *rest))` for `rest`; `first` is read only once.
+
+    Raises:
+        TypeError: It holds something that `freeze` doesn't make.
+    """
+    head = b"(" + b"".join(map(_encoded, first))
+
+    def digest_of(*rest: Hashable) -> str:
+        return _hashed(b"%b%b)" % (head, b"".join(map(_encoded, rest))))
+
+    return digest_of
+
+
+def _hashed(data: bytes) -> str:
     from hashlib import blake2b
 
-    return blake2b(_encoded(frozen), digest_size=20, usedforsecurity=False).hexdigest()
+    return blake2b(data, digest_size=20, usedforsecurity=False).hexdigest()
 
 
 def _encoded(frozen: object) -> bytes:

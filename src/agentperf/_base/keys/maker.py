@@ -73,7 +73,7 @@ def key_maker(
             _field_part(field, freezers[field.parameter])
             for field in _fields(function_name, signature, key, option)
         ]
-        return compiled(function_name, signature, parts, template=key)
+        return compiled(function_name, signature, parts, template=key, option=option)
     if key is None:
         ignored = _named(function_name, signature, f"{ignore=}", ignore, _IGNORE_EXAMPLE)
         chosen = freezers.keys() - ignored
@@ -83,7 +83,7 @@ def key_maker(
         if not chosen:
             raise ConfigurationError(f"{given} of {function_name}() is empty; {example}")
     parts = [Part(name, frozen) for name, frozen in freezers.items() if name in chosen]
-    return compiled(function_name, signature, parts)
+    return compiled(function_name, signature, parts, option=option)
 
 
 def _named(

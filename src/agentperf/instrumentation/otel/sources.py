@@ -74,9 +74,13 @@ def meters(given: Any, make: Callable[[Any], T]) -> Source[T]:
     )
 
 
-def _version() -> str:
-    from importlib.metadata import version
+def _version() -> str | None:
+    """Return agentperf's version; None where it is imported without having been installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
     from agentperf.errors import DISTRIBUTION
 
-    return version(DISTRIBUTION)
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return None

@@ -61,7 +61,7 @@ class BackedLayer(CacheLayer):
     async def _look(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
         looked = self._flights.ended
         tags = self._tags_of(args, kwargs)
-        stamp = None
+        stamp: Any = None if tags else {}  # where they can't be known, the answer is not kept
         try:
             found = await look(self._reach, cast(str, key), tags)
             answer = self._packing.unpack(found.data)
@@ -79,7 +79,7 @@ class BackedLayer(CacheLayer):
         return self._replayed(answer)
 
     def _unavailable(self) -> StoreUnavailable:
-        operation = self._site.target.operation
+        operation = self._site.operation
         return StoreUnavailable(
             f"{operation}: the backend of its cache failed, and on_store_failure is 'closed'",
             policy="cached",
@@ -87,7 +87,7 @@ class BackedLayer(CacheLayer):
         )
 
     async def _come_in(self, flight: Flight, looked: int) -> bytes | None:
-        if looked == self._flights.ended or not self._state.backend_works:
+        if looked == self._flights.ended or not self._reach.works:
             return None  # nobody here can have stored anything since this call looked
         try:
             data = (await look(self._reach, cast(str, flight.key))).data
@@ -140,8 +140,8 @@ class BackedLayer(CacheLayer):
             return None
 
     async def _put(self, flight: Flight, data: bytes) -> None:
-        if flight.stamp is None or not self._state.backend_works:
-            return  # this call found it failing: once is enough
+        if flight.stamp is None or not self._reach.works:
+            return  # it was this call's turn to find out when it looked; once is enough
         key = cast(str, flight.key)
         try:
             if flight.valid:
@@ -150,6 +150,9 @@ class BackedLayer(CacheLayer):
                     next(self._puts)
                     return
                 await self._reach.delete(key)  # invalidated while it was being stored
+        except UncacheableValueError as error:
+            self._refuse_uncopyable(error, "its backend can't store it")
+            return
         except Exception:  # noqa: BLE001 - the reach has told of it, and there is an answer
             return
         self._refuse("it was invalidated while it was computed")
@@ -213,6 +216,8 @@ async def _told(work: Awaitable[Any]) -> Any:
     """
     try:
         return await work
+    except BackendError:
+        raise
     except Exception as error:
         raise BackendError(f"the cache backend failed: {type(error).__name__}") from error
 

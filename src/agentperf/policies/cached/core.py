@@ -60,7 +60,7 @@ class CacheLayer(ABC):
         emit = self._site.host.bus.emitter(kind)
         if emit is None:
             return tally.ticks
-        event = kind(operation=self._site.target.operation, **facts)
+        event = kind(operation=self._site.operation, **facts)
         # Threads may share a map, but not a generator.
         return map(lambda _: emit(event), tally.ticks)  # noqa: C417
 
@@ -206,13 +206,13 @@ class CacheLayer(ABC):
     def _refuse_uncopyable(self, error: Exception, reason: str = "it can't be copied") -> None:
         if not self._state.told_uncopyable:  # once: every other answer will be like this one
             self._state.told_uncopyable = True
-            fault("cache.uncopyable", error, operation=self._site.target.operation)
+            fault("cache.uncopyable", error, operation=self._site.operation)
         self._refuse(reason)
 
     def _refuse(self, reason: str) -> None:
         next(self._state.refused.ticks)
         if self._tell_refused is not None:
-            self._tell_refused(CacheRefused(operation=self._site.target.operation, reason=reason))
+            self._tell_refused(CacheRefused(operation=self._site.operation, reason=reason))
 
 
 def _has_one_reader(value: Any) -> bool:

@@ -115,10 +115,9 @@ class Cached(Policy):
         Raises:
             ConfigurationError: The backend has to be awaited, and the caller can't.
         """
-        state = self.state(host, target)
         if (remote := self._remote(host, target)) is not None:
-            return remote.contents(host, state, is_async=is_async)
-        return MemoryContents(state, host.clock.now, partial(tag_table, host))
+            return remote.contents(host, is_async=is_async)
+        return MemoryContents(self.state(host, target), host.clock.now, partial(tag_table, host))
 
     def state(self, host: Host, target: Target) -> CacheState:
         """Return what the cache remembers on `host`."""

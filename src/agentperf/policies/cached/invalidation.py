@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from agentperf._base.log import fault
 from agentperf._engine.current import current_host
@@ -13,8 +14,8 @@ from agentperf.abc.backends import Backends, backends
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError
 from agentperf.policies.cached.decorator import TAGGED, tag_table
-from agentperf.policies.cached.reach import way_to
-from agentperf.policies.cached.seals import LIFETIME, new_versions
+from agentperf.policies.cached.reach import Ask, way_to
+from agentperf.policies.cached.seals import LIFETIME, Versions, new_versions
 from agentperf.policies.cached.tags import plain_tags
 
 
@@ -78,7 +79,7 @@ class Invalidation:
                 "@agentperf.invalidates, or give a backend of both colours, "
                 "backend=Backends(sync=..., asynchronous=...)"
             )
-        self._ways = [way_to("invalidate", backend, waiting) for backend in reached]
+        self._ways = [way_to(backend, waiting) for backend in reached]
 
     @property
     def in_memory(self) -> bool:
@@ -91,20 +92,23 @@ class Invalidation:
         Raises:
             BackendError: A backend failed; the others and the memory were done.
         """
-        failed = None
+        failed: dict[Ask, Exception] = {}
         # A function that is cached in one place may call one that is cached in another, and be
         # computed from its old answer in between: by as many rounds as there are places, each is
-        # done once more after all that it may depend on.
+        # done once more after all that it may depend on. A backend is asked also where it failed
+        # before and calls leave it alone: entries that it still has would be good again later.
         for _ in self._ways:
             self._table.invalidate(tags)
-            for backend, run in self._ways:
+            for ask in self._ways:
+                if ask in failed:
+                    continue
                 try:
-                    await run(partial(backend.set_many, new_versions(tags), LIFETIME))
+                    await ask(partial(_replace, new_versions(tags)))
                 except Exception as error:  # noqa: BLE001 - raised when the others are done
-                    failed = failed or error
+                    failed[ask] = error
         self._table.invalidate(tags)
-        if failed is not None:
-            raise BackendError(f"the cache backend failed: {type(failed).__name__}") from failed
+        for cause in failed.values():
+            raise BackendError(f"the cache backend failed: {type(cause).__name__}") from cause
 
     async def quietly_of(self, tags: tuple[str, ...], operation: str) -> None:
         """Invalidate tags; tell the log where a backend fails."""
@@ -112,6 +116,10 @@ class Invalidation:
             await self.of(tags)
         except BackendError as error:
             fault("cache.invalidation_failed", error, operation=operation)
+
+
+def _replace(versions: Versions, backend: Any) -> Any:
+    return backend.set_many(versions, LIFETIME)
 
 
 def _backends(host: Host, used: Iterable[Backends]) -> list[Backends]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Hashable
-from typing import Any
 
-from agentperf._base.keys import Unkeyable, digest, freeze
+from agentperf._base.keys import Unkeyable, digest, digester, freeze
 from agentperf._engine.site import Target
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.state import KeyOf
@@ -57,12 +56,12 @@ class Keyspace:
             key_of: Makes the structured keys.
             partition: Tells whose entries the call may see.
         """
-
-        def key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-            whose = None if partition is None else partition()
-            return self.prefix + digest((self._identity, whose, key_of(args, kwargs)))
-
-        return key
+        prefix = self.prefix
+        if partition is None:
+            digest_of = digester(self._identity, None)
+            return lambda args, kwargs: prefix + digest_of(key_of(args, kwargs))
+        digest_anybodys = digester(self._identity)
+        return lambda args, kwargs: prefix + digest_anybodys(partition(), key_of(args, kwargs))
 
 
 def named_instance(instance: object) -> Hashable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
 from agentperf._base.durations import Duration, seconds
@@ -28,7 +28,7 @@ class CacheOptions:
     max_entries: int
     copy: CopyMode
     scope: Partition
-    backend: str | AnyBackend = "memory"
+    backend: str | AnyBackend = field(default="memory", repr=False)  # a password may be in it
     on_store_failure: OnFailure = "open"
     tags: tuple[str, ...] | Callable[..., object] | None = None
 

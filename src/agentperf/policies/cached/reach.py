@@ -1,32 +1,37 @@
-"""How a cache reaches its backend: in the colour of the call, and when it is out of order."""
+"""How a cache reaches its backend: in the colour of the call, and not while it is out of order."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from agentperf._base.log import fault, warn
 from agentperf._engine.hosting import Host
-from agentperf.abc.backends import AsyncCacheBackend, Backends, CacheBackend
+from agentperf._engine.waiting import in_trio
+from agentperf.abc.backends import Backends
 from agentperf.abc.waiting import Waiting
-from agentperf.errors import ConfigurationError
+from agentperf.errors import BackendError, ConfigurationError, UncacheableValueError
 from agentperf.events import CacheBackendChanged
-from agentperf.policies.cached.state import CacheState
+from agentperf.policies.cached.guard import Guard
 
-Run = Callable[[Callable[[], Any]], Awaitable[Any]]
+Work = Callable[[Any], Any]
+"""What is asked of a backend of whichever colour; from an asynchronous one it can be awaited."""
+
+Ask = Callable[[Work], Awaitable[Any]]
 
 
 class Reach:
     """A backend, as one cache reaches it from calls of one colour.
 
-    What its methods raise is what the backend raised; each change between working and failing is
-    told once, in the log and as an event.
+    What its methods raise is what the backend raised, or `BackendError` while it is left alone
+    because it failed. All caches of a host that share a backend share what is known of it; each
+    change between working and failing is told once, in the log and as an event, by the cache that
+    finds it out.
 
     Args:
         host: Where the change is told.
         operation: Whose cache it is.
-        state: Remembers whether the backend works.
         backends: The backend.
         waiting: How the calls wait; None for calls that block.
 
@@ -35,64 +40,68 @@ class Reach:
     """
 
     def __init__(
-        self,
-        host: Host,
-        operation: str,
-        state: CacheState,
-        backends: Backends,
-        waiting: Waiting | None,
+        self, host: Host, operation: str, backends: Backends, waiting: Waiting | None
     ) -> None:
+        check_colour(operation, backends, is_async=waiting is not None)
         self._operation = operation
-        self._state = state
+        self._now = host.clock.now
         self._tell = host.bus.emitter(CacheBackendChanged)
-        self._backend, self._run = way_to(operation, backends, waiting)
+        one = backends.asynchronous if backends.sync is None else backends.sync
+        self._guard = host.state(Guard, Guard, owners=(one, Guard))
+        self._ask = way_to(backends, waiting)
+
+    @property
+    def works(self) -> bool:
+        """Whether the backend is in order, as far as anybody knows."""
+        return self._guard.works
 
     async def get(self, key: str) -> bytes | None:
         """Return what is stored under a key."""
-        return await self._asked(partial(self._backend.get, key))  # type: ignore[no-any-return]
+        return await self._asked(lambda backend: backend.get(key))  # type: ignore[no-any-return]
 
     async def get_many(self, keys: list[str]) -> dict[str, bytes]:
         """Return what is stored under those of several keys that are there."""
-        return await self._asked(partial(self._backend.get_many, keys))  # type: ignore[no-any-return]
+        return await self._asked(lambda backend: backend.get_many(keys))  # type: ignore[no-any-return]
 
     async def add(self, key: str, value: bytes, ttl: float | None) -> bool:
         """Store under a key where nothing is; tell whether it was stored."""
-        return await self._asked(partial(self._backend.add, key, value, ttl))  # type: ignore[no-any-return]
+        return await self._asked(lambda backend: backend.add(key, value, ttl))  # type: ignore[no-any-return]
 
     async def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Store under a key."""
-        await self._asked(partial(self._backend.set, key, value, ttl))
+        await self._asked(lambda backend: backend.set(key, value, ttl))
 
     async def delete(self, key: str) -> bool:
         """Remove a key; tell whether it was there."""
-        return await self._asked(partial(self._backend.delete, key))  # type: ignore[no-any-return]
+        return await self._asked(lambda backend: backend.delete(key))  # type: ignore[no-any-return]
 
     async def clear(self, prefix: str) -> None:
         """Remove the keys that begin with `prefix`."""
-        await self._asked(partial(self._backend.clear, prefix))
+        await self._asked(lambda backend: backend.clear(prefix))
 
-    async def _asked(self, work: Callable[[], Any]) -> Any:
+    async def _asked(self, work: Work) -> Any:
+        guard = self._guard
+        if (era := guard.admit(self._now())) is None:
+            raise BackendError(
+                f"the cache backend failed: {guard.trouble}; it is left alone for a moment"
+            )
         try:
-            answer = await self._run(work)
+            answer = await self._ask(work)
+        except UncacheableValueError:
+            raise  # that says something of the value, nothing of the backend
         except Exception as error:
-            self._changed(error)
+            if guard.failed(era, self._now(), error):
+                fault("cache.backend_failed", error, operation=self._operation)
+                self._told(works=False, error=type(error).__name__)
             raise
-        if not self._state.backend_works:
-            self._changed(None)
+        if not guard.works and guard.answered(era, self._now()):
+            warn("cache.backend_works_again", operation=self._operation)
+            self._told(works=True, error=None)
         return answer
 
-    def _changed(self, error: Exception | None) -> None:
-        if self._state.backend_works is (error is None):
-            return
-        self._state.backend_works = error is None
-        if error is None:
-            warn("cache.backend_works_again", operation=self._operation)
-        else:
-            fault("cache.backend_failed", error, operation=self._operation)
+    def _told(self, *, works: bool, error: str | None) -> None:
         if self._tell is not None:
-            kind = None if error is None else type(error).__name__
-            works = error is None
-            self._tell(CacheBackendChanged(operation=self._operation, works=works, error=kind))
+            self._tell(CacheBackendChanged(operation=self._operation, works=works, error=error))
 
 
 def check_colour(operation: str, backends: Backends, *, is_async: bool) -> None:
@@ -109,24 +118,25 @@ def check_colour(operation: str, backends: Backends, *, is_async: bool) -> None:
         )
 
 
-def way_to(
-    operation: str, backends: Backends, waiting: Waiting | None
-) -> tuple[CacheBackend | AsyncCacheBackend, Run]:
-    """Return the half of a backend that calls use, and what runs a request to it.
+def way_to(backends: Backends, waiting: Waiting | None) -> Ask:
+    """Return what asks the backend, without holding up the loop that the call runs on."""
+    sync, asynchronous = backends.sync, backends.asynchronous
 
-    Raises:
-        ConfigurationError: Calls that block can't use the backend.
-    """
-    check_colour(operation, backends, is_async=waiting is not None)
-    if backends.sync is None or (waiting is not None and backends.asynchronous is not None):
-        return cast(AsyncCacheBackend, backends.asynchronous), _awaited
-    in_thread = waiting is not None and backends.sync.blocking
-    return backends.sync, waiting.in_thread if waiting and in_thread else _inline
+    async def in_place(work: Work) -> Any:
+        return work(sync)
 
+    async def awaited(work: Work) -> Any:
+        return await work(asynchronous)
 
-async def _inline(work: Callable[[], Any]) -> Any:
-    return work()
+    async def in_thread(work: Work) -> Any:
+        return await waiting.in_thread(partial(work, sync)) if waiting else work(sync)
 
+    async def awaited_unless_trio(work: Work) -> Any:
+        return await (blocking if in_trio() else awaited)(work)
 
-async def _awaited(work: Callable[[], Any]) -> Any:
-    return await work()
+    if waiting is None:
+        return in_place
+    blocking = in_place if sync is None or not sync.blocking else in_thread
+    if asynchronous is None:
+        return blocking
+    return awaited_unless_trio if sync is not None and asynchronous.asyncio_only else awaited

@@ -68,16 +68,16 @@ class Remote:
     def bound(self, site: Site, state: CacheState, tags_of: TagsOf, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         waiting = site.waiting if site.driver.is_async else None
-        reach = Reach(site.host, site.target.operation, state, self._backends, waiting)
+        reach = Reach(site.host, site.operation, self._backends, waiting)
         key_of = self.key_of(site.host)
         return BackedLayer(site, state, key_of, reach, self._packing, tags_of=tags_of).bound(inner)
 
-    def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
+    def contents(self, host: Host, *, is_async: bool) -> BackendContents:
         """Return what the handle can do there.
 
         Raises:
             ConfigurationError: The backend has to be awaited, and the caller can't.
         """
         waiting = waiting_for(is_async=True, clock=host.clock) if is_async else None
-        reach = Reach(host, self._target.operation, state, self._backends, waiting)
+        reach = Reach(host, self._target.operation, self._backends, waiting)
         return BackendContents(reach, self._packing, self._keyspace.prefix)

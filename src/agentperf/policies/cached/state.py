@@ -111,13 +111,11 @@ class CacheState:
     Attributes:
         options: What was asked for.
         name: What the cache is shared by, if it is.
-        backend_works: Whether the backend answered when it was last asked.
     """
 
     def __init__(self, options: CacheOptions, airspace: Airspace, name: str | None = None) -> None:
         self.options = options
         self.name = name
-        self.backend_works = True
         self.hits = Tally()
         self.misses = Tally()
         self.shared = Tally()

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.keys import key_maker
-from agentperf._base.options import By, checked_by, refuse_unknown, whole
+from agentperf._base.options import By, Share, checked_by, refuse_unknown, share, whole
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
@@ -66,8 +66,8 @@ def circuit_breaker(function: F, /) -> F: ...
 @overload
 def circuit_breaker(
     *,
-    failure_rate: float = 0.5,
-    slow_rate: float | None = None,
+    failure_rate: Share = 0.5,
+    slow_rate: Share | None = None,
     slow_after: Duration | None = None,
     window: int | Duration = 100,
     minimum_calls: int = 20,
@@ -82,8 +82,8 @@ def circuit_breaker(
     function: Any = None,
     /,
     *,
-    failure_rate: float = 0.5,
-    slow_rate: float | None = None,
+    failure_rate: Share = 0.5,
+    slow_rate: Share | None = None,
     slow_after: Duration | None = None,
     window: int | Duration = 100,
     minimum_calls: int = 20,
@@ -148,13 +148,13 @@ def circuit_breaker(
             f'fallback={fallback!r}: a callable, such as fallback=lambda question: "try later"'
         )
     rules = Rules(
-        failure_rate=_share("failure_rate", failure_rate),
-        slow_rate=None if slow_rate is None else _share("slow_rate", slow_rate),
+        failure_rate=share("failure_rate", failure_rate, 0.5),
+        slow_rate=None if slow_rate is None else share("slow_rate", slow_rate, 0.5),
         slow_after=None if slow_after is None else seconds(slow_after, "slow_after"),
         window=_window(window),
         minimum_calls=whole("minimum_calls", minimum_calls, 20),
         open_for=seconds(open_for, "open_for"),
-        probes=whole("probes", probes, 20),
+        probes=whole("probes", probes, 3),
     )
     return CircuitBreaker(
         rules,
@@ -165,15 +165,7 @@ def circuit_breaker(
     )
 
 
-def _share(parameter: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise ConfigurationError(
-            f"{parameter}={value!r}: a share above 0 and up to 1, such as {parameter}=0.5"
-        )
-    return float(value)
-
-
 def _window(value: int | Duration) -> int | float:
     if isinstance(value, int):
-        return whole("window", value, 20)
+        return whole("window", value, 100)
     return seconds(value, "window")

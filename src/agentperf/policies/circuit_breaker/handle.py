@@ -22,7 +22,8 @@ _BY_REQUEST = {
 class BreakerHandle:
     """The breaker of one decorated function, on the host that is current when the handle is made.
 
-    The arguments of a call only matter for a breaker with `by=`.
+    The arguments of a call only matter for a breaker with `by=`, and then all that a call needs
+    have to be there.
     """
 
     def __init__(

@@ -56,7 +56,7 @@ class BreakerLayer:
         self._fallback = fallback
         self._now = site.host.clock.now
         self._wall = site.host.clock.wall
-        self._tell_change = teller(site.host, site.target.operation, name)
+        self._tell_change = teller(site.host, site.operation, name)
         self._tell_refused = site.host.bus.emitter(CallRefused)
         self._single = circuits.single if key_of is None else None
         # Successes need no time where neither their age nor their length means anything.
@@ -139,7 +139,7 @@ class BreakerLayer:
         if self._tell_refused is not None:
             self._tell_refused(
                 CallRefused(
-                    operation=self._site.target.operation,
+                    operation=self._site.operation,
                     policy="circuit_breaker",
                     name=self._name,
                     retry_after=refusal.retry_after,
@@ -179,7 +179,7 @@ class BreakerLayer:
         return value
 
     def _unfit_fallback(self, why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._site.target.operation}: fallback= {why}")
+        return ConfigurationError(f"{self._site.operation}: fallback= {why}")
 
 
 def _raised(error: Exception, *_: object) -> NoReturn:

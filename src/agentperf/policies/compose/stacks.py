@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from agentperf._engine.decorate import decorate
@@ -31,12 +31,12 @@ class Stack:
         return f"stack({', '.join(type(policy).__name__ for policy in self.policies)})"
 
 
-def stack(*policies: Policy | Stack) -> Stack:
+def stack(*policies: Policy | Stack, **options: object) -> Stack:
     """Make one decorator of several, outermost first.
 
     `stack(timed(), cached(ttl=60))` decorates as `@timed()` above `@cached(ttl=60)` does. The
     policies stay the same objects: what they share between functions, they share through the stack
-    too.
+    too. Options belong to the policies; `stack` has none.
 
     Example:
         upstream = agentperf.stack(agentperf.timed(), agentperf.cached(ttl="5m"))
@@ -45,30 +45,45 @@ def stack(*policies: Policy | Stack) -> Stack:
         def search(query: str) -> list[str]: ...
 
     Raises:
-        ConfigurationError: Nothing is given, or something that is not a policy.
+        ConfigurationError: Nothing is given, something that is not a policy, or an option of one.
     """
+    flat = _policies("stack(timed(), cached(ttl=60))", policies, options)
+    if not flat:
+        raise ConfigurationError("stack() needs policies, such as stack(timed(), cached(ttl=60))")
+    return Stack(flat)
+
+
+def _policies(
+    example: str, given: tuple[object, ...], options: Mapping[str, object]
+) -> tuple[Policy, ...]:
+    """List the policies, also those of stacks.
+
+    Raises:
+        ConfigurationError: Something is not a policy, or there are options.
+    """
+    for option, value in options.items():
+        raise ConfigurationError(f"{option}={value!r} is an option of a policy, as in {example}")
     flat: list[Policy] = []
-    for policy in policies:
+    for policy in given:
         if isinstance(policy, Stack):
             flat.extend(policy.policies)
         elif isinstance(policy, Policy):
             flat.append(policy)
         else:
             raise ConfigurationError(
-                f"stack({policy!r}) is not a policy; call the decorators: "
-                "stack(timed(), cached(ttl=60))"
+                f"{policy!r} is not a policy; call the decorators, and put what comes out above "
+                f"the function: @{example}"
             )
-    if not flat:
-        raise ConfigurationError("stack() needs policies, such as stack(timed(), cached(ttl=60))")
-    return Stack(tuple(flat))
+    return tuple(flat)
 
 
-def resilient(*policies: Policy | Stack) -> Stack:
+def resilient(*policies: Policy | Stack, **options: object) -> Stack:
     """Make one decorator of several, in the order in which they work together best.
 
     Outermost first: timed, cached, compress_prompt, retry, rate_limited, circuit_breaker. So
     answers from the cache cost nothing, every attempt needs a permit of its own, and the breaker
-    sees each of them. Without arguments: timed, retry and circuit_breaker with their defaults.
+    sees each of them. Without arguments, `@resilient()`: timed, retry and circuit_breaker with
+    their defaults. Options belong to the policies; `resilient` has none.
 
     Example:
         upstream = agentperf.resilient(
@@ -78,9 +93,11 @@ def resilient(*policies: Policy | Stack) -> Stack:
         )
 
     Raises:
-        ConfigurationError: Something is not a policy, or there are two of a kind.
+        ConfigurationError: Something is not a policy or an option of one, or there are two of a
+            kind.
     """
-    given = stack(*policies or (timed(), retry(), circuit_breaker())).policies
+    given = _policies("resilient() or @resilient(retry(attempts=4))", policies, options)
+    given = given or (timed(), retry(), circuit_breaker())
     kinds = [policy.kind for policy in given]
     for kind in kinds:
         if kinds.count(kind) > 1:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.log import fault
-from agentperf._base.options import refuse_unknown
+from agentperf._base.options import Share, refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
@@ -32,7 +32,7 @@ class CompressPrompt(Policy):
 
     arg: str | None = None
     max_tokens: int | None = None
-    ratio: float | None = None
+    ratio: Share | None = None
     model: str | None = None
     query: Query | None = None
     keep: Keep | Iterable[Keep] | None = None
@@ -47,7 +47,7 @@ class CompressPrompt(Policy):
         prompt = Prompt(site.target.signature, self.arg, site.target.operation)
         model = Argument(site.target.signature, "model")
         tell = site.host.bus.emitter(PromptCompressed)
-        operation = site.target.operation
+        operation = site.operation
 
         def step(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if (found := prompt.of(args, kwargs)) is None:
@@ -144,7 +144,7 @@ def compress_prompt(
     arg: str | None = None,
     *,
     max_tokens: int | None = None,
-    ratio: float | None = None,
+    ratio: Share | None = None,
     model: str | None = None,
     query: Query | None = None,
     keep: Keep | Iterable[Keep] | None = None,
@@ -156,7 +156,7 @@ def compress_prompt(
     arg: Any = None,
     *,
     max_tokens: int | None = None,
-    ratio: float | None = None,
+    ratio: Share | None = None,
     model: str | None = None,
     query: Query | None = None,
     keep: Keep | Iterable[Keep] | None = None,

@@ -108,7 +108,8 @@ def rate_limited(
         by: Keep a limit for each value: names of parameters, a template, or a callable over the
             call's arguments. The 1,024 values used last are remembered.
         on_limit: `"wait"` for one's turn, or `"raise"` at once.
-        max_wait: How long to wait at most. Who would have to wait longer is refused at once.
+        max_wait: How long to wait at most. Who would have to wait longer for a rate is refused at
+            once, who waits for a place of `concurrency` when the time is up.
         name: Share one limit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass.
         **unknown: Refused, with what was probably meant.

@@ -46,9 +46,10 @@ class Gcra:
 
     def admit(self, now: int, cost: int) -> int:
         """Consume if it fits; return 0 then, else the nanoseconds until it would."""
-        # On the path of every call: no `max`, which costs as much as all the rest.
-        scaled = now * self._limit
-        after = (max(self._tat, scaled)) + cost * self._period
+        scaled, tat = now * self._limit, self._tat
+        # On the path of every call: `max` would cost as much as all the rest.
+        later = scaled if tat < scaled else tat  # noqa: FURB136
+        after = later + cost * self._period
         if after <= scaled + self._tolerance:
             self._tat = after
             return 0

@@ -6,7 +6,7 @@ from typing import Any
 
 from agentperf._engine.hosting import Host
 from agentperf._engine.site import Target
-from agentperf.policies.rate_limited.bucket import Bucket
+from agentperf.policies.rate_limited.bucket import DIMENSIONS, Bucket
 from agentperf.policies.rate_limited.decorator import RateLimited
 
 
@@ -29,7 +29,8 @@ class LimiterHandle:
     def remaining(self, *args: Any, **kwargs: Any) -> dict[str, int]:
         """Return what fits now, by dimension, for a call with these arguments; consumes nothing.
 
-        The arguments only matter for a limiter with `by=`. Less than nothing is a debt.
+        The arguments only matter for a limiter with `by=`, and then all that a call needs have to
+        be there. Less than nothing is a debt.
         """
         return self._bucket(args, kwargs).remaining(self._host.clock.now_ns())
 
@@ -38,4 +39,11 @@ class LimiterHandle:
         return self._bucket(args, kwargs).waiting
 
     def __repr__(self) -> str:
-        return f"<limiter: {self._buckets.limits}>"
+        limits = self._buckets.limits
+        told = [
+            f"{rate} {name}"
+            for name, rates in zip(DIMENSIONS, limits.rates, strict=True)
+            for rate in rates
+        ]
+        told += [] if limits.concurrency is None else [f"{limits.concurrency} at once"]
+        return f"<limiter: {', '.join(told)}>"

@@ -10,7 +10,6 @@ from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, WatchedFrame, current_frame
-from agentperf._engine.results import usage_of
 from agentperf._engine.site import Forecast, Site
 from agentperf._engine.streams import LIVE
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
@@ -18,7 +17,7 @@ from agentperf.events import CallDelayed, CallRefused, LeaseSettled
 from agentperf.policies.rate_limited.bucket import DIMENSIONS, UNTIL_WOKEN, Bucket, Limits, Need
 from agentperf.policies.rate_limited.estimate import are_vectors
 from agentperf.policies.rate_limited.gcra import NANO
-from agentperf.usage import Usage
+from agentperf.usage import Usage, usage_of
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -180,7 +179,7 @@ class LimiterLayer:
         if self._tell_delayed is not None:
             waited = (self._now() - began) / NANO
             self._tell_delayed(
-                CallDelayed(operation=self._site.target.operation, name=self._name, waited=waited)
+                CallDelayed(operation=self._site.operation, name=self._name, waited=waited)
             )
 
     # -- settling
@@ -221,7 +220,7 @@ class LimiterLayer:
         if self._tell_settled is not None:
             self._tell_settled(
                 LeaseSettled(
-                    operation=self._site.target.operation,
+                    operation=self._site.operation,
                     name=self._name,
                     reserved_tokens=lease[1][1],
                     used_tokens=used[1],
@@ -234,9 +233,8 @@ class LimiterLayer:
         gcra = lease[0].fits_ever(lease[1])
         if gcra is None:
             return
-        sizes = ", ".join(
-            f"{size} {name}" for name, size in zip(DIMENSIONS, lease[1], strict=True) if size
-        )
+        limited = zip(DIMENSIONS, lease[1], self._buckets.limits.rates, strict=True)
+        sizes = ", ".join(f"{size} {name}" for name, size, rates in limited if rates)
         self._say_refused(None)
         raise RequestTooLarge(
             f"a call of {sizes} never fits the limit {self._name!r} of {gcra.rate} with a burst of "
@@ -263,7 +261,7 @@ class LimiterLayer:
         if self._tell_refused is not None:
             self._tell_refused(
                 CallRefused(
-                    operation=self._site.target.operation,
+                    operation=self._site.operation,
                     policy="rate_limited",
                     name=self._name,
                     retry_after=retry_after,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
-from agentperf._base.options import refuse_unknown
+from agentperf._base.options import Share, refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
@@ -56,7 +56,7 @@ def retry(
     per_attempt: Duration | None = None,
     backoff: Duration = 0.5,
     max_backoff: Duration = 30,
-    budget: float | None = 0.2,
+    budget: Share | None = 0.2,
     restart: bool = False,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
@@ -71,7 +71,7 @@ def retry(
     per_attempt: Duration | None = None,
     backoff: Duration = 0.5,
     max_backoff: Duration = 30,
-    budget: float | None = 0.2,
+    budget: Share | None = 0.2,
     restart: bool = False,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
@@ -91,6 +91,7 @@ def retry(
         on: What to retry instead: exception types, or a callable that is given the error.
         attempts: How often to try in all.
         total: How long all attempts and pauses may take together; bounds a running attempt too.
+            Of a stream only the time to its first item counts, here and for `per_attempt`.
         per_attempt: How long one attempt may take.
         backoff: Upper bound of the first pause; each further one is twice as long.
         max_backoff: Upper bound of every pause. An upstream that asks for a longer one gets no

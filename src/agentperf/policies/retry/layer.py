@@ -130,7 +130,7 @@ class RetryLayer:
         if self._tell_gave_up is not None:
             self._tell_gave_up(
                 RetryGaveUp(
-                    operation=self._site.target.operation,
+                    operation=self._site.operation,
                     attempt=attempt,
                     error=type(error).__name__,
                     reason=reason,
@@ -142,7 +142,7 @@ class RetryLayer:
         if self._tell_scheduled is not None:
             self._tell_scheduled(
                 RetryScheduled(
-                    operation=self._site.target.operation,
+                    operation=self._site.operation,
                     attempt=attempt,
                     wait=wait,
                     error=type(error).__name__,
@@ -160,7 +160,7 @@ class RetryLayer:
             self._told_of_sdk = True
             warn(
                 "retry.client_retries_too",
-                operation=self._site.target.operation,
+                operation=self._site.operation,
                 advice="make the client with max_retries=0: its retries and these multiply",
             )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from agentperf._base.durations import Duration, seconds
+from agentperf._base.options import Share, share, whole
 from agentperf.errors import ConfigurationError
 
 Predicate = Callable[[Exception], bool]
@@ -40,7 +41,7 @@ def checked(
     per_attempt: Duration | None,
     backoff: Duration,
     max_backoff: Duration,
-    budget: float | None,
+    budget: Share | None,
     restart: bool,
 ) -> RetryOptions:
     """Turn what the user wrote into options.
@@ -48,25 +49,16 @@ def checked(
     Raises:
         ConfigurationError: Something is malformed or contradicts something else.
     """
-    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-        raise ConfigurationError(
-            f"attempts={attempts!r}: how often to try in all, a whole number, such as attempts=3"
-        )
-    if budget is not None and not _is_share(budget):
-        raise ConfigurationError(
-            f"budget={budget!r}: the share of calls that may be retries, from 0 to 1, such as "
-            "budget=0.2; None for no bound"
-        )
     if not isinstance(restart, bool):
         raise ConfigurationError(f"restart={restart!r}: True or False, as in restart=True")
     options = RetryOptions(
         on=_what(on),
-        attempts=attempts,
+        attempts=whole("attempts", attempts, 3),
         total=None if total is None else seconds(total, "total"),
         per_attempt=None if per_attempt is None else seconds(per_attempt, "per_attempt"),
         backoff=seconds(backoff, "backoff", zero=True),
         max_backoff=seconds(max_backoff, "max_backoff", zero=True),
-        budget=budget,
+        budget=None if budget is None else share("budget", budget, 0.2, zero=True),
         restart=restart,
     )
     if options.total and options.per_attempt and options.per_attempt > options.total:
@@ -77,17 +69,15 @@ def checked(
     return options
 
 
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-
-
 def _what(on: object) -> On | None:
+    if on is None:
+        return None
     kinds = on if isinstance(on, tuple) else (on,)
-    if on is None or all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+    if kinds and all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
         return on  # type: ignore[return-value]
     if callable(on) and not isinstance(on, type):
         return cast(Predicate, on)
     raise ConfigurationError(
-        f"on={on!r}: exception types such as on=(ConnectionError, TimeoutError), or a callable "
-        "such as on=lambda error: error.status_code == 503"
+        f"on={on!r}: an exception type, a tuple of them such as on=(ConnectionError, TimeoutError),"
+        " or a callable such as on=lambda error: error.status_code == 503"
     )

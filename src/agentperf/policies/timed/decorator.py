@@ -23,6 +23,7 @@ class Timed(Policy):
     """Counts and measures calls; made by `timed`."""
 
     kind = "timed"
+    names_operation = True
 
     slow: float | None = None
     memory: bool = False

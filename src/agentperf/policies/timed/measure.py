@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from math import inf
 
 from agentperf._base.endings import Ending
+from agentperf._engine.booked import beyond_booked
 from agentperf._engine.current import current_host
 from agentperf._engine.frames import Frame, current_frame, leave
 from agentperf.errors import ConfigurationError
 from agentperf.policies.timed.core import CallMeter
-from agentperf.usage import Usage
+from agentperf.usage import Usage, checked
 
 
 @contextlib.contextmanager
@@ -53,7 +53,7 @@ def measure(name: str) -> Iterator[None]:
 
 
 def record(
-    usage: Usage | None = None,
+    usage: object = None,
     /,
     *,
     input_tokens: int = 0,
@@ -64,33 +64,26 @@ def record(
     """Note what the running operation used, such as the tokens of a model's answer.
 
     It belongs to the innermost timed call or measured region; those around it show it as inclusive.
-    Outside of any it is ignored.
+    Outside of any it is ignored. What an instrumented call has booked by itself already is not
+    counted again.
 
     Args:
-        usage: All at once; or name the parts:
+        usage: All at once: a `Usage`, a client's reply, or its usage; None for nothing, as in most
+            chunks of a stream. Or name the parts:
         input_tokens: Tokens of the prompt.
         output_tokens: Tokens of the answer.
         cached_tokens: The part of the input read from the provider's prompt cache.
         cost_usd: Money in US dollars, where known.
 
     Example:
-        agentperf.record(input_tokens=reply.usage.prompt_tokens, output_tokens=42)
+        agentperf.record(reply.usage, cost_usd=cost(reply.usage, reply.model))
 
     Raises:
-        ConfigurationError: A figure is no number or negative, or `usage` is not a `Usage`.
+        ConfigurationError: A figure is no number or negative, or `usage` says nothing of tokens.
     """
-    if usage is not None and not isinstance(usage, Usage):
-        raise ConfigurationError(
-            f"record({usage!r}): a Usage, or figures by name: record(input_tokens=120)"
-        )
-    spent = Usage(input_tokens, output_tokens, cached_tokens, cost_usd)
-    for name in ("input_tokens", "output_tokens", "cached_tokens"):
-        tokens = getattr(spent, name)
-        if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0:
-            raise ConfigurationError(f"{name}={tokens!r}: a whole number from 0 up, {name}=120")
-    if cost_usd is not None and not (isinstance(cost_usd, int | float) and 0 <= cost_usd < inf):
-        raise ConfigurationError(f"cost_usd={cost_usd!r}: a number from 0 up, cost_usd=0.002")
-    spent = spent if usage is None else usage + spent
+    spent = checked(Usage(input_tokens, output_tokens, cached_tokens, cost_usd))
+    if usage is not None:
+        spent = checked(Usage.of(usage)) + spent
     frame = current_frame.get()
-    if frame is not None:
-        frame.used(spent)
+    if frame is not None and (news := beyond_booked(frame, spent)) is not None:
+        frame.used(news)

@@ -22,6 +22,7 @@ from agentperf.testing.fake_llm.chance import fingerprint, luck
 from agentperf.testing.fake_llm.counts import Counts
 from agentperf.testing.fake_llm.embedding import embed
 from agentperf.testing.fake_llm.options import Behaviour, Fault
+from agentperf.testing.fake_llm.tools import ToolCall, demanded
 from agentperf.testing.fake_llm.words import count, tokens
 
 MODELS = ("fake-chat", "fake-embedding")
@@ -62,6 +63,11 @@ class Api:
             self.counts.started(scope["path"])
             try:
                 await inner(scope, receive, send)
+            except _CutError:  # counted already
+                raise
+            except Exception:
+                self.counts.failed()
+                raise
             finally:
                 self.counts.ended()
 
@@ -73,11 +79,15 @@ class Api:
             body = await self._body(request)
             messages = kind.read(body)
             fault = self._fault(kind.path, body)
+            answer = demanded(body) or self.behaviour.answer(messages)
+            call = answer if isinstance(answer, ToolCall) else None
+            text = json.dumps(call.arguments) if call else str(answer)
             made = wire.Generated(
                 id=self._name(kind.path, body),
                 body=body,
-                pieces=tokens(self.behaviour.answer(messages)),
+                pieces=tokens(text),
                 input_tokens=wire.input_tokens(messages),
+                tool=call.name if call else None,
             )
             self.counts.read(made.input_tokens)
             if body.get("stream"):

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentperf._base.durations import Duration, seconds
+from agentperf._base.options import Share, share
 from agentperf.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from agentperf.testing.fake_llm.tools import ToolCall
     from agentperf.testing.fake_llm.wire import Message
 
 
@@ -93,7 +95,7 @@ class Faults:
     """Which share of the requests goes wrong, and how; by default none.
 
     Attributes:
-        rate: The share of requests, 0..1.
+        rate: The share of requests, 0..1, or text such as `"20%"`.
         kinds: What may happen to them, each equally likely.
         retry_after: What a 429 asks the client to wait, multiplied by the pace's scale.
 
@@ -101,22 +103,20 @@ class Faults:
         ConfigurationError: The rate is no share, no kind is given, or the time is malformed.
     """
 
-    rate: float = 0.0
+    rate: Share = 0.0
     kinds: tuple[Fault, ...] = (Fault.RATE_LIMIT, Fault.SERVER_ERROR, Fault.CUT)
     retry_after: Duration = 1.0
 
     def __post_init__(self) -> None:
         seconds(self.retry_after, "retry_after", zero=True)
-        if not 0 <= self.rate <= 1:
-            raise ConfigurationError(f"rate={self.rate!r}: a share 0..1 is needed, rate=0.2")
+        object.__setattr__(self, "rate", share("rate", self.rate, 0.2, zero=True))
         if not self.kinds:
             raise ConfigurationError("kinds=(): name one fault at least, kinds=(Fault.CUT,)")
 
     def pick(self, luck: float) -> Fault | None:
         """Return what happens to a request with this luck (0..1); None when all goes well."""
-        if luck >= self.rate:
-            return None
-        return self.kinds[int(luck / self.rate * len(self.kinds))]
+        rate = float(self.rate)
+        return self.kinds[int(luck / rate * len(self.kinds))] if luck < rate else None
 
 
 @dataclass(slots=True)
@@ -127,13 +127,13 @@ class Behaviour:
         seed: Draws jitter, faults and vectors.
         pace: How long answers take.
         faults: What goes wrong; may be exchanged while the server runs.
-        answer: Makes the answer from the messages of a prompt.
+        answer: Makes the answer, or the call of a tool, from the messages of a prompt.
     """
 
     seed: int
     pace: Pace
     faults: Faults
-    answer: Callable[[Sequence[Message]], str]
+    answer: Callable[[Sequence[Message]], str | ToolCall]
 
 
 def _check(name: str, value: float, wanted: str, *, example: float) -> None:

@@ -14,6 +14,7 @@ from agentperf.errors import ConfigurationError, MissingExtraError
 from agentperf.testing.fake_llm import answers
 from agentperf.testing.fake_llm.counts import Counts, ServerStats
 from agentperf.testing.fake_llm.options import Behaviour, Faults, Pace, Price
+from agentperf.testing.fake_llm.tools import ToolCall
 from agentperf.testing.fake_llm.wire import Message
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class FakeLLM:
         pace: How long answers take; by default no time.
         price: What tokens cost.
         faults: Which share of requests goes wrong; by default none. May be set at any time.
-        answer: Makes the answer from the messages of a prompt, instead of the built-in rules.
+        answer: Makes the answer from the messages of a prompt, instead of the built-in rules: a
+            text, or a `ToolCall`. A request whose `tool_choice` demands a tool gets a call of it
+            without being asked for here.
 
     Raises:
         ConfigurationError: The port is no port.
@@ -60,7 +63,7 @@ class FakeLLM:
         pace: Pace | None = None,
         price: Price | None = None,
         faults: Faults | None = None,
-        answer: Callable[[Sequence[Message]], str] = answers.answer,
+        answer: Callable[[Sequence[Message]], str | ToolCall] = answers.answer,
     ) -> None:
         if not 0 <= port <= _LARGEST_PORT:
             raise ConfigurationError(
@@ -82,12 +85,20 @@ class FakeLLM:
 
     @property
     def faults(self) -> Faults:
-        """Which share of the requests goes wrong, and how."""
+        """Which share of the requests goes wrong, and how; None set is none.
+
+        Raises:
+            ConfigurationError: Something else than faults is set.
+        """
         return self._behaviour.faults
 
     @faults.setter
-    def faults(self, faults: Faults) -> None:
-        self._behaviour.faults = faults
+    def faults(self, faults: Faults | None) -> None:
+        if not isinstance(faults, Faults | None):
+            raise ConfigurationError(
+                f"faults={faults!r}: Faults or None are needed, llm.faults = Faults(rate=0.2)"
+            )
+        self._behaviour.faults = faults or Faults()
 
     @property
     def received(self) -> tuple[tuple[str, dict[str, Any]], ...]:

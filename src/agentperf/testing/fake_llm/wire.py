@@ -66,14 +66,16 @@ class Generated:
     Attributes:
         id: Names the answer; equal for equal requests.
         body: The request.
-        pieces: The answer, token by token.
+        pieces: The answer, token by token; of a call of a tool, its arguments.
         input_tokens: How many tokens the prompt has.
+        tool: The tool that the model calls; None where it says something.
     """
 
     id: str
     body: Json
     pieces: list[str]
     input_tokens: int
+    tool: str | None = None
 
     @property
     def text(self) -> str:
@@ -112,8 +114,8 @@ class Chat:
             "choices": [
                 {
                     "index": 0,
-                    "message": {"role": "assistant", "content": made.text, "refusal": None},
-                    "finish_reason": "stop",
+                    "message": self._message(made),
+                    "finish_reason": self._finish(made),
                     "logprobs": None,
                 }
             ],
@@ -126,13 +128,34 @@ class Chat:
         with_usage = bool((made.body.get("stream_options") or {}).get("include_usage"))
         if with_usage:
             head["usage"] = None
-        yield self._chunk(head, {"role": "assistant", "content": "", "refusal": None})
+        if made.tool is None:
+            yield self._chunk(head, {"role": "assistant", "content": "", "refusal": None})
+        else:
+            call = {"index": 0, **self._call(made, "")}
+            begun = {"role": "assistant", "content": None, "tool_calls": [call]}
+            yield self._chunk(head, begun)
         for piece in made.pieces:
-            yield self._chunk(head, {"content": piece}, tokens=1)
-        yield self._chunk(head, {}, finish="stop")
+            delta: Json = {"content": piece}
+            if made.tool is not None:
+                delta = {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
+            yield self._chunk(head, delta, tokens=1)
+        yield self._chunk(head, {}, finish=self._finish(made))
         if with_usage:
             yield Frame(_data({**head, "choices": [], "usage": self._usage(made)}))
         yield Frame("data: [DONE]\n\n")
+
+    def _message(self, made: Generated) -> Json:
+        if made.tool is None:
+            return {"role": "assistant", "content": made.text, "refusal": None}
+        calls = [self._call(made, made.text)]
+        return {"role": "assistant", "content": None, "refusal": None, "tool_calls": calls}
+
+    def _call(self, made: Generated, arguments: str) -> Json:
+        function = {"name": made.tool, "arguments": arguments}
+        return {"id": f"call_{made.id}", "type": "function", "function": function}
+
+    def _finish(self, made: Generated) -> str:
+        return "stop" if made.tool is None else "tool_calls"
 
     def _head(self, made: Generated, kind: str) -> Json:
         return {
@@ -180,7 +203,7 @@ class Responses:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": made.input_tokens + len(made.pieces),
         }
-        item = self._item(made, "completed", [self._part(made.text)])
+        item = self._item(made, "completed", made.text)
         return self._response(made, status="completed", output=[item], usage=usage)
 
     def frames(self, made: Generated) -> Iterator[Frame]:
@@ -191,22 +214,31 @@ class Responses:
 
     def _events(self, made: Generated) -> Iterator[tuple[Json, int]]:
         begun = self._response(made, status="in_progress", output=[], usage=None)
-        at_item: Json = {"output_index": 0}
-        at_text: Json = {"item_id": f"msg_{made.id}", "output_index": 0, "content_index": 0}
-        text, part = made.text, self._part(made.text)
+        at: Json = {"output_index": 0}
         yield {"type": "response.created", "response": begun}, 0
         yield {"type": "response.in_progress", "response": begun}, 0
-        item = self._item(made, "in_progress", [])
-        yield {"type": "response.output_item.added", **at_item, "item": item}, 0
-        yield {"type": "response.content_part.added", **at_text, "part": self._part("")}, 0
+        item = self._item(made, "in_progress")
+        yield {"type": "response.output_item.added", **at, "item": item}, 0
+        yield from self._said(made) if made.tool is None else self._called(made)
+        item = self._item(made, "completed", made.text)
+        yield {"type": "response.output_item.done", **at, "item": item}, 0
+        yield {"type": "response.completed", "response": self.whole(made)}, 0
+
+    def _said(self, made: Generated) -> Iterator[tuple[Json, int]]:
+        at: Json = {"item_id": f"msg_{made.id}", "output_index": 0, "content_index": 0}
+        yield {"type": "response.content_part.added", **at, "part": self._part("")}, 0
         for piece in made.pieces:
             delta = {"delta": piece, "logprobs": []}
-            yield {"type": "response.output_text.delta", **at_text, **delta}, 1
-        yield {"type": "response.output_text.done", **at_text, "text": text, "logprobs": []}, 0
-        yield {"type": "response.content_part.done", **at_text, "part": part}, 0
-        item = self._item(made, "completed", [part])
-        yield {"type": "response.output_item.done", **at_item, "item": item}, 0
-        yield {"type": "response.completed", "response": self.whole(made)}, 0
+            yield {"type": "response.output_text.delta", **at, **delta}, 1
+        yield {"type": "response.output_text.done", **at, "text": made.text, "logprobs": []}, 0
+        yield {"type": "response.content_part.done", **at, "part": self._part(made.text)}, 0
+
+    def _called(self, made: Generated) -> Iterator[tuple[Json, int]]:
+        kind = "response.function_call_arguments"
+        at: Json = {"item_id": f"fc_{made.id}", "output_index": 0}
+        for piece in made.pieces:
+            yield {"type": f"{kind}.delta", **at, "delta": piece}, 1
+        yield {"type": f"{kind}.done", **at, "name": made.tool, "arguments": made.text}, 0
 
     def _response(self, made: Generated, **rest: object) -> Json:
         return {
@@ -221,23 +253,35 @@ class Responses:
             "parallel_tool_calls": True,
             "temperature": 1.0,
             "top_p": 1.0,
-            "tool_choice": "auto",
-            "tools": [],
+            "tool_choice": made.body.get("tool_choice", "auto"),
+            "tools": made.body.get("tools", []),
             **rest,
         }
 
-    def _item(self, made: Generated, status: str, content: list[Json]) -> Json:
+    def _item(self, made: Generated, status: str, text: str | None = None) -> Json:
+        if made.tool is not None:
+            return {
+                "id": f"fc_{made.id}",
+                "type": "function_call",
+                "call_id": f"call_{made.id}",
+                "name": made.tool,
+                "arguments": text or "",
+                "status": status,
+            }
         return {
             "id": f"msg_{made.id}",
             "type": "message",
             "role": "assistant",
             "status": status,
-            "content": content,
+            "content": [] if text is None else [self._part(text)],
         }
 
     def _part(self, text: str) -> Json:
         return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
+
+_ROLES = {"function_call": "assistant", "function_call_output": "tool"}
+"""Who speaks in the items of a response that don't say so."""
 
 Generation = Chat | Responses
 """The two ways of asking for text."""
@@ -301,7 +345,8 @@ def _message(entry: object, parameter: str) -> Message:
     content = entry.get("content", entry.get("output"))
     if isinstance(content, list):
         content = "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return Message(str(entry.get("role", "user")), str(content or ""))
+    role = _ROLES.get(str(entry.get("type")), "user")
+    return Message(str(entry.get("role", role)), str(content or ""))
 
 
 def _base64(vector: Sequence[float]) -> str:

@@ -286,6 +286,7 @@ def test_a_backend_that_fails(host):
         with pytest.raises(errors.BackendError):
             call()
     backend.broken = False
+    host.clock.advance("1m")  # it is left alone for a moment
     assert cache.get("a") == 1
 
 

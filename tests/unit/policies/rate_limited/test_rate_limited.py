@@ -295,3 +295,10 @@ def test_names_of_parameters_are_checked_at_decoration():
             limit(lambda user, size: None)
     with pytest.raises(ConfigurationError, match=r"rate_limited\(\"500/min\"\)"):
         rate_limited(lambda: None)
+
+
+def test_a_limiter_shows_its_limits():
+    """As people write them."""
+    limit = rate_limited(["60/min", "5/10s"], tokens="90_000/min", concurrency=8)
+    shown = repr(agentperf.handle(limit(lambda text: text)).limiter)
+    assert shown == "<limiter: 60/min requests, 5/10s requests, 90000/min tokens, 8 at once>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from agentperf import ConfigurationError, Usage, configure, handle, measure, record, stats, timed
@@ -106,8 +108,29 @@ def test_tokens_are_whole_numbers(fresh_host, tokens):
 
 def test_something_else_than_usage_is_refused(fresh_host):
     """The error shows how to write it."""
-    with pytest.raises(ConfigurationError, match=r"record\(input_tokens=120\)"):
+    with pytest.raises(ConfigurationError, match=r"Usage\(input_tokens=120\)"):
         record(5)
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [{"input_tokens": -5}, {"output_tokens": 1.5}, {"cached_tokens": True}, {"cost_usd": -0.1}],
+)
+def test_a_usage_below_zero_is_refused(fresh_host, figures):
+    """It would give tokens back that nobody has."""
+    [name] = figures
+    with pytest.raises(ConfigurationError, match=f"^{name}="):
+        record(Usage(**figures))
+
+
+def test_usage_as_a_client_reports_it(fresh_host):
+    """A reply, its usage, and the chunks of a stream, most of which have none."""
+    reply = SimpleNamespace(usage=SimpleNamespace(prompt_tokens=12, completion_tokens=5))
+    with measure("chat"):
+        record(reply)
+        record(reply.usage, cost_usd=0.5)
+        record(None)
+    assert stats()["chat"].own_usage == Usage(24, 10, cost_usd=0.5)
 
 
 @pytest.mark.parametrize("colour", COLOURS)

@@ -1,0 +1,141 @@
+"""What a backend does, as commands for the server: the same for both colours."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, TypeVar
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from agentperf import UncacheableValueError
+
+T = TypeVar("T")
+Command = tuple[Any, ...]
+
+Steps = Generator[list[Command], list[Any], T]
+"""Yields commands that go out in one round trip, is sent their replies, returns the answer.
+
+Where the server answered a command with an error, that error is the reply.
+"""
+
+_REPLACE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2])
+else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1
+"""
+_DELETE_IF = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('UNLINK', KEYS[1])
+"""
+_PAGE = 1000
+
+
+class Commands:
+    """Turns what is asked of a backend into commands, and replies into answers.
+
+    Args:
+        prefix: What all keys begin with, on the server.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def get(self, key: str) -> Steps[bytes | None]:
+        """Look a key up."""
+        (value,) = yield [("GET", self._prefix + key)]
+        return _told(value)  # type: ignore[no-any-return]
+
+    def get_many(self, keys: Iterable[str]) -> Steps[dict[str, bytes]]:
+        """Look several keys up, in one round trip."""
+        wanted = list(keys)
+        if not wanted:
+            return {}
+        (values,) = yield [("MGET", *(self._prefix + key for key in wanted))]
+        found = zip(wanted, _told(values), strict=True)
+        return {key: value for key, value in found if value is not None}
+
+    def set(self, key: str, value: bytes, ttl: float | None) -> Steps[None]:
+        """Store a value."""
+        (reply,) = yield [self._set(key, value, ttl)]
+        _stored(reply)
+
+    def set_many(self, values: Mapping[str, bytes], ttl: float | None) -> Steps[None]:
+        """Store several values, in one round trip."""
+        if values:
+            for reply in (yield [self._set(key, value, ttl) for key, value in values.items()]):
+                _stored(reply)
+
+    def add(self, key: str, value: bytes, ttl: float | None) -> Steps[bool]:
+        """Store a value where there is none."""
+        (reply,) = yield [(*self._set(key, value, ttl), "NX")]
+        return _stored(reply) is not None
+
+    def replace(self, key: str, old: bytes, new: bytes, ttl: float | None) -> Steps[bool]:
+        """Store a value where there is that other one."""
+        lasts = "" if ttl is None else _milliseconds(ttl)
+        reply = yield from self._script(_REPLACE, key, old, new, lasts)
+        return bool(_stored(reply))
+
+    def delete(self, key: str) -> Steps[bool]:
+        """Remove a key."""
+        return (yield from self.delete_many([key])) == 1
+
+    def delete_many(self, keys: Iterable[str]) -> Steps[int]:
+        """Remove several keys, in one round trip."""
+        names = [self._prefix + key for key in keys]
+        if not names:
+            return 0
+        (removed,) = yield [("UNLINK", *names)]
+        return _told(removed)  # type: ignore[no-any-return]
+
+    def delete_if(self, key: str, value: bytes) -> Steps[bool]:
+        """Remove a key where there is that value."""
+        reply = yield from self._script(_DELETE_IF, key, value)
+        return bool(_told(reply))
+
+    def clear(self, prefix: str) -> Steps[None]:
+        """Remove what begins with a prefix, page by page."""
+        pattern = re.sub(r"([*?\[\]\\^-])", r"\\\1", self._prefix + prefix) + "*"
+        cursor = 0
+        while True:
+            (page,) = yield [("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)]
+            cursor, names = _told(page)
+            if names:
+                (removed,) = yield [("UNLINK", *names)]
+                _told(removed)
+            if not cursor:
+                return
+
+    def _set(self, key: str, value: bytes, ttl: float | None) -> Command:
+        lasts = () if ttl is None else ("PX", _milliseconds(ttl))
+        return ("SET", self._prefix + key, value, *lasts)
+
+    def _script(self, script: str, key: str, *arguments: Any) -> Steps[Any]:
+        rest = (1, self._prefix + key, *arguments)
+        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        (reply,) = yield [("EVALSHA", digest, *rest)]
+        if isinstance(reply, NoScriptError):  # the server forgets scripts when it starts anew
+            (reply,) = yield [("EVAL", script, *rest)]
+        return reply
+
+
+def _milliseconds(ttl: float) -> int:
+    return max(1, math.ceil(ttl * 1000))
+
+
+def _told(reply: Any) -> Any:
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _stored(reply: Any) -> Any:
+    if isinstance(reply, ResponseError):  # it is there and answers: full, or a replica
+        raise UncacheableValueError(
+            f"the server refused to store it: {type(reply).__name__}"
+        ) from reply
+    return _told(reply)
