@@ -67,7 +67,11 @@ if TYPE_CHECKING:
     from agentperf.policies.cached.control import cache_control as cache_control
     from agentperf.policies.cached.explaining import CacheExplanation as CacheExplanation
     from agentperf.policies.cached.flights import CacheControl as CacheControl
+    from agentperf.policies.cached.invalidates import invalidates as invalidates
+    from agentperf.policies.cached.invalidation import ainvalidate as ainvalidate
+    from agentperf.policies.cached.invalidation import invalidate as invalidate
     from agentperf.policies.cached.mode import cache_mode as cache_mode
+    from agentperf.policies.cached.objects import Cache as Cache
     from agentperf.policies.circuit_breaker import BreakerHandle as BreakerHandle
     from agentperf.policies.circuit_breaker import circuit_breaker as circuit_breaker
     from agentperf.policies.compose import resilient as resilient
@@ -96,6 +100,7 @@ _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
     "CacheControl": "agentperf.policies.cached.flights",
     "CacheExplanation": "agentperf.policies.cached.explaining",
+    "Cache": "agentperf.policies.cached.objects",
     "CacheHandle": "agentperf.policies.cached",
     "CacheStats": "agentperf.policies.cached",
     "Compressed": "agentperf.context",
@@ -113,6 +118,7 @@ _EXPORTS = {
     "Verdict": "agentperf._engine.classify",
     "cache_control": "agentperf.policies.cached.control",
     "cache_mode": "agentperf.policies.cached.mode",
+    "ainvalidate": "agentperf.policies.cached.invalidation",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",
@@ -127,6 +133,8 @@ _EXPORTS = {
     "handle": "agentperf._handle",
     "hookimpl": "agentperf.hookspecs",
     "instrument": "agentperf.instrumentation",
+    "invalidate": "agentperf.policies.cached.invalidation",
+    "invalidates": "agentperf.policies.cached.invalidates",
     "measure": "agentperf.policies.timed",
     "rate_limited": "agentperf.policies.rate_limited",
     "record": "agentperf.policies.timed",

@@ -34,6 +34,7 @@ MEMBERS: dict[type, str] = {
     Handle: "handle",
     CacheHandle: "handle",
     CacheStats: "handle",
+    agentperf.Cache: "cache",
     LimiterHandle: "handle",
     BreakerHandle: "handle",
     Tally: "handle",
@@ -45,6 +46,9 @@ MEMBERS: dict[type, str] = {
     MemoryGrowth: "figures",
     agentperf.Usage: "figures",
 }
+HEADINGS: dict[type, str] = {agentperf.Cache: "Methods"}
+"""Where a section has another name than its class."""
+
 POLICIES = {
     "timed": agentperf.timed,
     "cached": agentperf.cached,
@@ -91,7 +95,7 @@ def public(kind: type) -> set[str]:
 @pytest.mark.parametrize("kind", MEMBERS, ids=lambda kind: kind.__name__)
 def test_every_member_is_listed(kind):
     """A class has exactly the members that its section lists."""
-    assert first_cells(section(MEMBERS[kind], kind.__name__)) == public(kind)
+    assert first_cells(section(MEMBERS[kind], HEADINGS.get(kind, kind.__name__))) == public(kind)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -112,6 +116,13 @@ def test_every_event_is_listed_with_its_fields(event):
     row = next(row for row in rows(text) if row[0] == f"`{event.__name__}`")
     fields = [field.name for field in dataclasses.fields(event)]
     assert sorted(re.findall(r"`(\w+)`", row[2])) == sorted(fields)
+
+
+def test_the_options_of_a_cache():
+    """Its page has every option with its default."""
+    parameters = inspect.signature(agentperf.Cache).parameters.values()
+    expected = [[f"`{p.name}`", "`" + repr(p.default).replace("'", '"') + "`"] for p in parameters]
+    assert [row[:2] for row in rows(section("cache", "Options"))] == expected
 
 
 def test_every_error_is_listed():
@@ -249,6 +260,9 @@ def signature_of(thing: Callable[..., Any]) -> str:
         ("handle", "peek", CacheHandle.peek),
         ("handle", "invalidate", CacheHandle.invalidate),
         ("handle", "warm", CacheHandle.warm),
+        ("policies/cached", "agentperf.invalidate", agentperf.invalidate),
+        ("policies/cached", "agentperf.ainvalidate", agentperf.ainvalidate),
+        ("policies/cached", "agentperf.invalidates", agentperf.invalidates),
         ("handle", "remaining", LimiterHandle.remaining),
         ("handle", "force", BreakerHandle.force),
         ("classify", "agentperf.classify", agentperf.classify),

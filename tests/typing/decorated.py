@@ -61,6 +61,26 @@ async def async_iterator(a: int) -> AsyncIterator[int]:
     yield a
 
 
+@agentperf.invalidates("item:{a}")
+async def writer(a: int) -> None:
+    """A function that changes what is cached."""
+
+
+@cached(tags=lambda a: [f"item:{a}"])
+def reader(a: int) -> str:
+    """Tags that come from a callable."""
+    return str(a)
+
+
+async def caches() -> None:
+    """A cache gives what its function computes."""
+    await writer(1)
+    assert_type(reader(1), str)
+    cache = agentperf.Cache("10m")
+    assert_type(cache.get_or_compute("a", lambda: 1), int)
+    assert_type(await cache.aget_or_compute("a", lambda: coroutine(1)), list[str])
+
+
 async def shapes() -> None:
     """All arguments and results are as they were written."""
     assert_type(plain(1, b="x"), list[str])

@@ -59,7 +59,7 @@ class CacheEviction(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheInvalidated(Event):
-    """An entry was removed by request."""
+    """An entry was removed by request, or found with a tag that was invalidated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 from agentperf._engine.bindings import Step
+from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
@@ -16,8 +17,10 @@ from agentperf.policies.cached.flights import Flight
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.packing import NOTHING, Packing
 from agentperf.policies.cached.reach import Reach
+from agentperf.policies.cached.seals import look, present, sealed, settled
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.streams import replayed
+from agentperf.policies.cached.tags import NO_TAGS, TagsOf
 
 
 class BackedLayer(CacheLayer):
@@ -29,12 +32,21 @@ class BackedLayer(CacheLayer):
         key: Makes the keys, as text.
         reach: The backend.
         packing: Turns answers into bytes and back.
+        tags_of: Gives the tags of calls.
     """
 
     def __init__(
-        self, site: Site, state: CacheState, key: KeyOf, reach: Reach, packing: Packing
+        self,
+        site: Site,
+        state: CacheState,
+        key: KeyOf,
+        reach: Reach,
+        packing: Packing,
+        *,
+        tags_of: TagsOf,
     ) -> None:
         super().__init__(site, state, key)
+        self._tags_of = tags_of
         self._reach = reach
         self._packing = packing
         self._dates = Dates(state.freshness, site.host.clock.wall)
@@ -42,16 +54,18 @@ class BackedLayer(CacheLayer):
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         key_of = self._key
-        look = self._site.driver.flow(self._seek, inner)
+        seek = self._seek if self._tags_of is NO_TAGS else self._seek_tagged
+        answer = self._site.driver.flow(seek, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
-            return look(key_of(args, kwargs), args, kwargs)
+            return answer(key_of(args, kwargs), args, kwargs)
 
         return step
 
     async def _found(self, key: Hashable) -> tuple[Give, Standing]:
         try:
-            data, standing = self._dates.opened(await self._reach.get(cast(str, key)))
+            found = await look(self._reach, cast(str, key))
+            data, standing = self._dates.opened(found.data)
             answer = self._packing.unpack(data)
         except Exception as error:
             if self._state.options.on_store_failure == "closed":
@@ -61,6 +75,36 @@ class BackedLayer(CacheLayer):
             standing = Standing.GONE
         return partial(self._replayed, answer), standing
 
+    async def _stamp(self, args: Args, kwargs: Kwargs) -> Any:
+        tags = self._tags_of(args, kwargs)
+        try:
+            return await settled(self._reach, tags, await present(self._reach, tags))
+        except Exception:  # noqa: BLE001 - the reach has told of it; the answer is not kept then
+            return None
+
+    async def _seek_tagged(
+        self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs
+    ) -> Any:
+        """Give what is stored while the versions of its tags stand, or make the answer."""
+        looked = self._flights.ended
+        tags = self._tags_of(args, kwargs)
+        stamp: Any = None if tags else {}  # where they can't be known, the answer is not kept
+        try:
+            found = await look(self._reach, cast(str, key), tags)
+            answer = self._packing.unpack(found.data)
+            if found.void:
+                next(self._voids)
+            if answer is NOTHING:
+                stamp = await settled(self._reach, tags, found.versions)
+        except Exception as error:
+            if self._state.options.on_store_failure == "closed":
+                raise self._unavailable() from error
+            answer = NOTHING
+        if answer is NOTHING:
+            return await self._answer(proceed, key, args, kwargs, looked=looked, stamp=stamp)
+        next(self._hits)
+        return self._replayed(answer)
+
     def _unavailable(self) -> StoreUnavailable:
         operation = self._site.operation
         return StoreUnavailable(
@@ -69,11 +113,12 @@ class BackedLayer(CacheLayer):
             name=self._state.name or operation,
         )
 
-    async def _come_in(self, key: Hashable, looked: int) -> bytes | None:
+    async def _come_in(self, flight: Flight, looked: int) -> bytes | None:
         if looked == self._flights.ended or not self._reach.works:
             return None  # nobody here can have stored anything since this call looked
         try:
-            data, standing = self._dates.opened(await self._reach.get(cast(str, key)))
+            found = await look(self._reach, cast(str, flight.key))
+            data, standing = self._dates.opened(found.data)
         except Exception:  # noqa: BLE001 - the reach has told of it
             return None
         if standing is not Standing.FRESH or self._packing.unpack(data) is NOTHING:
@@ -127,7 +172,7 @@ class BackedLayer(CacheLayer):
             return None
 
     async def _put(self, flight: Flight, data: bytes) -> None:
-        if not self._reach.works:
+        if flight.stamp is None or not self._reach.works:
             return  # it was this call's turn to find out when it looked; once is enough
         key, freshness = cast(str, flight.key), self._state.freshness
         life = freshness.life(flight.control.ttl)
@@ -136,7 +181,7 @@ class BackedLayer(CacheLayer):
             life += freshness.extra
         try:
             if flight.valid:
-                await self._reach.set(key, data, life)
+                await self._reach.set(key, sealed(flight.stamp, data), life)
                 if flight.valid:
                     self._state.recover(key)
                     next(self._puts)
@@ -168,8 +213,8 @@ class BackendContents:
 
     async def peek(self, key: Hashable, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
-        found = await _told(self._reach.get(cast(str, key)))
-        data, standing = self._dates.opened(found)
+        found = await _told(look(self._reach, cast(str, key)))
+        data, standing = self._dates.opened(found.data)
         answer = self._packing.unpack(data)
         if answer is NOTHING or standing not in (Standing.FRESH, Standing.DUE):
             return default
@@ -178,6 +223,24 @@ class BackendContents:
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""
         return cast(bool, await _told(self._reach.delete(cast(str, key))))
+
+    async def store(
+        self, key: Hashable, value: Any, ttl: float | None, tags: tuple[str, ...]
+    ) -> int:
+        """Store a value under a key; backends don't count what makes room.
+
+        Raises:
+            UncacheableValueError: It can't be turned into bytes.
+        """
+        data = self._packing.pack(value)
+        await _told(self._stored(cast(str, key), data, ttl, tags))
+        return 0
+
+    async def _stored(
+        self, key: str, data: bytes, ttl: float | None, tags: tuple[str, ...]
+    ) -> None:
+        versions = await settled(self._reach, tags, await present(self._reach, tags))
+        await self._reach.set(key, sealed(versions, data), ttl)
 
     async def clear(self) -> int:
         """Remove everything; backends don't count what they clear."""

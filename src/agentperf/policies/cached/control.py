@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from agentperf._base.durations import Duration, seconds
-from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.flights import CacheControl, controlled
 
 
 def cache_control(
     *,
     ttl: Duration | None = None,
-    tags: str | Iterable[str] = (),
     store: bool | None = None,
 ) -> CacheControl:
     """Say, inside of a cached function, how the answer being computed is to be kept.
@@ -23,7 +19,6 @@ def cache_control(
 
     Args:
         ttl: How long this answer is good, in place of the cache's own `ttl`.
-        tags: What it depends on, added to what was named before.
         store: False keeps this answer out of the cache; who waits for it gets it all the same.
 
     Returns:
@@ -43,10 +38,6 @@ def cache_control(
     control = controlled.get() or CacheControl()
     if ttl is not None:
         control.ttl = seconds(ttl, "ttl")
-    tags = (tags,) if isinstance(tags, str) else tuple(tags)
-    if not all(isinstance(tag, str) and tag for tag in tags):
-        raise ConfigurationError(f'tags={tags!r}: text is needed, such as tags=("profile:5",)')
-    control.tags = tuple(dict.fromkeys((*control.tags, *tags)))
     if store is not None:
         control.store = bool(store)
     return control

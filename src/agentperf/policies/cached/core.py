@@ -21,6 +21,7 @@ from agentperf.events import (
     CacheEviction,
     CacheExpired,
     CacheHit,
+    CacheInvalidated,
     CacheMiss,
     CacheRefused,
     CacheStored,
@@ -61,6 +62,7 @@ class CacheLayer(ABC):
         self._puts = self._counting(state.stored, CacheStored)
         self._expiries = self._counting(state.expired, CacheExpired)
         self._evictions = self._counting(state.evictions, CacheEviction)
+        self._voids = self._counting(state.invalidated, CacheInvalidated)
         self._tell_refused = site.host.bus.emitter(CacheRefused)
         self._judges_plain = state.options.store_if is not None
 
@@ -100,7 +102,12 @@ class CacheLayer(ABC):
     async def _refreshed(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
         # What is under way may have begun before whatever makes the caller want a new answer.
         self._state.invalidate(key)
-        return await self._compute_alone(key, partial(proceed, args, kwargs))
+        stamp = await self._stamp(args, kwargs)
+        return await self._compute_alone(key, partial(proceed, args, kwargs), stamp)
+
+    async def _stamp(self, args: Args, kwargs: Kwargs) -> Any:
+        """Return the versions that the tags of a call have now; None where they can't be known."""
+        return ()
 
     async def _if_cached(self, _: Proceed, key: Hashable, __: Args, ___: Kwargs) -> Any:
         give, standing = await self._found(key)
@@ -122,7 +129,7 @@ class CacheLayer(ABC):
         """
 
     @abstractmethod
-    async def _come_in(self, key: Hashable, looked: int) -> Any:
+    async def _come_in(self, flight: Flight, looked: int) -> Any:
         """Return what came in since a call looked (after that many flights); None for nothing."""
 
     @abstractmethod
@@ -144,7 +151,7 @@ class CacheLayer(ABC):
             next(self._hits)
             return give()
         if standing is Standing.GONE:
-            return await self._answer(proceed, key, args, kwargs, looked)
+            return await self._answer(proceed, key, args, kwargs, looked=looked)
         resting = self._rests(key)
         if standing is Standing.FALLBACK and not resting:
             return await self._answer_or_old(proceed, key, args, kwargs, looked)
@@ -162,7 +169,7 @@ class CacheLayer(ABC):
     ) -> Any:
         """Make the answer anew; where that fails, give the old one, if it is still there."""
         try:
-            return await self._answer(proceed, key, args, kwargs, looked)
+            return await self._answer(proceed, key, args, kwargs, looked=looked)
         except Exception as error:
             give = await self._old(key)
             if give is None:
@@ -203,12 +210,19 @@ class CacheLayer(ABC):
             raise twin(setback.error).with_traceback(None)
 
     async def _answer(
-        self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs, looked: int = 0
+        self,
+        proceed: Proceed,
+        key: Hashable,
+        args: Args,
+        kwargs: Kwargs,
+        *,
+        looked: int = 0,
+        stamp: Any = (),
     ) -> Any:
         """Give what isn't in the cache: join who computes it, or compute it."""
         self._raise_remembered(key)
         compute = partial(proceed, args, kwargs)
-        while (boarding := self._board(key)) is not None:
+        while (boarding := self._board(key, stamp)) is not None:
             flight = boarding.flight
             try:
                 if boarding.leads:
@@ -221,13 +235,14 @@ class CacheLayer(ABC):
             if flight.landed:
                 break  # with a value that only its leader can have
             # It was cancelled under way, which is nobody else's business: begin anew.
-        return await self._compute_alone(key, compute)
+        return await self._compute_alone(key, compute, stamp)
 
-    def _board(self, key: Hashable) -> Boarding | None:
+    def _board(self, key: Hashable, stamp: Any) -> Boarding | None:
         if self._site.target.shape.streams:
             return None
         waiting = self._site.waiting
-        return self._flights.board(key, waiting.parker(), may_wait=not waiting.holds_a_loop())
+        may_wait = not waiting.holds_a_loop()
+        return self._flights.board(key, waiting.parker(), may_wait=may_wait, stamp=stamp)
 
     async def _take_off(self, flight: Flight, compute: Compute, looked: int) -> None:
         fly, end = partial(self._fly, flight, compute, looked), partial(self._flights.end, flight)
@@ -238,7 +253,7 @@ class CacheLayer(ABC):
     async def _fly(self, flight: Flight, compute: Compute, looked: int) -> None:
         """Compute for everybody on board; raises nothing."""
         try:
-            kept = await self._come_in(flight.key, looked)
+            kept = await self._come_in(flight, looked)
             if kept is not None:
                 if not flight.renews:
                     next(self._hits)
@@ -279,9 +294,9 @@ class CacheLayer(ABC):
             raise twin(flight.error).with_traceback(flight.traceback)
         return self._given(flight.kept)
 
-    async def _compute_alone(self, key: Hashable, compute: Compute) -> Any:
+    async def _compute_alone(self, key: Hashable, compute: Compute, stamp: Any) -> Any:
         next(self._misses)
-        flight = self._flights.alone(key)
+        flight = self._flights.alone(key, stamp)
         flight.began = self._now()
         try:
             with computing_alone(flight):
@@ -318,7 +333,7 @@ class CacheLayer(ABC):
 
     def _keep_when_read(self, flight: Flight, stream: AnyLiveStream) -> None:
         # Not `flight` itself: it holds the stream, which could then never be seen to be abandoned.
-        reading = self._flights.alone(flight.key)
+        reading = self._flights.alone(flight.key, flight.stamp)
         reading.began, reading.control = flight.began, flight.control
         if not flight.valid:
             reading.valid = False

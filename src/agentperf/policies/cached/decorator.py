@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from weakref import WeakValueDictionary
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
@@ -19,7 +20,7 @@ from agentperf.abc.backends import AnyBackend, Backends, backends
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.core import CacheLayer
 from agentperf.policies.cached.flights import Airspace
-from agentperf.policies.cached.local import MemoryContents, MemoryLayer
+from agentperf.policies.cached.local import MemoryContents, MemoryLayer, StampOf
 from agentperf.policies.cached.options import (
     CacheOptions,
     CopyMode,
@@ -32,11 +33,16 @@ from agentperf.policies.cached.options import (
 )
 from agentperf.policies.cached.partition import partition_of, partitioned
 from agentperf.policies.cached.state import CacheState, KeyOf
+from agentperf.policies.cached.tags import NO_TAGS, Tags, TagsOf, TagTable, tags_of
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.remote import Remote
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+TAGGED: WeakValueDictionary[int, Cached] = WeakValueDictionary()
+"""The policies with tags that decorate something: a process that never called what they decorate
+may be the one that invalidates what other processes keep in the same backends."""
 
 
 class Contents(Protocol):
@@ -47,6 +53,10 @@ class Contents(Protocol):
 
     async def remove(self, key: Any) -> bool:
         """Remove a key; tell whether it was there."""
+        ...
+
+    async def store(self, key: Any, value: Any, ttl: float | None, tags: tuple[str, ...]) -> int:
+        """Store a value under a key; return how many entries made room, where that is known."""
         ...
 
     async def clear(self) -> int:
@@ -78,6 +88,9 @@ class Cached(Policy):
                         "while it is read, after its first items were handed out; leave it away, "
                         'or use stale="1m"'
                     )
+        if self.options.tags is not None:
+            self._tags_of(target)
+            TAGGED[id(self)] = self
         if not isinstance(self.options.backend, str):
             self._made_remote(backends(self.options.backend), target)
 
@@ -86,11 +99,20 @@ class Cached(Policy):
         state = self.state(site.host, site.target)
         layer: CacheLayer
         if (remote := self._remote(site.host, site.target)) is not None:
-            layer = remote.layer(site, state)
+            layer = remote.layer(site, state, self._tags_of(site.target))
         else:
-            layer = MemoryLayer(site, state, self.key_of(site.host, site.target))
+            layer = MemoryLayer(
+                site, state, self.key_of(site.host, site.target), self._stamp_of(site)
+            )
         step = layer.bound(inner)
         return layer.by_mode(step, inner) if site.host.bindings.minds_modes else step
+
+    def _stamp_of(self, site: Site) -> StampOf | None:
+        """Return what gives the versions that the tags of a call have now; None without tags."""
+        if self.options.tags is None:
+            return None
+        tags, table = self._tags_of(site.target), tag_table(site.host)
+        return lambda args, kwargs: table.markers(tags(args, kwargs))
 
     def _remote(self, host: Host, target: Target) -> Remote | None:
         """Return the cache in its backend; None for one in memory."""
@@ -100,6 +122,8 @@ class Cached(Policy):
         if (remote := state.remotes.get(target)) is None:
             given = self.options.backend
             backend = host.backend(given) if isinstance(given, str) else backends(given)
+            if self.options.tags is not None:
+                tag_table(host).backends.add(backend)
             remote = state.remotes[target] = self._made_remote(backend, target)
         return remote
 
@@ -120,18 +144,11 @@ class Cached(Policy):
         state = self.state(host, target)
         if (remote := self._remote(host, target)) is not None:
             return remote.contents(host, state, is_async=is_async)
-        return MemoryContents(state, host.clock.now)
+        return MemoryContents(state, host.clock.now, partial(tag_table, host))
 
     def state(self, host: Host, target: Target) -> CacheState:
         """Return what the cache remembers on `host`."""
-        airspace = host.state(Airspace, Airspace, owners=(), name="flights")
-        return host.state(
-            CacheState,
-            lambda: CacheState(self.options, airspace, self.name),
-            owners=(self, target),
-            name=self.name,
-            options=self.options,
-        )
+        return made_state(host, self.options, self.name, owners=(self, target))
 
     def key_of(self, host: Host, target: Target) -> KeyOf:
         """Return what makes the keys of calls on `host`."""
@@ -155,6 +172,12 @@ class Cached(Policy):
         key = self._key_maker(target, self.state(host, target).instances)(args, kwargs)
         return digest((partition, key)), partition
 
+    def _tags_of(self, target: Target) -> TagsOf:
+        if self.options.tags is None:
+            return NO_TAGS
+        name = getattr(target.function, "__qualname__", target.operation)
+        return tags_of(name, target.signature, self.options.tags)
+
     def _key_maker(self, target: Target, instance: Callable[[object], Hashable]) -> KeyOf:
         is_method = method_self(target.function, target.signature)
         return key_maker(
@@ -166,6 +189,25 @@ class Cached(Policy):
         )
 
 
+def made_state(
+    host: Host, options: CacheOptions, name: str | None, owners: tuple[object, ...]
+) -> CacheState:
+    """Return what the cache of these owners, or of this name, remembers on a host."""
+    airspace = host.state(Airspace, Airspace, owners=(), name="flights")
+    return host.state(
+        CacheState,
+        lambda: CacheState(options, airspace, name),
+        owners=owners,
+        name=name,
+        options=options,
+    )
+
+
+def tag_table(host: Host) -> TagTable:
+    """Return the versions of the tags of a host's caches in memory."""
+    return host.state(TagTable, TagTable, owners=(), name="tags")
+
+
 @overload
 def cached(function: F, /) -> F: ...
 @overload
@@ -174,6 +216,7 @@ def cached(
     *,
     key: Key | None = None,
     ignore: str | Sequence[str] = (),
+    tags: Tags | None = None,
     backend: str | AnyBackend = "memory",
     max_entries: int = 1024,
     copy: CopyMode = "auto",
@@ -194,6 +237,7 @@ def cached(
     *,
     key: Key | None = None,
     ignore: str | Sequence[str] = (),
+    tags: Tags | None = None,
     backend: str | AnyBackend = "memory",
     max_entries: int = 1024,
     copy: CopyMode = "auto",
@@ -224,6 +268,9 @@ def cached(
             `"{user.id}:{question}"`, or a callable over the call's arguments. All arguments by
             default, by value and type; `self` counts by identity.
         ignore: Names of parameters that don't count.
+        tags: Under which names `agentperf.invalidate` reaches the answers: tags such as
+            `"profiles"`, templates such as `"profile:{user_id}"`, or a callable over the call's
+            arguments that returns a tag, several, or None.
         backend: Where the answers are kept: `"memory"`, a file such as
             `"sqlite:~/answers.db?max_bytes=1GB"`, the word of a plugin's backend such as
             `"example"` or `"example:/var/cache"`, or an object of a class that extends
@@ -286,5 +333,6 @@ def cached(
         negative_ttl=negative_ttl,
         store_if=store_if,
         on_abandon=on_abandon,
+        tags=tags,
     )
     return Cached(options, name=name, enabled=enabled)

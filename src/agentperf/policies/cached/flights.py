@@ -19,19 +19,17 @@ class CacheControl:
 
     Attributes:
         ttl: How many seconds it is good; None: as long as the cache says.
-        tags: What it depends on.
         store: Whether it may be kept at all.
     """
 
-    __slots__ = ("store", "tags", "ttl")
+    __slots__ = ("store", "ttl")
 
     def __init__(self) -> None:
         self.ttl: float | None = None
-        self.tags: tuple[str, ...] = ()
         self.store = True
 
     def __repr__(self) -> str:
-        return f"CacheControl(ttl={self.ttl!r}, tags={self.tags!r}, store={self.store!r})"
+        return f"CacheControl(ttl={self.ttl!r}, store={self.store!r})"
 
 
 controlled: ContextVar[CacheControl | None] = ContextVar("agentperf.cache_control", default=None)
@@ -46,6 +44,8 @@ class Flight:
         home: Where the one who began it waits.
         valid: False once the key was invalidated: the result still serves those who wait, but is
             not stored.
+        stamp: The versions that the tags of the result had when it began; None where they
+            couldn't be known, so that the result can't be kept.
         landed: Whether it came to a result.
         value: The result, for the leader.
         kept: What everybody else gets the result from, where they can have it.
@@ -74,14 +74,16 @@ class Flight:
         "over",
         "parkers",
         "renews",
+        "stamp",
         "traceback",
         "valid",
         "value",
         "waits_on",
     )
 
-    def __init__(self, key: Hashable, home: Parker | None = None) -> None:
+    def __init__(self, key: Hashable, home: Parker | None = None, stamp: Any = ()) -> None:
         self.key = key
+        self.stamp = stamp
         self.home = home
         self.valid = True
         self.landed = False
@@ -145,11 +147,14 @@ class Flights:
         self.ended = 0
         """How many have come to their end, one way or another."""
 
-    def board(self, key: Hashable, parker: Parker, *, may_wait: bool) -> Boarding | None:
+    def board(
+        self, key: Hashable, parker: Parker, *, may_wait: bool, stamp: Any = ()
+    ) -> Boarding | None:
         """Join the flight of `key`, or begin one; None when this call has to fly alone.
 
         That is so for a call that the flight itself waits for, directly or through others (to join
-        would be to wait for oneself), and for one that may not wait for anybody.
+        would be to wait for oneself), and for one that may not wait for anybody. A flight that
+        began under other versions of its tags is joined by nobody any more.
         """
         mine = _computing.get()
         with self._lock:
@@ -157,9 +162,12 @@ class Flights:
             if flight is not None and flight.home is not None and flight.home.deserted:
                 self.end(flight)  # its event loop was closed under it
                 flight = None
+            elif flight is not None and flight.stamp != stamp:
+                flight.valid = False
+                flight = None
             leads = flight is None
             if flight is None:
-                flight = self._shared[key] = Flight(key, home=parker)
+                flight = self._shared[key] = Flight(key, home=parker, stamp=stamp)
             elif not may_wait or (mine is not None and flight.depends_on(mine)):
                 return None
             flight.parkers.append(parker)
@@ -179,9 +187,9 @@ class Flights:
             flight.renews = flight.leaderless = True
             return flight
 
-    def alone(self, key: Hashable) -> Flight:
+    def alone(self, key: Hashable, stamp: Any = ()) -> Flight:
         """Begin a flight that nobody can join."""
-        flight = Flight(key)
+        flight = Flight(key, stamp=stamp)
         with self._lock:
             self._alone.add(flight)
         return flight

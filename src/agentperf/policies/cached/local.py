@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from functools import partial
 from typing import Any
 
 from agentperf._engine.bindings import Step
+from agentperf._engine.layers import Proceed
+from agentperf._engine.site import Site
+from agentperf.errors import UncacheableValueError
 from agentperf.policies.cached.core import Args, CacheLayer, Give, Kwargs
 from agentperf.policies.cached.flights import Flight
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.memory import NO_ENTRY, Entry
-from agentperf.policies.cached.state import CacheState, Recording
+from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.streams import replayed
+from agentperf.policies.cached.tags import Marker, TagTable
+
+StampOf = Callable[[Args, Kwargs], tuple[Marker, ...]]
 
 
 class MemoryLayer(CacheLayer):
-    """A cache whose entries are the answers themselves."""
+    """A cache whose entries are the answers themselves.
+
+    Args:
+        site: The function's place in its pipeline.
+        state: What the cache remembers here.
+        key: Makes the keys.
+        stamp_of: Gives the versions that the tags of a call have now; None without tags.
+    """
+
+    def __init__(
+        self, site: Site, state: CacheState, key: KeyOf, stamp_of: StampOf | None = None
+    ) -> None:
+        super().__init__(site, state, key)
+        self._stamp_of = stamp_of
 
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         key_of, now, hits = self._key, self._now, self._hits
         entries, fresh, given = self._state.store.entries, self._fresh, self._given
-        run = self._seek if self._state.freshness.lingers else self._answer
+        run: Callable[..., Coroutine[Any, Any, Any]] = self._answer
+        if self._state.freshness.lingers:
+            run = self._seek
+        elif self._stamp_of is not None:
+            run = partial(self._answer_tagged, self._stamp_of)
         answer = self._site.driver.flow(run, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
@@ -42,9 +65,21 @@ class MemoryLayer(CacheLayer):
 
         return step
 
+    async def _stamp(self, args: Args, kwargs: Kwargs) -> Any:
+        return () if self._stamp_of is None else self._stamp_of(args, kwargs)
+
+    async def _answer_tagged(
+        self, stamp_of: StampOf, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs
+    ) -> Any:
+        return await self._answer(proceed, key, args, kwargs, stamp=stamp_of(args, kwargs))
+
     def _fresh(self, entry: Entry) -> bool:
         """Whether an entry is good to give; one that is good for nothing goes."""
         if entry is NO_ENTRY:
+            return False
+        if entry.void:
+            if self._state.store.remove(entry.key, entry):
+                next(self._voids)
             return False
         now = self._now()
         if entry.term is not None:
@@ -70,8 +105,8 @@ class MemoryLayer(CacheLayer):
             return give, Standing.FRESH
         return give, Standing.GONE if entry.term is None else entry.term.at(self._now())
 
-    async def _come_in(self, key: Hashable, looked: int) -> Entry | None:
-        entry = self._state.store.entries.get(key, NO_ENTRY)
+    async def _come_in(self, flight: Flight, looked: int) -> Entry | None:
+        entry = self._state.store.entries.get(flight.key, NO_ENTRY)
         return entry if self._fresh(entry) else None
 
     async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> Entry | None:
@@ -90,7 +125,8 @@ class MemoryLayer(CacheLayer):
         self._put(reading, self._state.recorded_entry(reading, recorded, self._now()))
 
     def _put(self, flight: Flight, entry: Entry) -> None:
-        evicted = self._state.put(flight, entry)
+        entry.tagged(flight.stamp)
+        evicted = None if entry.void else self._state.put(flight, entry)
         if evicted is None:
             self._refuse("it was invalidated while it was computed")
             return
@@ -103,14 +139,17 @@ class MemoryLayer(CacheLayer):
 class MemoryContents:
     """What the handle can do to the entries in memory."""
 
-    def __init__(self, state: CacheState, now: Callable[[], float]) -> None:
+    def __init__(
+        self, state: CacheState, now: Callable[[], float], table: Callable[[], TagTable]
+    ) -> None:
         self._state = state
         self._now = now
+        self._table = table
 
     async def peek(self, key: Hashable, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
         entry = self._state.store.entries.get(key)
-        if entry is None or not self._now() < entry.fresh_until:
+        if entry is None or entry.void or not self._now() < entry.fresh_until:
             return default
         if isinstance(entry.value, Recording):
             return tuple(map(self._state.handed_out, entry.value.items))
@@ -119,6 +158,24 @@ class MemoryContents:
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""
         return self._state.store.remove(key)
+
+    async def store(
+        self, key: Hashable, value: Any, ttl: float | None, tags: tuple[str, ...]
+    ) -> int:
+        """Store a value under a key; return how many entries made room.
+
+        Raises:
+            UncacheableValueError: It can't be copied.
+        """
+        now = self._now()
+        try:
+            entry = self._state.entry(Flight(key), value, now)
+        except Exception as error:
+            raise UncacheableValueError(f"it can't be copied: {type(error).__name__}") from error
+        entry.lasts_until(float("inf") if ttl is None else now + ttl)
+        if tags:
+            entry.tagged(self._table().markers(tags))
+        return self._state.store.put(entry)
 
     async def clear(self) -> int:
         """Remove everything; return how much there was."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agentperf.policies.cached.freshness import Term
 
+from agentperf.policies.cached.tags import Marker
+
 _NEVER = -float("inf")
 
 
@@ -22,6 +24,7 @@ class Entry:
         fresh_until: Until when the value is good.
         term: All its times, where there are more of them.
         visited: Whether anybody asked for it since the eviction hand came by.
+        stamp: The versions that its tags had when its computation began.
     """
 
     __slots__ = (
@@ -30,6 +33,7 @@ class Entry:
         "newer",
         "older",
         "quick_until",
+        "stamp",
         "term",
         "value",
         "visited",
@@ -52,8 +56,29 @@ class Entry:
         if quick:
             self.quick_until = fresh_until if term is None else term.due_from
         self.visited = False
+        self.stamp: tuple[Marker, ...] = ()
         self.newer: Entry | None = None
         self.older: Entry | None = None
+
+    def tagged(self, stamp: tuple[Marker, ...]) -> None:
+        """Have it looked at, before it is given, whether these versions are still good."""
+        if stamp:
+            self.stamp = stamp
+            self.quick_until = _NEVER
+
+    def lasts_until(self, moment: float) -> None:
+        """Have it good until then."""
+        self.fresh_until = moment
+        if self.quick_until != _NEVER:
+            self.quick_until = moment
+
+    @property
+    def void(self) -> bool:
+        """Whether one of its tags was invalidated."""
+        for marker in self.stamp:  # noqa: SIM110 - on the path of hits, where any() costs
+            if marker.void:
+                return True
+        return False
 
 
 NO_ENTRY = Entry(None, None, _NEVER, quick=False)

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 from agentperf._base.durations import Duration, seconds
 from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend
 from agentperf.errors import ConfigurationError
+from agentperf.policies.cached.tags import Tags, checked_tags
 
 T = TypeVar("T")
 CopyMode = Literal["auto", "share", "copy"]
@@ -39,6 +40,7 @@ class CacheOptions:
     negative_ttl: Negative | None = None
     store_if: StoreIf | None = None
     on_abandon: OnAbandon = "finish"
+    tags: tuple[str, ...] | Callable[..., object] | None = None
 
     @property
     def lingers(self) -> bool:
@@ -68,6 +70,7 @@ def checked(
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
     on_abandon: str = "finish",
+    tags: Tags | None = None,
 ) -> CacheOptions:
     """Turn what the user wrote into options.
 
@@ -109,7 +112,13 @@ def checked(
         negative_ttl=_negative(negative_ttl),
         store_if=_store_if(store_if),
         on_abandon=_one_of("on_abandon", on_abandon, get_args(OnAbandon)),
+        tags=None if tags is None else checked_tags(tags),
     )
+    if options.tags is not None and options.lingers:
+        raise ConfigurationError(
+            "tags= doesn't go with stale=, stale_on_error= or refresh_ahead= yet: an answer with "
+            'tags is never given past its time. Leave them away, as in tags="profile:{user_id}"'
+        )
     if options.ttl is None:
         for name in ("jitter", "stale", "stale_on_error", "refresh_ahead"):
             if getattr(options, name):

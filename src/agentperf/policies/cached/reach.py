@@ -48,7 +48,7 @@ class Reach:
         self._tell = host.bus.emitter(CacheBackendChanged)
         one = backends.asynchronous if backends.sync is None else backends.sync
         self._guard = host.state(Guard, Guard, owners=(one, Guard))
-        self._ask = _way(backends, waiting)
+        self._ask = way_to(backends, waiting)
 
     @property
     def works(self) -> bool:
@@ -58,6 +58,14 @@ class Reach:
     async def get(self, key: str) -> bytes | None:
         """Return what is stored under a key."""
         return await self._asked(lambda backend: backend.get(key))  # type: ignore[no-any-return]
+
+    async def get_many(self, keys: list[str]) -> dict[str, bytes]:
+        """Return what is stored under those of several keys that are there."""
+        return await self._asked(lambda backend: backend.get_many(keys))  # type: ignore[no-any-return]
+
+    async def add(self, key: str, value: bytes, ttl: float | None) -> bool:
+        """Store under a key where nothing is; tell whether it was stored."""
+        return await self._asked(lambda backend: backend.add(key, value, ttl))  # type: ignore[no-any-return]
 
     async def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Store under a key."""
@@ -110,7 +118,7 @@ def check_colour(operation: str, backends: Backends, *, is_async: bool) -> None:
         )
 
 
-def _way(backends: Backends, waiting: Waiting | None) -> Ask:
+def way_to(backends: Backends, waiting: Waiting | None) -> Ask:
     """Return what asks the backend, without holding up the loop that the call runs on."""
     sync, asynchronous = backends.sync, backends.asynchronous
 

@@ -18,6 +18,7 @@ from agentperf.policies.cached.packing import Packing
 from agentperf.policies.cached.partition import partition_of
 from agentperf.policies.cached.reach import Reach, check_colour
 from agentperf.policies.cached.state import CacheState, KeyOf
+from agentperf.policies.cached.tags import TagsOf
 
 
 class Remote:
@@ -64,12 +65,12 @@ class Remote:
             self._structured, partition_of(self._options.scope) if minds else None
         )
 
-    def layer(self, site: Site, state: CacheState) -> BackedLayer:
+    def layer(self, site: Site, state: CacheState, tags_of: TagsOf) -> BackedLayer:
         """Return the cache of one place in a pipeline."""
         waiting = site.waiting if site.driver.is_async else None
         reach = Reach(site.host, site.operation, self._backends, waiting)
         key_of = self.key_of(site.host)
-        return BackedLayer(site, state, key_of, reach, self._packing)
+        return BackedLayer(site, state, key_of, reach, self._packing, tags_of=tags_of)
 
     def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
         """Return what the handle can do there.

@@ -56,6 +56,7 @@ class CacheStats:
         refused: Answers that could not be stored.
         expired: Entries found past their time to live.
         evictions: Entries that had to make room.
+        invalidated: Entries found void, because one of their tags was invalidated.
         size: Entries now; 0 for a backend other than memory, which doesn't say.
         max_entries: Entries at most; 0 for a backend other than memory.
     """
@@ -68,6 +69,7 @@ class CacheStats:
     refused: int = 0
     expired: int = 0
     evictions: int = 0
+    invalidated: int = 0
     size: int = 0
     max_entries: int = 0
 
@@ -129,6 +131,7 @@ class CacheState:
         self.expired = Tally()
         self.evictions = Tally()
         self.freshness = Freshness(options)
+        self.invalidated = Tally()
         self.store = MemoryStore(options.max_entries)
         self._setbacks = MemoryStore(options.max_entries)
         self.flights = Flights(airspace)
@@ -226,6 +229,7 @@ class CacheState:
             refused=self.refused.value,
             expired=self.expired.value,
             evictions=self.evictions.value,
+            invalidated=self.invalidated.value,
             size=len(self.store),
             max_entries=self.options.max_entries if self.options.in_memory else 0,
         )

@@ -1,0 +1,134 @@
+"""Invalidation by tags: in memory, and in every backend that a cache with tags is on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from agentperf._base.log import fault
+from agentperf._engine.current import current_host
+from agentperf._engine.hosting import Host
+from agentperf._engine.waiting import in_one_go, waiting_for
+from agentperf.abc.backends import Backends, backends
+from agentperf.abc.waiting import Waiting
+from agentperf.errors import BackendError, ConfigurationError
+from agentperf.policies.cached.decorator import TAGGED, tag_table
+from agentperf.policies.cached.reach import Ask, way_to
+from agentperf.policies.cached.seals import LIFETIME, Versions, new_versions
+from agentperf.policies.cached.tags import plain_tags
+
+
+def invalidate(*, tags: str | Iterable[str]) -> None:
+    """Invalidate every answer that has one of these tags, whatever function it is of.
+
+    That covers all caches of the current host in memory, and every backend that a function with
+    tags in this process keeps its answers in, also for the other processes that use it. It takes
+    one step per tag, however many answers there are. No call that begins after it returned gets an
+    answer whose computation began before.
+
+    Args:
+        tags: One tag or several, as they are: no templates.
+
+    Example:
+        agentperf.invalidate(tags=f"profile:{profile_id}")
+
+    Raises:
+        ConfigurationError: These are no tags, or a backend has to be awaited (`ainvalidate`).
+        BackendError: A backend failed; the others and the memory were done.
+    """
+    in_one_go(Invalidation(current_host(), None).of(plain_tags(tags)))
+
+
+async def ainvalidate(*, tags: str | Iterable[str]) -> None:
+    """The same as `invalidate`, without holding up an event loop.
+
+    Args:
+        tags: One tag or several, as they are: no templates.
+
+    Example:
+        await agentperf.ainvalidate(tags=f"profile:{profile_id}")
+
+    Raises:
+        ConfigurationError: These are no tags.
+        BackendError: A backend failed; the others and the memory were done.
+    """
+    host = current_host()
+    waiting = waiting_for(is_async=True, clock=host.clock)
+    await Invalidation(host, waiting).of(plain_tags(tags))
+
+
+class Invalidation:
+    """The way to everything on a host that has tags.
+
+    Args:
+        host: The host.
+        waiting: How the caller waits; None for one that blocks.
+
+    Raises:
+        ConfigurationError: A backend has to be awaited, and the caller can't.
+    """
+
+    def __init__(self, host: Host, waiting: Waiting | None) -> None:
+        self._table = tag_table(host)
+        reached = _backends(host, self._table.backends.copy())
+        if waiting is None and any(backend.sync is None for backend in reached):
+            raise ConfigurationError(
+                "the backend of a cache with tags has to be awaited: write await "
+                'agentperf.ainvalidate(tags="profile:42"), decorate an async function with '
+                "@agentperf.invalidates, or give a backend of both colours, "
+                "backend=Backends(sync=..., asynchronous=...)"
+            )
+        self._ways = [way_to(backend, waiting) for backend in reached]
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there are no backends to be reached."""
+        return not self._ways
+
+    async def of(self, tags: tuple[str, ...]) -> None:
+        """Invalidate tags.
+
+        Raises:
+            BackendError: A backend failed; the others and the memory were done.
+        """
+        failed: dict[Ask, Exception] = {}
+        # A function that is cached in one place may call one that is cached in another, and be
+        # computed from its old answer in between: by as many rounds as there are places, each is
+        # done once more after all that it may depend on. A backend is asked also where it failed
+        # before and calls leave it alone: entries that it still has would be good again later.
+        for _ in self._ways:
+            self._table.invalidate(tags)
+            for ask in self._ways:
+                if ask in failed:
+                    continue
+                try:
+                    await ask(partial(_replace, new_versions(tags)))
+                except Exception as error:  # noqa: BLE001 - raised when the others are done
+                    failed[ask] = error
+        self._table.invalidate(tags)
+        for cause in failed.values():
+            raise BackendError(f"the cache backend failed: {type(cause).__name__}") from cause
+
+    async def quietly_of(self, tags: tuple[str, ...], operation: str) -> None:
+        """Invalidate tags; tell the log where a backend fails."""
+        try:
+            await self.of(tags)
+        except BackendError as error:
+            fault("cache.invalidation_failed", error, operation=operation)
+
+
+def _replace(versions: Versions, backend: Any) -> Any:
+    return backend.set_many(versions, LIFETIME)
+
+
+def _backends(host: Host, used: Iterable[Backends]) -> list[Backends]:
+    """Find the backends in use on a host, and those that other processes may have in use."""
+    reached = dict.fromkeys(used)
+    for reference in TAGGED.valuerefs():
+        if (policy := reference()) is not None and not policy.options.in_memory:
+            given = policy.options.backend
+            backend = host.backend(given) if isinstance(given, str) else backends(given)
+            if backend.shared:
+                reached[backend] = None
+    return list(reached)

@@ -1,0 +1,119 @@
+"""Tags in a backend: a version for each, and the versions that an entry was made under.
+
+A version is random and never comes back. An entry is sealed with the versions that its tags had
+when its computation began; it is good while they are still there. Whoever invalidates a tag puts
+another version in place, whatever the number of entries. A version that got lost voids what was
+made under it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from agentperf._base.keys import digest
+from agentperf.policies.cached.reach import Reach
+
+Versions = dict[str, bytes]
+"""The versions of tags, by the keys they are kept under."""
+
+LIFETIME = 30 * 86_400.0
+"""How long a version is kept, in seconds; what was made under it is void then."""
+
+_PREFIX = "ap1t:"
+_SEAL = b"#"
+_DIGITS, _VERSION = 20, 16
+
+
+class Found(NamedTuple):
+    """What stands in a backend under a key.
+
+    Attributes:
+        data: The entry without its seal; None where there is none that is good.
+        versions: Those that were looked up on the way.
+        void: Whether there was an entry with another version of a tag.
+    """
+
+    data: bytes | None
+    versions: Versions
+    void: bool = False
+
+
+def marker_key(tag: str) -> str:
+    """Return the key under which a backend keeps the version of a tag."""
+    return _PREFIX + digest(tag)
+
+
+def new_version() -> bytes:
+    """Return a version that nothing was made under."""
+    return secrets.token_bytes(_VERSION)
+
+
+def new_versions(tags: Iterable[str]) -> Versions:
+    """Return what invalidates tags, to be stored for `LIFETIME`."""
+    return {marker_key(tag): new_version() for tag in tags}
+
+
+def sealed(versions: Versions, data: bytes) -> bytes:
+    """Put a seal on an entry; one without tags has none."""
+    if not versions:
+        return data
+    parts = [bytes.fromhex(key[len(_PREFIX) :]) + version for key, version in versions.items()]
+    return b"".join((_SEAL, len(parts).to_bytes(1, "big"), *parts, data))
+
+
+def opened(data: bytes) -> tuple[Versions, bytes]:
+    """Take off the seal."""
+    if data[:1] != _SEAL or len(data) < 2:
+        return {}, data
+    size = _DIGITS + _VERSION
+    end = 2 + data[1] * size
+    versions = {
+        _PREFIX + data[at : at + _DIGITS].hex(): data[at + _DIGITS : at + size]
+        for at in range(2, end, size)
+    }
+    return versions, data[end:]
+
+
+async def look(reach: Reach, key: str, tags: Iterable[str] = ()) -> Found:
+    """Look for an entry: in one round trip if its tags are among `tags`."""
+    markers = [marker_key(tag) for tag in tags]
+    if markers:
+        present = await reach.get_many([key, *markers])
+        data = present.pop(key, None)
+    else:
+        present, data = {}, await reach.get(key)
+    if data is None:
+        return Found(None, present)
+    under, data = opened(data)
+    if others := [marker for marker in under if marker not in markers]:
+        present |= await reach.get_many(others)
+    if any(present.get(marker) != version for marker, version in under.items()):
+        return Found(None, present, void=True)
+    return Found(data, present)
+
+
+async def present(reach: Reach, tags: Iterable[str]) -> Versions:
+    """Return the versions of those tags that have one."""
+    markers = [marker_key(tag) for tag in tags]
+    return await reach.get_many(markers) if markers else {}
+
+
+async def settled(reach: Reach, tags: Iterable[str], known: Versions) -> Versions:
+    """Return the versions of all tags, with new ones for those that have none."""
+    versions: Versions = {}
+    for tag in tags:
+        marker = marker_key(tag)
+        if (version := known.get(marker)) is None:
+            version = await _added(reach, marker)
+        versions[marker] = version
+    return versions
+
+
+async def _added(reach: Reach, marker: str) -> bytes:
+    version = new_version()
+    if await reach.add(marker, version, LIFETIME):
+        return version
+    # Somebody else was quicker. Should theirs be lost again, ours was never there: a miss.
+    return await reach.get(marker) or version
