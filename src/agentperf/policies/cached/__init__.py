@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from agentperf.policies.cached.decorator import Cached, cached
 from agentperf.policies.cached.handle import CacheHandle
-from agentperf.policies.cached.memory_backend import MemoryBackend
 from agentperf.policies.cached.state import CacheStats
 
 __all__ = [
     "CacheHandle",
     "CacheStats",
     "Cached",
-    "MemoryBackend",
     "cached",
 ]

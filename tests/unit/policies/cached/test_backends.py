@@ -13,7 +13,7 @@ import pytest
 import agentperf
 from agentperf import errors, events, handle
 from agentperf.abc import AsyncCacheBackend, Backends, CacheBackend
-from agentperf.policies.cached import MemoryBackend
+from agentperf.policies.cached.memory_backend import MemoryBackend
 from agentperf.testing import FakeClock, fresh_host, recorded
 from tests.unit.policies.cached.calls import (
     COLOURS,

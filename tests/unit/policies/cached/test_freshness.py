@@ -15,10 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from agentperf import ConfigurationError, Host, cached, errors, events, handle, use
 from agentperf.abc import Backends
-from agentperf.policies.cached import MemoryBackend
 from agentperf.policies.cached.errands import Errands
 from agentperf.policies.cached.flights import Airspace, Flights
 from agentperf.policies.cached.freshness import REST, Freshness, Standing
+from agentperf.policies.cached.memory_backend import MemoryBackend
 from agentperf.policies.cached.options import checked
 from agentperf.testing import FakeClock, recorded
 from tests.unit.policies.cached.calls import COLOURS, PLAIN, Counted, aboard, auntil, outcome, until

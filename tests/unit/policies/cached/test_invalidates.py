@@ -10,7 +10,7 @@ import pytest
 
 import agentperf
 from agentperf import errors
-from agentperf.policies.cached import MemoryBackend
+from agentperf.policies.cached.memory_backend import MemoryBackend
 from agentperf.testing import fresh_host
 from tests.unit.policies.cached.calls import COLOURS, Counted, outcome
 from tests.unit.policies.cached.test_backends import Awaited

@@ -11,7 +11,7 @@ import pytest
 
 import agentperf
 from agentperf import Cache, errors, events
-from agentperf.policies.cached import MemoryBackend
+from agentperf.policies.cached.memory_backend import MemoryBackend
 from agentperf.testing import FakeClock, fresh_host, recorded
 from tests.unit.policies.cached.calls import until
 from tests.unit.policies.cached.test_backends import Awaited

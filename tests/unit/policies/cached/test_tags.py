@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 import agentperf
 from agentperf import errors, events, handle
 from agentperf.abc import Backends
-from agentperf.policies.cached import MemoryBackend
 from agentperf.policies.cached.decorator import tag_table
+from agentperf.policies.cached.memory_backend import MemoryBackend
 from agentperf.policies.cached.seals import LIFETIME, marker_key, opened, sealed
 from agentperf.policies.cached.tags import MOST
 from agentperf.testing import FakeClock, fresh_host, recorded
