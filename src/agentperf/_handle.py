@@ -63,7 +63,12 @@ class Handle:
         if policy is None:
             raise self._without("cached", "@cached(ttl=60)")
         return CacheHandle(
-            current_host(), self._pipeline.target, policy, self._function, self._leading
+            current_host(),
+            self._pipeline.target,
+            policy,
+            self._function,
+            self._leading,
+            self.operation,
         )
 
     def recent(self) -> tuple[Decision, ...]:
@@ -107,7 +112,9 @@ class Handle:
         policy = self._first(CircuitBreaker)
         if policy is None:
             raise self._without("behind a circuit breaker", "@circuit_breaker")
-        return BreakerHandle(current_host(), self._pipeline.target, policy, self._leading)
+        return BreakerHandle(
+            current_host(), self._pipeline.target, policy, self._leading, self.operation
+        )
 
     def _first(self, kind: type[P]) -> P | None:
         return next((p for p in self.pipeline if isinstance(p, kind)), None)

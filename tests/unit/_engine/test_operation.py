@@ -68,3 +68,15 @@ def test_without_a_name_it_is_the_functions():
     """Its module and qualified name."""
     (operation,) = told(stacked(), "x", "x")
     assert operation.startswith("tests.unit._engine.test_operation.stacked")
+
+
+def test_what_a_handle_does_is_told_under_it_too():
+    """Invalidations and changes of a breaker by hand belong to the same operation."""
+    decorated = stacked("search")
+    decorated("x")
+    with recorded() as log:
+        agentperf.handle(decorated).cache.invalidate("x")
+        agentperf.handle(decorated).cache.clear()
+        agentperf.handle(decorated).breaker.force("open")
+    assert len(log) >= 3
+    assert {event.operation for event in log} == {"search"}

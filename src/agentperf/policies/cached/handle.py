@@ -29,9 +29,10 @@ class CacheHandle:
         policy: Cached,
         call: Callable[..., Any],
         leading: tuple[Any, ...] = (),
+        operation: str | None = None,
     ) -> None:
         self._host = host
-        self._operation = target.operation
+        self._operation = operation or target.operation
         self._shape = target.shape
         self._state = policy.state(host, target)
         self._policy = policy

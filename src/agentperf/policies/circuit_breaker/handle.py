@@ -27,13 +27,18 @@ class BreakerHandle:
     """
 
     def __init__(
-        self, host: Host, target: Target, policy: CircuitBreaker, leading: tuple[Any, ...] = ()
+        self,
+        host: Host,
+        target: Target,
+        policy: CircuitBreaker,
+        leading: tuple[Any, ...] = (),
+        operation: str | None = None,
     ) -> None:
         self._host = host
         self._circuits = policy.circuits(host)
         self._key_of = policy.key_of(target)
         self._leading = leading
-        self._operation = target.operation
+        self._operation = operation or target.operation
         self._name = policy.name or target.operation
 
     def _machine(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Machine:
