@@ -68,7 +68,7 @@ class Handle:
             policy,
             self._function,
             self._leading,
-            self.operation,
+            operation=self.operation,
         )
 
     def recent(self) -> tuple[Decision, ...]:
@@ -113,7 +113,11 @@ class Handle:
         if policy is None:
             raise self._without("behind a circuit breaker", "@circuit_breaker")
         return BreakerHandle(
-            current_host(), self._pipeline.target, policy, self._leading, self.operation
+            current_host(),
+            self._pipeline.target,
+            policy,
+            self._leading,
+            operation=self.operation,
         )
 
     def _first(self, kind: type[P]) -> P | None:

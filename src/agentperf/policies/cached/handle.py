@@ -29,6 +29,7 @@ class CacheHandle:
         policy: Cached,
         call: Callable[..., Any],
         leading: tuple[Any, ...] = (),
+        *,
         operation: str | None = None,
     ) -> None:
         self._host = host

@@ -32,6 +32,7 @@ class BreakerHandle:
         target: Target,
         policy: CircuitBreaker,
         leading: tuple[Any, ...] = (),
+        *,
         operation: str | None = None,
     ) -> None:
         self._host = host
