@@ -61,17 +61,17 @@ if TYPE_CHECKING:
     from agentperf.hookspecs import hookimpl as hookimpl
     from agentperf.instrumentation import instrument as instrument
     from agentperf.instrumentation import uninstrument as uninstrument
-    from agentperf.policies.cached import CacheHandle as CacheHandle
     from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
     from agentperf.policies.cached.control import cache_control as cache_control
     from agentperf.policies.cached.explaining import CacheExplanation as CacheExplanation
-    from agentperf.policies.cached.flights import CacheControl as CacheControl
-    from agentperf.policies.cached.invalidates import invalidates as invalidates
-    from agentperf.policies.cached.invalidation import ainvalidate as ainvalidate
-    from agentperf.policies.cached.invalidation import invalidate as invalidate
+    from agentperf.policies.cached.flights.flight import CacheControl as CacheControl
+    from agentperf.policies.cached.handle import CacheHandle as CacheHandle
     from agentperf.policies.cached.mode import cache_mode as cache_mode
     from agentperf.policies.cached.objects import Cache as Cache
+    from agentperf.policies.cached.tags.invalidates import invalidates as invalidates
+    from agentperf.policies.cached.tags.invalidation import ainvalidate as ainvalidate
+    from agentperf.policies.cached.tags.invalidation import invalidate as invalidate
     from agentperf.policies.circuit_breaker import BreakerHandle as BreakerHandle
     from agentperf.policies.circuit_breaker import circuit_breaker as circuit_breaker
     from agentperf.policies.compose import resilient as resilient
@@ -98,10 +98,10 @@ _ERRORS = (
 )
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
-    "CacheControl": "agentperf.policies.cached.flights",
+    "CacheControl": "agentperf.policies.cached.flights.flight",
     "CacheExplanation": "agentperf.policies.cached.explaining",
     "Cache": "agentperf.policies.cached.objects",
-    "CacheHandle": "agentperf.policies.cached",
+    "CacheHandle": "agentperf.policies.cached.handle",
     "CacheStats": "agentperf.policies.cached",
     "Compressed": "agentperf.context",
     "CompressionReport": "agentperf.context",
@@ -118,7 +118,7 @@ _EXPORTS = {
     "Verdict": "agentperf._engine.classify",
     "cache_control": "agentperf.policies.cached.control",
     "cache_mode": "agentperf.policies.cached.mode",
-    "ainvalidate": "agentperf.policies.cached.invalidation",
+    "ainvalidate": "agentperf.policies.cached.tags.invalidation",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",
@@ -133,8 +133,8 @@ _EXPORTS = {
     "handle": "agentperf._handle",
     "hookimpl": "agentperf.hookspecs",
     "instrument": "agentperf.instrumentation",
-    "invalidate": "agentperf.policies.cached.invalidation",
-    "invalidates": "agentperf.policies.cached.invalidates",
+    "invalidate": "agentperf.policies.cached.tags.invalidation",
+    "invalidates": "agentperf.policies.cached.tags.invalidates",
     "measure": "agentperf.policies.timed",
     "rate_limited": "agentperf.policies.rate_limited",
     "record": "agentperf.policies.timed",

@@ -12,7 +12,8 @@ from agentperf._engine.policy import Policy
 from agentperf._engine.site import operation_of
 from agentperf._host import Host
 from agentperf.errors import ConfigurationError
-from agentperf.policies.cached import Cached, CacheHandle
+from agentperf.policies.cached import Cached
+from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.circuit_breaker import BreakerHandle, CircuitBreaker
 from agentperf.policies.rate_limited import LimiterHandle, RateLimited
 from agentperf.policies.timed import Timed

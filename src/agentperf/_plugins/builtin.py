@@ -20,7 +20,7 @@ class Builtin:
 
 
 def _memory(_: str) -> CacheBackend:
-    from agentperf.policies.cached.memory_backend import MemoryBackend
+    from agentperf.policies.cached.memory.backend import MemoryBackend
 
     return MemoryBackend()
 

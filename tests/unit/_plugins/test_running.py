@@ -12,7 +12,7 @@ from agentperf import Host, events, hookimpl
 from agentperf.abc import Exporter, Subscriber
 from agentperf.config import Settings, load
 from agentperf.errors import ConfigurationError, PluginError
-from agentperf.policies.cached.memory_backend import MemoryBackend
+from agentperf.policies.cached.memory.backend import MemoryBackend
 from tests.unit._plugins.test_registry import offering
 
 

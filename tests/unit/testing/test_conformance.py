@@ -18,7 +18,7 @@ from agentperf.abc import (
     Instrumentor,
     Tokenizer,
 )
-from agentperf.policies.cached.memory_backend import MemoryBackend
+from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.testing import FakeClock
 from agentperf.testing.conformance import (
     BackendConformance,

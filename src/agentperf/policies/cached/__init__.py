@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from agentperf.policies.cached.decorator import Cached, cached
-from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.cached.state import CacheStats
 
 __all__ = [
-    "CacheHandle",
     "CacheStats",
     "Cached",
     "cached",

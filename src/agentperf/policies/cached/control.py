@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentperf._base.durations import Duration, seconds
-from agentperf.policies.cached.flights import CacheControl, controlled
+from agentperf.policies.cached.flights.flight import CacheControl, controlled
 
 
 def cache_control(

@@ -7,6 +7,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 from agentperf._base.endings import Ending
@@ -26,11 +27,15 @@ from agentperf.events import (
     CacheRefused,
     CacheStored,
 )
-from agentperf.policies.cached.flights import Boarding, Flight, computing_alone, computing_for
+from agentperf.policies.cached.flights.flight import (
+    Boarding,
+    Flight,
+    computing_alone,
+    computing_for,
+)
+from agentperf.policies.cached.flights.recording import Recorder, drained
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording, Tally
-from agentperf.policies.cached.streams import Recorder, drained
-from agentperf.policies.cached.twins import twin
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -197,7 +202,9 @@ class CacheLayer(ABC):
         if is_async:
             await self._site.waiting.detached(fly, end)
             return
-        from agentperf.policies.cached.errands import Errands  # where nothing lingers, not needed
+        from agentperf.policies.cached.flights.errands import (
+            Errands,  # where nothing lingers, not needed
+        )
 
         errands = self._site.host.state(Errands, Errands, owners=(), name="refreshes")
         if not errands.begin(lambda: in_one_go(fly())):
@@ -207,7 +214,7 @@ class CacheLayer(ABC):
         setback = self._state.setback(key)
         if setback is not None and self._now() < setback.raised_until:
             next(self._failures)
-            raise twin(setback.error).with_traceback(None)
+            raise _twin(setback.error, None)
 
     async def _answer(
         self,
@@ -291,7 +298,7 @@ class CacheLayer(ABC):
             return flight.value
         next(self._joins)
         if flight.error is not None:
-            raise twin(flight.error).with_traceback(flight.traceback)
+            raise _twin(flight.error, flight.traceback)
         return self._given(flight.kept)
 
     async def _compute_alone(self, key: Hashable, compute: Compute, stamp: Any) -> Any:
@@ -377,6 +384,12 @@ class CacheLayer(ABC):
         next(self._state.refused.ticks)
         if self._tell_refused is not None:
             self._tell_refused(CacheRefused(operation=self._site.operation, reason=reason))
+
+
+def _twin(error: BaseException, traceback: TracebackType | None) -> BaseException:
+    from agentperf.policies.cached.flights.twins import twin  # where somebody shares a failure
+
+    return twin(error).with_traceback(traceback)
 
 
 def _has_one_reader(value: Any) -> bool:

@@ -19,8 +19,8 @@ from agentperf._engine.site import Site, Target
 from agentperf.abc.backends import AnyBackend, Backends, backends
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.core import CacheLayer
-from agentperf.policies.cached.flights import Airspace
-from agentperf.policies.cached.local import MemoryContents, MemoryLayer, StampOf
+from agentperf.policies.cached.flights.flight import Airspace
+from agentperf.policies.cached.memory.layer import MemoryContents, MemoryLayer, StampOf
 from agentperf.policies.cached.options import (
     CacheOptions,
     CopyMode,
@@ -31,12 +31,12 @@ from agentperf.policies.cached.options import (
     StoreIf,
     checked,
 )
-from agentperf.policies.cached.partition import partition_of, partitioned
 from agentperf.policies.cached.state import CacheState, KeyOf
-from agentperf.policies.cached.tags import NO_TAGS, Tags, TagsOf, TagTable, tags_of
+from agentperf.policies.cached.tags.markers import TagTable
+from agentperf.policies.cached.tags.naming import NO_TAGS, Tags, TagsOf, tags_of
 
 if TYPE_CHECKING:
-    from agentperf.policies.cached.remote import Remote
+    from agentperf.policies.cached.backed.remote import Remote
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -128,7 +128,7 @@ class Cached(Policy):
         return remote
 
     def _made_remote(self, backend: Backends, target: Target) -> Remote:
-        from agentperf.policies.cached.remote import (
+        from agentperf.policies.cached.backed.remote import (
             Remote,
         )  # whoever stays in memory needs no codec
 
@@ -158,6 +158,8 @@ class Cached(Policy):
         if (key_of := state.keys.get(target)) is None:  # making one takes a hundred microseconds
             key_of = state.keys[target] = self._key_maker(target, state.instances)
         if host.bindings.minds_scopes:
+            from agentperf.policies.cached.partition import partitioned
+
             return partitioned(key_of, self.options.scope)
         return key_of
 
@@ -165,6 +167,8 @@ class Cached(Policy):
         self, host: Host, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[str, tuple[str | None, ...]]:
         """Return the key of a call as text, and whose answers it may see."""
+        from agentperf.policies.cached.partition import partition_of
+
         current = partition_of(self.options.scope) if host.bindings.minds_scopes else None
         partition = (None if current is None else current()) or ()
         if self._remote(host, target) is not None:

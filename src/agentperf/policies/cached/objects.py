@@ -20,7 +20,7 @@ from agentperf.policies.cached.decorator import Cached, made_state
 from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.cached.options import CopyMode, OnFailure, Partition, checked
 from agentperf.policies.cached.state import CacheState, CacheStats, Tally
-from agentperf.policies.cached.tags import plain_tags
+from agentperf.policies.cached.tags.naming import plain_tags
 
 T = TypeVar("T")
 Names = str | Iterable[str]

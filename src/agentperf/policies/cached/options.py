@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 from agentperf._base.durations import Duration, seconds
 from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend
 from agentperf.errors import ConfigurationError
-from agentperf.policies.cached.tags import Tags, checked_tags
+from agentperf.policies.cached.tags.naming import Tags, checked_tags
 
 T = TypeVar("T")
 CopyMode = Literal["auto", "share", "copy"]

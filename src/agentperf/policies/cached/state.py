@@ -12,11 +12,10 @@ from weakref import WeakKeyDictionary
 from agentperf._base.copying import copied, is_immutable
 from agentperf._base.keys import InstanceTokens
 from agentperf._engine.site import Target
-from agentperf.policies.cached.flights import Airspace, Flight, Flights
+from agentperf.policies.cached.flights.flight import Airspace, Flight, Flights
 from agentperf.policies.cached.freshness import REST, Freshness
-from agentperf.policies.cached.memory import Entry, MemoryStore
+from agentperf.policies.cached.memory.store import Entry, MemoryStore
 from agentperf.policies.cached.options import CacheOptions
-from agentperf.policies.cached.twins import twin
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.setbacks import Setback
@@ -157,6 +156,7 @@ class CacheState:
         """
         if self.options.negative_ttl is None and not self.freshness.lingers:
             return
+        from agentperf.policies.cached.flights.twins import twin
         from agentperf.policies.cached.setbacks import Setback, remembered_for
 
         raised = remembered_for(error, self.options.negative_ttl)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agentperf._base.log import fault
+from agentperf.policies.cached.flights.recording import items_of
 from agentperf.policies.cached.options import StoreIf
-from agentperf.policies.cached.streams import items_of
 
 CUT_OFF = "the reply was cut off"
 FILTERED = "the reply was filtered"

@@ -15,14 +15,14 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from agentperf import ConfigurationError, Host, cached, errors, events, handle, use
 from agentperf.abc import Backends
-from agentperf.policies.cached.errands import Errands
-from agentperf.policies.cached.flights import Airspace, Flights
+from agentperf.policies.cached.flights.errands import Errands
+from agentperf.policies.cached.flights.flight import Airspace, Flights
 from agentperf.policies.cached.freshness import REST, Freshness, Standing
-from agentperf.policies.cached.memory_backend import MemoryBackend
+from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.policies.cached.options import checked
 from agentperf.testing import FakeClock, recorded
+from tests.unit.policies.cached.backed.test_layer import Awaited, Spied
 from tests.unit.policies.cached.calls import COLOURS, PLAIN, Counted, aboard, auntil, outcome, until
-from tests.unit.policies.cached.test_backends import Awaited, Spied
 
 pytestmark = pytest.mark.anyio
 WHERE = ["memory", "bytes", "awaited"]

@@ -7,7 +7,7 @@ import pytest
 
 import agentperf
 from agentperf import CacheMissError, ConfigurationError, Host, cached, handle, use
-from agentperf.policies.cached.flights import CacheControl
+from agentperf.policies.cached.flights.flight import CacheControl
 from tests.unit.policies.cached.calls import COLOURS, PLAIN, Counted, figures, outcome
 from tests.unit.policies.cached.test_freshness import WHERE, Source, place, settled
 

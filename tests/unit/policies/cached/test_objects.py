@@ -11,11 +11,11 @@ import pytest
 
 import agentperf
 from agentperf import Cache, errors, events
-from agentperf.policies.cached.memory_backend import MemoryBackend
+from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.testing import FakeClock, fresh_host, recorded
+from tests.unit.policies.cached.backed.test_layer import Awaited
 from tests.unit.policies.cached.calls import until
-from tests.unit.policies.cached.test_backends import Awaited
-from tests.unit.policies.cached.test_tags import PLACES, Counting
+from tests.unit.policies.cached.tags.test_tags import PLACES, Counting
 
 
 @pytest.fixture(autouse=True)

@@ -11,16 +11,16 @@ from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
+from agentperf.policies.cached.backed.dates import Dates
+from agentperf.policies.cached.backed.packing import NOTHING, Packing
+from agentperf.policies.cached.backed.reach import Reach
 from agentperf.policies.cached.core import Args, CacheLayer, Give, Kwargs
-from agentperf.policies.cached.dates import Dates
-from agentperf.policies.cached.flights import Flight
+from agentperf.policies.cached.flights.flight import Flight
+from agentperf.policies.cached.flights.recording import replayed
 from agentperf.policies.cached.freshness import Standing
-from agentperf.policies.cached.packing import NOTHING, Packing
-from agentperf.policies.cached.reach import Reach
-from agentperf.policies.cached.seals import look, present, sealed, settled
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
-from agentperf.policies.cached.streams import replayed
-from agentperf.policies.cached.tags import NO_TAGS, TagsOf
+from agentperf.policies.cached.tags.naming import NO_TAGS, TagsOf
+from agentperf.policies.cached.tags.seals import look, present, sealed, settled
 
 
 class BackedLayer(CacheLayer):

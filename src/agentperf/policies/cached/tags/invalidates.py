@@ -15,8 +15,8 @@ from agentperf._engine.site import Site, Target
 from agentperf._engine.streams import LIVE, AnyLiveStream, AsyncLiveStream
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import ConfigurationError
-from agentperf.policies.cached.invalidation import Invalidation
-from agentperf.policies.cached.tags import Tags, TagsOf, checked_tags, tags_of
+from agentperf.policies.cached.tags.invalidation import Invalidation
+from agentperf.policies.cached.tags.naming import Tags, TagsOf, checked_tags, tags_of
 
 
 @dataclass(frozen=True, eq=False)

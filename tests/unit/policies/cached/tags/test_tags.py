@@ -17,12 +17,12 @@ import agentperf
 from agentperf import errors, events, handle
 from agentperf.abc import Backends
 from agentperf.policies.cached.decorator import tag_table
-from agentperf.policies.cached.memory_backend import MemoryBackend
-from agentperf.policies.cached.seals import LIFETIME, marker_key, opened, sealed
-from agentperf.policies.cached.tags import MOST
+from agentperf.policies.cached.memory.backend import MemoryBackend
+from agentperf.policies.cached.tags.naming import MOST
+from agentperf.policies.cached.tags.seals import LIFETIME, marker_key, opened, sealed
 from agentperf.testing import FakeClock, fresh_host, recorded
+from tests.unit.policies.cached.backed.test_layer import Awaited
 from tests.unit.policies.cached.calls import COLOURS, PLAIN, Counted, aboard, outcome, until
-from tests.unit.policies.cached.test_backends import Awaited
 
 PLACES = ["memory", "bytes"]
 

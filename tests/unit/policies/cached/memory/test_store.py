@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from agentperf.policies.cached.memory import Entry, MemoryStore
+from agentperf.policies.cached.memory.store import Entry, MemoryStore
 
 KEYS = st.integers(0, 7)
 SIZE = 4

@@ -13,7 +13,7 @@ import pytest
 import agentperf
 from agentperf import errors, events, handle
 from agentperf.abc import AsyncCacheBackend, Backends, CacheBackend
-from agentperf.policies.cached.memory_backend import MemoryBackend
+from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.testing import FakeClock, fresh_host, recorded
 from tests.unit.policies.cached.calls import (
     COLOURS,
@@ -454,7 +454,7 @@ def test_keys_that_others_read():
     assert key.isprintable()
     assert " " not in key
     assert len(key) <= 200
-    assert key.startswith("ap1:tests.unit.policies.cached.test_backends.top:")
+    assert key.startswith("ap1:tests.unit.policies.cached.backed.test_layer.top:")
 
 
 def test_keys_of_a_backend_of_our_own():

@@ -11,12 +11,12 @@ from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf.errors import UncacheableValueError
 from agentperf.policies.cached.core import Args, CacheLayer, Give, Kwargs
-from agentperf.policies.cached.flights import Flight
+from agentperf.policies.cached.flights.flight import Flight
+from agentperf.policies.cached.flights.recording import replayed
 from agentperf.policies.cached.freshness import Standing
-from agentperf.policies.cached.memory import NO_ENTRY, Entry
+from agentperf.policies.cached.memory.store import NO_ENTRY, Entry
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
-from agentperf.policies.cached.streams import replayed
-from agentperf.policies.cached.tags import Marker, TagTable
+from agentperf.policies.cached.tags.markers import Marker, TagTable
 
 StampOf = Callable[[Args, Kwargs], tuple[Marker, ...]]
 

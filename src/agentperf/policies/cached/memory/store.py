@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.freshness import Term
-
-from agentperf.policies.cached.tags import Marker
+    from agentperf.policies.cached.tags.markers import Marker
 
 _NEVER = -float("inf")
 

@@ -13,10 +13,10 @@ from agentperf._engine.waiting import in_one_go, waiting_for
 from agentperf.abc.backends import Backends, backends
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError
+from agentperf.policies.cached.backed.reach import Ask, way_to
 from agentperf.policies.cached.decorator import TAGGED, tag_table
-from agentperf.policies.cached.reach import Ask, way_to
-from agentperf.policies.cached.seals import LIFETIME, Versions, new_versions
-from agentperf.policies.cached.tags import plain_tags
+from agentperf.policies.cached.tags.naming import plain_tags
+from agentperf.policies.cached.tags.seals import LIFETIME, Versions, new_versions
 
 
 def invalidate(*, tags: str | Iterable[str]) -> None:

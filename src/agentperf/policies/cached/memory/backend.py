@@ -6,7 +6,7 @@ import threading
 
 from agentperf._base.clock import Clock
 from agentperf.abc.backends import CacheBackend
-from agentperf.policies.cached.memory import Entry, MemoryStore
+from agentperf.policies.cached.memory.store import Entry, MemoryStore
 
 
 class MemoryBackend(CacheBackend):

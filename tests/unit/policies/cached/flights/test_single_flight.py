@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from agentperf import cached, handle
-from agentperf.policies.cached.flights import Flight
+from agentperf.policies.cached.flights.flight import Flight
 from tests.unit.policies.cached.calls import Counted, aboard, figures
 
 pytestmark = pytest.mark.anyio

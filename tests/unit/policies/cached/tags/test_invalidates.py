@@ -10,11 +10,11 @@ import pytest
 
 import agentperf
 from agentperf import errors
-from agentperf.policies.cached.memory_backend import MemoryBackend
+from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.testing import fresh_host
+from tests.unit.policies.cached.backed.test_layer import Awaited
 from tests.unit.policies.cached.calls import COLOURS, Counted, outcome
-from tests.unit.policies.cached.test_backends import Awaited
-from tests.unit.policies.cached.test_tags import PLACES, Counting, place
+from tests.unit.policies.cached.tags.test_tags import PLACES, Counting, place
 
 
 @pytest.fixture(autouse=True)

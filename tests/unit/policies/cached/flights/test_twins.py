@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from agentperf.errors import MissingExtraError, RateLimitExceeded
-from agentperf.policies.cached.twins import twin
+from agentperf.policies.cached.flights.twins import twin
 
 
 class Coded(Exception):

@@ -13,7 +13,7 @@ from agentperf.abc.backends import Backends
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError, UncacheableValueError
 from agentperf.events import CacheBackendChanged
-from agentperf.policies.cached.guard import Guard
+from agentperf.policies.cached.backed.guard import Guard
 
 Work = Callable[[Any], Any]
 """What is asked of a backend of whichever colour; from an asynchronous one it can be awaited."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from agentperf._base.keys import digest
-from agentperf.policies.cached.reach import Reach
+from agentperf.policies.cached.backed.reach import Reach
 
 Versions = dict[str, bytes]
 """The versions of tags, by the keys they are kept under."""

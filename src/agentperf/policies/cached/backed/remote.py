@@ -10,15 +10,15 @@ from agentperf._engine.hosting import Host
 from agentperf._engine.site import Site, Target
 from agentperf._engine.waiting import waiting_for
 from agentperf.abc.backends import Backends
-from agentperf.policies.cached.backed import BackedLayer, BackendContents
-from agentperf.policies.cached.dates import Dates
-from agentperf.policies.cached.keyspace import Keyspace, named_instance
+from agentperf.policies.cached.backed.dates import Dates
+from agentperf.policies.cached.backed.keyspace import Keyspace, named_instance
+from agentperf.policies.cached.backed.layer import BackedLayer, BackendContents
+from agentperf.policies.cached.backed.packing import Packing
+from agentperf.policies.cached.backed.reach import Reach, check_colour
 from agentperf.policies.cached.options import CacheOptions
-from agentperf.policies.cached.packing import Packing
 from agentperf.policies.cached.partition import partition_of
-from agentperf.policies.cached.reach import Reach, check_colour
 from agentperf.policies.cached.state import CacheState, KeyOf
-from agentperf.policies.cached.tags import TagsOf
+from agentperf.policies.cached.tags.naming import TagsOf
 
 
 class Remote:

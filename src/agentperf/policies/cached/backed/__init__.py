@@ -1,0 +1,1 @@
+"""Answers kept as bytes, in a backend."""
