@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from agentperf.hookspecs import hookimpl as hookimpl
     from agentperf.instrumentation import instrument as instrument
     from agentperf.instrumentation import uninstrument as uninstrument
+    from agentperf.policies.budgeted import Budget as Budget
+    from agentperf.policies.budgeted import budget as budget
+    from agentperf.policies.budgeted import budgeted as budgeted
     from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
     from agentperf.policies.cached.control import cache_control as cache_control
@@ -98,6 +101,7 @@ _ERRORS = (
 )
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
+    "Budget": "agentperf.policies.budgeted",
     "CacheControl": "agentperf.policies.cached.flights.flight",
     "CacheExplanation": "agentperf.policies.cached.explaining",
     "Cache": "agentperf.policies.cached.objects",
@@ -119,6 +123,8 @@ _EXPORTS = {
     "cache_control": "agentperf.policies.cached.control",
     "cache_mode": "agentperf.policies.cached.mode",
     "ainvalidate": "agentperf.policies.cached.tags.invalidation",
+    "budget": "agentperf.policies.budgeted",
+    "budgeted": "agentperf.policies.budgeted",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",

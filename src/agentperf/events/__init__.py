@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentperf.events.base import Event
 from agentperf.events.breakers import CallRefused, CircuitChanged
+from agentperf.events.budgets import BudgetEnded, CallRepeated
 from agentperf.events.cache import (
     CacheBackendChanged,
     CacheCleared,
@@ -23,6 +24,7 @@ from agentperf.events.prompts import PromptCompressed
 from agentperf.events.retries import RetryGaveUp, RetryScheduled
 
 __all__ = [
+    "BudgetEnded",
     "CacheBackendChanged",
     "CacheCleared",
     "CacheEviction",
@@ -36,6 +38,7 @@ __all__ = [
     "CallDelayed",
     "CallEnded",
     "CallRefused",
+    "CallRepeated",
     "CircuitChanged",
     "Event",
     "HttpCallEnded",

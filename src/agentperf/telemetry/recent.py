@@ -13,6 +13,7 @@ from agentperf.events import (
     CallDelayed,
     CallEnded,
     CallRefused,
+    CallRepeated,
     CircuitChanged,
     Event,
     LeaseSettled,
@@ -22,7 +23,15 @@ from agentperf.events import (
     SlowCall,
 )
 
-RARE = (CallDelayed, CallRefused, CircuitChanged, RetryGaveUp, RetryScheduled, SlowCall)
+RARE = (
+    CallDelayed,
+    CallRefused,
+    CallRepeated,
+    CircuitChanged,
+    RetryGaveUp,
+    RetryScheduled,
+    SlowCall,
+)
 """Events of calls that took a turn: remembered from the start, since they cost others nothing."""
 
 EVERY = (CacheHit, CacheMiss, CallEnded, LeaseSettled, PromptCompressed)

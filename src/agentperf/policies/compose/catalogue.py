@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agentperf._engine.order import CANONICAL
+from agentperf.policies.budgeted import budgeted
 from agentperf.policies.cached import cached
 from agentperf.policies.circuit_breaker import circuit_breaker
 from agentperf.policies.compress_prompt import compress_prompt
@@ -15,6 +16,7 @@ from agentperf.policies.timed import timed
 
 _ALL: Mapping[str, Callable[..., Any]] = {
     "timed": timed,
+    "budgeted": budgeted,
     "cached": cached,
     "compress_prompt": compress_prompt,
     "retry": retry,
