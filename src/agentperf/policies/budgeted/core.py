@@ -144,7 +144,7 @@ class Ledger:
         for ledger in self.chain:
             if ledger.options.usd is not None and not ledger.told_of_price:
                 ledger.told_of_price = True
-                log.warn("budget.cost_unknown", operation=operation, name=ledger.name)
+                log.warn("budget.cost_unknown", operation=operation, budget=ledger.name)
 
     def admit(self, outer: Call | None, need: Amount = NOTHING) -> Call:
         """Let a call in.
