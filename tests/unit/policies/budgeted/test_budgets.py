@@ -86,7 +86,7 @@ def test_every_error_pickles(clock):
     """With all that it says."""
     with budget(calls=1, name="mine"), pytest.raises(BudgetExceeded) as caught:
         agent(2)
-    copy = pickle.loads(pickle.dumps(caught.value))
+    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
     assert vars(copy) == vars(caught.value)
     assert (copy.policy_name, copy.limit) == ("mine", "calls")
 
@@ -317,7 +317,7 @@ async def test_an_asynchronous_call_is_cut_off_at_the_deadline():
             await budgeted(deadline=5, name="work")(sleep)()
         assert clock.now() - began == 5
         limited = agentperf.rate_limited("1/min")(aleaf)
-        with budget(deadline=5), pytest.raises(CallTimeout):
+        with budget(deadline=5), pytest.raises(CallTimeout):  # noqa: PT012
             await limited()
             await limited()
         assert clock.now() - began == 10
@@ -334,9 +334,12 @@ async def test_an_inner_deadline_only_shrinks():
             assert mine.remaining() == {"seconds": 5}
             with pytest.raises(CallTimeout, match="'outer'"):
                 await slow()
-        with budget(deadline=20), budget(deadline=2, name="inner"):
-            with pytest.raises(CallTimeout, match="'inner'"):
-                await slow()
+        with (
+            budget(deadline=20),
+            budget(deadline=2, name="inner"),
+            pytest.raises(CallTimeout, match="'inner'"),
+        ):
+            await slow()
         assert clock.now() - began == 7
 
 
@@ -364,7 +367,7 @@ def test_a_stream_ends_before_the_item_that_would_be_too_late(clock):
             closed.append(True)
 
     got = []
-    with budget(deadline=5) as mine, pytest.raises(CallTimeout, match="cut the call off"):
+    with budget(deadline=5) as mine, pytest.raises(CallTimeout, match="cut the call off"):  # noqa: PT012
         for word in words():
             got.append(word)
             clock.advance(3)
@@ -390,7 +393,7 @@ async def test_an_asynchronous_stream_is_cut_off_while_it_waits():
     got = []
     with fresh_host(clock):
         began = clock.now()
-        with budget(deadline=5), pytest.raises(CallTimeout, match="cut the call off"):
+        with budget(deadline=5), pytest.raises(CallTimeout, match="cut the call off"):  # noqa: PT012
             async for word in words():
                 got.append(word)  # noqa: PERF401 - what came before the error counts
         assert (got, clock.now() - began) == (["a", "b"], 5)
@@ -446,7 +449,7 @@ async def test_a_budgeted_async_generator():
 
     with fresh_host(FakeClock()):
         got = []
-        with pytest.raises(BudgetExceeded):
+        with pytest.raises(BudgetExceeded):  # noqa: PT012
             async for step in steps():
                 got.append(step)  # noqa: PERF401 - what came before the error counts
         assert got == ["done"] * 2
@@ -503,9 +506,7 @@ def test_several_event_loops_share_it(clock):
 
     with budget() as mine:
         context = contextvars.copy_context
-        threads = [
-            threading.Thread(target=context().run, args=(anyio.run, loop)) for _ in range(3)
-        ]
+        threads = [threading.Thread(target=context().run, args=(anyio.run, loop)) for _ in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
