@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from agentperf.events.base import Event
 from agentperf.events.breakers import CallRefused, CircuitChanged
-from agentperf.events.budgets import BudgetEnded, CallRepeated
 from agentperf.events.cache import (
     CacheBackendChanged,
     CacheCleared,
@@ -19,7 +18,7 @@ from agentperf.events.cache import (
 )
 from agentperf.events.calls import CallEnded, SlowCall
 from agentperf.events.clients import HttpCallEnded, ModelCallEnded
-from agentperf.events.limits import CallDelayed, LeaseSettled
+from agentperf.events.limits import BudgetEnded, CallDelayed, CallRepeated, LeaseSettled
 from agentperf.events.prompts import PromptCompressed
 from agentperf.events.retries import RetryGaveUp, RetryScheduled
 
