@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from agentperf.policies.compose import resilient as resilient
     from agentperf.policies.compose import stack as stack
     from agentperf.policies.compress_prompt import compress_prompt as compress_prompt
+    from agentperf.policies.hedged import hedged as hedged
     from agentperf.policies.rate_limited import LimiterHandle as LimiterHandle
     from agentperf.policies.rate_limited import rate_limited as rate_limited
     from agentperf.policies.retry import retry as retry
@@ -137,6 +138,7 @@ _EXPORTS = {
     "errors": "agentperf.errors",
     "events": "agentperf.events",
     "handle": "agentperf._handle",
+    "hedged": "agentperf.policies.hedged",
     "hookimpl": "agentperf.hookspecs",
     "instrument": "agentperf.instrumentation",
     "invalidate": "agentperf.policies.cached.tags.invalidation",

@@ -20,7 +20,13 @@ from agentperf.events.calls import CallEnded, SlowCall
 from agentperf.events.clients import HttpCallEnded, ModelCallEnded
 from agentperf.events.limits import BudgetEnded, CallDelayed, CallRepeated, LeaseSettled
 from agentperf.events.prompts import PromptCompressed
-from agentperf.events.retries import RetryGaveUp, RetryScheduled
+from agentperf.events.retries import (
+    HedgeEnded,
+    HedgeSkipped,
+    HedgeStarted,
+    RetryGaveUp,
+    RetryScheduled,
+)
 
 __all__ = [
     "BudgetEnded",
@@ -40,6 +46,9 @@ __all__ = [
     "CallRepeated",
     "CircuitChanged",
     "Event",
+    "HedgeEnded",
+    "HedgeSkipped",
+    "HedgeStarted",
     "HttpCallEnded",
     "LeaseSettled",
     "ModelCallEnded",

@@ -10,6 +10,7 @@ from agentperf.policies.budgeted import budgeted
 from agentperf.policies.cached import cached
 from agentperf.policies.circuit_breaker import circuit_breaker
 from agentperf.policies.compress_prompt import compress_prompt
+from agentperf.policies.hedged import hedged
 from agentperf.policies.rate_limited import rate_limited
 from agentperf.policies.retry import retry
 from agentperf.policies.timed import timed
@@ -19,6 +20,7 @@ _ALL: Mapping[str, Callable[..., Any]] = {
     "budgeted": budgeted,
     "cached": cached,
     "compress_prompt": compress_prompt,
+    "hedged": hedged,
     "retry": retry,
     "rate_limited": rate_limited,
     "circuit_breaker": circuit_breaker,
