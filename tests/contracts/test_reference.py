@@ -56,6 +56,7 @@ POLICIES = {
     "budgeted": agentperf.budgeted,
     "cached": agentperf.cached,
     "compress_prompt": agentperf.compress_prompt,
+    "hedged": agentperf.hedged,
     "retry": agentperf.retry,
     "rate_limited": agentperf.rate_limited,
     "circuit_breaker": agentperf.circuit_breaker,
