@@ -82,8 +82,8 @@ def resilient(*policies: Policy | Stack, **options: object) -> Stack:
 
     Outermost first: timed, budgeted, cached, compress_prompt, hedged, retry, rate_limited,
     circuit_breaker. So answers from the cache cost nothing, every attempt needs a permit of its
-    own, and the breaker sees each of them. Without arguments, `@resilient()`: timed, retry and circuit_breaker with
-    their defaults. Options belong to the policies; `resilient` has none.
+    own, and the breaker sees each of them. Without arguments, `@resilient()`: timed, retry and
+    circuit_breaker with their defaults. Options belong to the policies; `resilient` has none.
 
     Example:
         upstream = agentperf.resilient(

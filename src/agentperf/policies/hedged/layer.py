@@ -54,26 +54,25 @@ class HedgeLayer:
             self._pace.took(self._now() - began)
             self._budget.earn()
             return value
-        race = Race(partial(proceed, args, kwargs), self._now, partial(self._is_due, began, delay))
+        race = Race(partial(proceed, args, kwargs), self._site.host.clock, self._site.waiting)
         try:
-            return await race.run()
+            return await race.run(delay, partial(self._is_due, began, delay))
         finally:
             self._settle(race, self._now() - began)
 
-    async def _is_due(self, began: float, delay: float, number: int) -> bool:
-        """Wait until another attempt may begin; False where there is to be none."""
+    def _is_due(self, began: float, delay: float, number: int) -> float | None:
+        """Take another attempt out of the budgets; return when the next one is due, or None."""
         if number > self._options.extra:
-            return False
-        await self._site.waiting.sleep(delay)
+            return None
         if not self._others.spend(self._budget):
             self._say_skipped("budget")
-            return False
+            return None
         if self._tell_started is not None:
             after = self._now() - began
             self._tell_started(
                 HedgeStarted(operation=self._site.operation, attempt=number + 1, after=after)
             )
-        return True
+        return delay
 
     def _settle(self, race: Race, seconds: float) -> None:
         """Learn from a call that has ended; one that was cancelled teaches nothing."""
@@ -81,7 +80,7 @@ class HedgeLayer:
             self._budget.earn()
             if 0 not in race.errors:
                 self._pace.took(seconds)
-        if len(race.began) == 1 or (race.winner is None and not race.errors):
+        if race.attempts == 1 or (race.winner is None and not race.errors):
             return
         hedge_won = bool(race.winner)
         if self._pace.ended(self._now(), won=hedge_won):
@@ -91,7 +90,7 @@ class HedgeLayer:
                 HedgeEnded(
                     operation=self._site.operation,
                     attempt=None if race.winner is None else race.winner + 1,
-                    attempts=len(race.began),
+                    attempts=race.attempts,
                     seconds=seconds,
                     saved=self._pace.saved(seconds) if hedge_won else 0.0,
                 )

@@ -205,6 +205,34 @@ async def test_a_hedge_that_is_refused_leaves_the_first_alone(clock):
     assert (upstream.begun, mine.calls) == (2, 2)
 
 
+async def test_two_that_succeed_in_one_moment(clock):
+    """One of them wins, and a stream of the other is closed."""
+    words, closed = slow_words(clock, 1.0, 0.5)
+    stream = hedged(0.5)(words)()
+    first = await anext(stream)
+    assert first in ("1a", "2a")
+    assert len(closed) == 1
+    assert str(closed[0]) != first[0]
+    await stream.aclose()
+    assert len(closed) == 2
+
+
+async def test_the_clock_on_the_wall_will_do():
+    """A timer of the event loop, where no test moves time."""
+    release = anyio.Event()
+    begun = []
+
+    @hedged("1ms", budget=None)
+    async def work():
+        begun.append(1)
+        if len(begun) == 1:
+            await release.wait()
+        return len(begun)
+
+    with fresh_host():
+        assert await work() == 2
+
+
 # -- budgets and rest -------------------------------------------------------------------------
 
 
