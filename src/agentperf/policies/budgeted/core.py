@@ -191,6 +191,8 @@ class Ledger:
             raise self.exceeded(
                 f"of {options.calls} calls is used up", "calls", self.calls, options.calls
             )
+        if options.tokens is None and options.usd is None:
+            return
         used = _add(self.used(), freed, sign=-1)
         if options.tokens is not None:
             self._check_amount("tokens", options.tokens, used.tokens, need.tokens, unit=1)
@@ -213,10 +215,12 @@ class Ledger:
 
     def _settle(self) -> None:
         """Add up what came in; the lock is held."""
-        for call in _taken(self.shared.ended):
-            _free(call)
+        if self.shared.ended:
+            for call in _taken(self.shared.ended):
+                _free(call)
         for ledger in self.chain:
-            ledger.add_up()
+            if ledger.pending:
+                ledger.add_up()
 
     def add_up(self) -> None:
         """Add up what was spent; the lock is held."""
