@@ -162,7 +162,7 @@ class CacheState:
         raised = remembered_for(error, self.options.negative_ttl)
         until = now + (REST if self.freshness.lingers else 0.0), now + raised
         # Not the error itself: its frames hold on to what the call was made with.
-        setback = Setback(twin(error), *until)
+        setback = Setback(twin(error), flight.stamp, *until)
         with self._airspace.lock:
             if flight.valid:
                 self._setbacks.put(Entry(flight.key, setback, max(until), quick=False))

@@ -582,10 +582,3 @@ async def test_a_backend_that_fails_meanwhile_hides_no_error(fresh_host, fake_cl
         await f()
     with pytest.raises(errors.StoreUnavailable):
         await f()
-
-
-@pytest.mark.parametrize("late", [{"stale": 5}, {"stale_on_error": 5}, {"refresh_ahead": 0.5}])
-def test_tags_with_what_is_given_past_its_time(late):
-    """What was invalidated is never given again, also not as a stale answer: refused together."""
-    with pytest.raises(ConfigurationError, match="tags="):
-        cached(ttl=60, tags="a", **late)

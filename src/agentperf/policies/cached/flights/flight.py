@@ -158,13 +158,7 @@ class Flights:
         """
         mine = _computing.get()
         with self._lock:
-            flight = self._shared.get(key)
-            if flight is not None and flight.home is not None and flight.home.deserted:
-                self.end(flight)  # its event loop was closed under it
-                flight = None
-            elif flight is not None and flight.stamp != stamp:
-                flight.valid = False
-                flight = None
+            flight = self._joinable(key, stamp)
             leads = flight is None
             if flight is None:
                 flight = self._shared[key] = Flight(key, home=parker, stamp=stamp)
@@ -176,16 +170,26 @@ class Flights:
                 mine.waits_on.add(flight)
             return Boarding(flight, parker, mine, leads=leads)
 
-    def renewing(self, key: Hashable, home: Parker | None) -> Flight | None:
+    def renewing(self, key: Hashable, home: Parker | None, stamp: Any = ()) -> Flight | None:
         """Begin a flight of `key` that nobody waits for yet; None while there is one."""
         with self._lock:
-            if (found := self._shared.get(key)) is not None:
-                if found.home is None or not found.home.deserted:
-                    return None
-                self.end(found)  # its event loop was closed under it
-            flight = self._shared[key] = Flight(key, home)
+            if self._joinable(key, stamp) is not None:
+                return None
+            flight = self._shared[key] = Flight(key, home, stamp)
             flight.renews = flight.leaderless = True
             return flight
+
+    def _joinable(self, key: Hashable, stamp: Any) -> Flight | None:
+        flight = self._shared.get(key)
+        if flight is None:
+            return None
+        if flight.home is not None and flight.home.deserted:
+            self.end(flight)  # its event loop was closed under it
+            return None
+        if flight.stamp != stamp:
+            flight.valid = False
+            return None
+        return flight
 
     def alone(self, key: Hashable, stamp: Any = ()) -> Flight:
         """Begin a flight that nobody can join."""
