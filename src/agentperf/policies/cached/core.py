@@ -284,7 +284,7 @@ class CacheLayer(ABC):
             else:
                 if not flight.renews:
                     next(self._misses)
-                flight.began = self._now()
+                self._flights.begin(flight, self._now())
                 with computing_for(flight):
                     value = await compute()
                 flight.land(value, await self._kept(flight, value))
@@ -320,7 +320,7 @@ class CacheLayer(ABC):
     async def _compute_alone(self, key: Hashable, compute: Compute, stamp: Any) -> Any:
         next(self._misses)
         flight = self._flights.alone(key, stamp)
-        flight.began = self._now()
+        self._flights.begin(flight, self._now())
         try:
             with computing_alone(flight):
                 value = await compute()
@@ -357,7 +357,8 @@ class CacheLayer(ABC):
     def _keep_when_read(self, flight: Flight, stream: AnyLiveStream) -> None:
         # Not `flight` itself: it holds the stream, which could then never be seen to be abandoned.
         reading = self._flights.alone(flight.key, flight.stamp)
-        reading.began, reading.control = flight.began, flight.control
+        reading.began, reading.since = flight.began, flight.since
+        reading.control = flight.control
         if not flight.valid:
             reading.valid = False
         recorder = Recorder(self._state.handed_out)

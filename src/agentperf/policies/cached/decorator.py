@@ -103,7 +103,7 @@ class Cached(Policy):
             layer = remote.layer(site, state, tags_of)
         else:
             key_of = self.key_of(site.host, site.target)
-            layer = MemoryLayer(site, state, key_of, tags_of, tag_table(site.host))
+            layer = MemoryLayer(site, state, key_of, tags_of)
         step = layer.bound(inner)
         return layer.by_mode(step, inner) if site.host.bindings.minds_modes else step
 
@@ -190,7 +190,8 @@ def made_state(
     host: Host, options: CacheOptions, name: str | None, owners: tuple[object, ...]
 ) -> CacheState:
     """Return what the cache of these owners, or of this name, remembers on a host."""
-    airspace = host.state(Airspace, Airspace, owners=(), name="flights")
+    table = tag_table(host)
+    airspace = host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
     return host.state(
         CacheState,
         lambda: CacheState(options, airspace, name),

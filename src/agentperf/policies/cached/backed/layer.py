@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Hashable
 from functools import partial
 from typing import Any, cast
 
+from agentperf._base.log import warn
 from agentperf._engine.bindings import Step
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
@@ -19,7 +20,15 @@ from agentperf.policies.cached.flights.recording import replayed
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.tags.naming import TagsOf
-from agentperf.policies.cached.tags.seals import Versions, look, present, sealed, settled
+from agentperf.policies.cached.tags.seals import (
+    Versions,
+    completed,
+    look,
+    present,
+    sealed,
+    settled,
+    stamped,
+)
 
 
 class BackedLayer(CacheLayer):
@@ -47,7 +56,8 @@ class BackedLayer(CacheLayer):
         super().__init__(site, state, key, tags_of)
         self._reach = reach
         self._packing = packing
-        self._dates = Dates(state.freshness, site.host.clock.wall)
+        self._wall = site.host.clock.wall
+        self._dates = Dates(state.freshness, self._wall)
 
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
@@ -74,12 +84,8 @@ class BackedLayer(CacheLayer):
         return Look(partial(self._replayed, answer), standing, found.versions)
 
     async def _stamp(self, tags: tuple[str, ...], known: Versions | None = None) -> Any:
-        if not tags:
-            return ()
         try:
-            if known is None:
-                known = await present(self._reach, tags)
-            return await settled(self._reach, tags, known)
+            return await stamped(self._reach, tags, known)
         except Exception as error:  # noqa: BLE001 - the reach has told of it
             self._pass_over(error)
             return None
@@ -165,8 +171,9 @@ class BackedLayer(CacheLayer):
             data = self._dates.dated(data, life, self._now() - flight.began)
             life += freshness.extra
         try:
-            if flight.valid:
-                await self._reach.set(key, sealed(flight.stamp, data), life)
+            versions = await self._versions(flight)
+            if flight.valid and versions is not None:
+                await self._reach.set(key, sealed(versions, data), life)
                 if flight.valid:
                     self._state.recover(key)
                     next(self._puts)
@@ -178,6 +185,29 @@ class BackedLayer(CacheLayer):
         except Exception:  # noqa: BLE001 - the reach has told of it, and there is an answer
             return
         self._refuse("it was invalidated while it was computed")
+
+    async def _versions(self, flight: Flight) -> Versions | None:
+        """Return what to seal an answer with; None where it was invalidated meanwhile."""
+        named = flight.control.tags
+        if named:
+            self._declare()
+            if self._flights.named(flight) is None:
+                return None
+        began = self._wall() - (self._now() - flight.began)
+        return await completed(self._reach, flight.stamp, named, began)
+
+    def _declare(self) -> None:
+        """Have invalidations reach a backend that nobody said has answers with tags."""
+        backends, known = self._reach.backends, self._flights.table.backends
+        if backends in known:
+            return
+        known.add(backends)
+        if backends.shared:
+            warn(
+                "cache.undeclared_tags",
+                operation=self._site.operation,
+                advice="write tags=() beside backend=: other processes that invalidate read it",
+            )
 
 
 class BackendContents:

@@ -43,6 +43,7 @@ class Reach:
         self, host: Host, operation: str, backends: Backends, waiting: Waiting | None
     ) -> None:
         check_colour(operation, backends, is_async=waiting is not None)
+        self.backends = backends
         self._operation = operation
         self._now = host.clock.now
         self._tell_down = host.bus.emitter(CacheBackendDown)

@@ -8,16 +8,15 @@ from typing import Any
 
 from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
-from agentperf._engine.site import Site
 from agentperf.errors import UncacheableValueError
 from agentperf.policies.cached.core import Args, CacheLayer, Kwargs, Look
 from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.flights.recording import replayed
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.memory.store import NO_ENTRY, Entry
-from agentperf.policies.cached.state import CacheState, KeyOf, Recording
+from agentperf.policies.cached.state import CacheState, Recording
 from agentperf.policies.cached.tags.markers import TagTable
-from agentperf.policies.cached.tags.naming import NO_TAGS, TagsOf
+from agentperf.policies.cached.tags.naming import NO_TAGS
 
 
 class MemoryLayer(CacheLayer):
@@ -28,14 +27,7 @@ class MemoryLayer(CacheLayer):
         state: What the cache remembers here.
         key: Makes the keys.
         tags_of: Gives the tags of calls.
-        table: The versions of tags.
     """
-
-    def __init__(
-        self, site: Site, state: CacheState, key: KeyOf, tags_of: TagsOf, table: TagTable
-    ) -> None:
-        super().__init__(site, state, key, tags_of)
-        self._table = table
 
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
@@ -62,7 +54,7 @@ class MemoryLayer(CacheLayer):
         return step
 
     async def _stamp(self, tags: tuple[str, ...], known: Any = None) -> Any:
-        return self._table.markers(tags) if tags else ()
+        return self._flights.table.markers(tags) if tags else ()
 
     def _answer_plain(
         self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs
@@ -123,8 +115,11 @@ class MemoryLayer(CacheLayer):
         self._put(reading, self._state.recorded_entry(reading, recorded, self._now()))
 
     def _put(self, flight: Flight, entry: Entry) -> None:
-        entry.tagged(flight.stamp)
-        evicted = None if entry.void else self._state.put(flight, entry)
+        named = self._flights.named(flight)
+        evicted = None
+        if named is not None:
+            entry.tagged(flight.stamp + named)
+            evicted = None if entry.void else self._state.put(flight, entry)
         if evicted is None:
             self._refuse("it was invalidated while it was computed")
             return

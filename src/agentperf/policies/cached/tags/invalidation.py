@@ -71,6 +71,7 @@ class Invalidation:
 
     def __init__(self, host: Host, waiting: Waiting | None) -> None:
         self._table = tag_table(host)
+        self._wall = host.clock.wall
         reached = _backends(host, self._table.backends.copy())
         if waiting is None and any(backend.sync is None for backend in reached):
             raise ConfigurationError(
@@ -103,7 +104,7 @@ class Invalidation:
                 if ask in failed:
                     continue
                 try:
-                    await ask(partial(_replace, new_versions(tags)))
+                    await ask(partial(_replace, new_versions(tags, self._wall())))
                 except Exception as error:  # noqa: BLE001 - raised when the others are done
                     failed[ask] = error
         self._table.invalidate(tags)

@@ -193,7 +193,7 @@ def test_no_tags_for_this_one(host, where, nothing):
     assert source.calls == 1
 
 
-@pytest.mark.parametrize("tags", ["", (), 7, ("a", ""), ("a", 1), {"a"}, [None]])
+@pytest.mark.parametrize("tags", ["", 7, ("a", ""), ("a", 1), {"a"}, [None]])
 def test_bad_tags(tags):
     """What gives no tags is refused, with an example."""
     with pytest.raises(errors.ConfigurationError, match=r'tags=.*write tags="profiles"'):
