@@ -14,6 +14,7 @@ from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError, UncacheableValueError
 from agentperf.events import CacheBackendDown, CacheBackendUp
 from agentperf.policies.cached.backed.guard import Guard
+from agentperf.policies.cached.tags.owed import owed_to
 
 Work = Callable[[Any], Any]
 """What is asked of a backend of whichever colour; from an asynchronous one it can be awaited."""
@@ -50,6 +51,7 @@ class Reach:
         self._tell_up = host.bus.emitter(CacheBackendUp)
         one = backends.asynchronous if backends.sync is None else backends.sync
         self._guard = host.state(Guard, Guard, owners=(one, Guard))
+        self._owed = owed_to(host, backends)
         self._ask = way_to(backends, waiting)
 
     @property
@@ -88,6 +90,8 @@ class Reach:
                 f"the cache backend failed: {guard.trouble}; it is left alone for a moment"
             )
         try:
+            if self._owed:
+                await self._owed.deliver(self._ask)  # what it has may be void
             answer = await self._ask(work)
         except UncacheableValueError:
             raise  # that says something of the value, nothing of the backend

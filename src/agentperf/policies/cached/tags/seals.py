@@ -11,10 +11,12 @@ from __future__ import annotations
 import secrets
 import struct
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from agentperf._base.keys import digest
-from agentperf.policies.cached.backed.reach import Reach
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.backed.reach import Reach
 
 Versions = dict[str, bytes]
 """The versions of tags, by the keys they are kept under."""
@@ -25,7 +27,9 @@ SKEW = 5.0
 LIFETIME = 30 * 86_400.0
 """How long a version is kept, in seconds; what was made under it is void then."""
 
-_PREFIX = "ap1t:"
+PREFIX = "ap1t:"
+"""What the keys of all versions begin with."""
+
 _SEAL = b"#"
 _DIGITS, _VERSION = 20, 16
 _DATE, _NEVER = struct.Struct(">d"), 0.0
@@ -59,7 +63,7 @@ class Found(NamedTuple):
 
 def marker_key(tag: str) -> str:
     """Return the key under which a backend keeps the version of a tag."""
-    return _PREFIX + digest(tag)
+    return PREFIX + digest(tag)
 
 
 def new_version(date: float = _NEVER) -> bytes:
@@ -80,7 +84,7 @@ def sealed(versions: Versions, data: bytes) -> bytes:
     """Put a seal on an entry; one without tags has none."""
     if not versions:
         return data
-    parts = [bytes.fromhex(key[len(_PREFIX) :]) + version for key, version in versions.items()]
+    parts = [bytes.fromhex(key[len(PREFIX) :]) + version for key, version in versions.items()]
     return b"".join((_SEAL, len(parts).to_bytes(1, "big"), *parts, data))
 
 
@@ -91,7 +95,7 @@ def opened(data: bytes) -> tuple[Versions, bytes]:
     size = _DIGITS + _VERSION
     end = 2 + data[1] * size
     versions = {
-        _PREFIX + data[at : at + _DIGITS].hex(): data[at + _DIGITS : at + size]
+        PREFIX + data[at : at + _DIGITS].hex(): data[at + _DIGITS : at + size]
         for at in range(2, end, size)
     }
     return versions, data[end:]
