@@ -36,6 +36,7 @@ from agentperf.policies.cached.tags.markers import TagTable
 from agentperf.policies.cached.tags.naming import NO_TAGS, Tags, TagsOf, tags_of
 
 if TYPE_CHECKING:
+    from agentperf.events import Event
     from agentperf.policies.cached.backed.remote import Remote
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +51,10 @@ class Contents(Protocol):
 
     async def peek(self, key: Any, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
+
+    async def get(self, key: Any, default: Any) -> tuple[Any, type[Event] | None]:
+        """Return the same as `peek`, and what became of an entry that is no longer good."""
+        ...
 
     async def remove(self, key: Any) -> bool:
         """Remove a key; tell whether it was there."""
