@@ -273,7 +273,8 @@ def cached(
         ignore: Names of parameters that don't count.
         tags: Under which names `agentperf.invalidate` reaches the answers: tags such as
             `"profiles"`, templates such as `"profile:{user_id}"`, or a callable over the call's
-            arguments that returns a tag, several, or None.
+            arguments that returns a tag, several, or None; `()` where the function names them with
+            `agentperf.cache_control(tags=...)`.
         backend: Where the answers are kept: `"memory"`, a file such as
             `"sqlite:~/answers.db?max_bytes=1GB"`, the word of a plugin's backend such as
             `"example"` or `"example:/var/cache"`, or an object of a class that extends

@@ -22,7 +22,6 @@ from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.tags.naming import TagsOf
 from agentperf.policies.cached.tags.seals import (
-    Versions,
     completed,
     look,
     present,
@@ -30,6 +29,7 @@ from agentperf.policies.cached.tags.seals import (
     settled,
     stamped,
 )
+from agentperf.policies.cached.tags.versions import Versions
 
 
 class BackedLayer(CacheLayer):

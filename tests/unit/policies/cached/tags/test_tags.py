@@ -19,7 +19,8 @@ from agentperf.abc import Backends
 from agentperf.policies.cached.decorator import tag_table
 from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.policies.cached.tags.naming import MOST
-from agentperf.policies.cached.tags.seals import LIFETIME, marker_key, opened, sealed
+from agentperf.policies.cached.tags.seals import opened, sealed
+from agentperf.policies.cached.tags.versions import LIFETIME, marker_key
 from agentperf.testing import FakeClock, fresh_host, recorded
 from tests.unit.policies.cached.backed.test_layer import Awaited
 from tests.unit.policies.cached.calls import COLOURS, PLAIN, Counted, aboard, outcome, until
