@@ -49,10 +49,10 @@ def plain_tags(tags: str | Iterable[str] | None) -> tuple[str, ...]:
     Raises:
         ConfigurationError: They are no texts, or too many.
     """
-    names = (tags,) if isinstance(tags, str) else () if tags is None else tags
-    if not isinstance(names, Iterable) or isinstance(names, bytes):
+    names: Any = () if tags is None else tags
+    if not isinstance(names, Iterable) or isinstance(names, str | bytes):
         names = (names,)
-    found = list(names)
+    found: list[str] = list(names)
     if not all(isinstance(name, str) and name for name in found):
         kinds = ", ".join(sorted({type(name).__name__ if name else repr(name) for name in found}))
         raise ConfigurationError(
