@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from agentperf.policies.timed import measure as measure
     from agentperf.policies.timed import record as record
     from agentperf.policies.timed import timed as timed
+    from agentperf.policies.timeout import timeout as timeout
     from agentperf.telemetry import Decision as Decision
     from agentperf.telemetry import OperationStats as OperationStats
     from agentperf.tokens import TokenCount as TokenCount
@@ -145,6 +146,7 @@ _EXPORTS = {
     "stats": "agentperf._host",
     "testing": "agentperf.testing",
     "timed": "agentperf.policies.timed",
+    "timeout": "agentperf.policies.timeout",
     "tokens": "agentperf.tokens",
     "uninstrument": "agentperf.instrumentation",
     "use": "agentperf._engine.current",

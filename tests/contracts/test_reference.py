@@ -57,6 +57,7 @@ POLICIES = {
     "retry": agentperf.retry,
     "rate_limited": agentperf.rate_limited,
     "circuit_breaker": agentperf.circuit_breaker,
+    "timeout": agentperf.timeout,
 }
 EVENTS = [getattr(events, name) for name in events.__all__ if name != "Event"]
 

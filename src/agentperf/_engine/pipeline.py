@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from agentperf._engine.waiting import waiting_for
 
 if TYPE_CHECKING:
     from agentperf._engine.hosting import Host
+    from agentperf._engine.lanes import Crew
     from agentperf._engine.layers import Driver
 
 
@@ -53,7 +55,9 @@ class Pipeline:
         is_async = self.target.shape.is_async or self._turned_async
         recognise = Recogniser(host.clock.now, is_async=is_async)
         driver: Driver = AsyncDriver(recognise) if is_async else SyncDriver(recognise)
-        waiting = waiting_for(is_async=is_async, clock=host.clock)
+        waiting = waiting_for(
+            is_async=is_async, clock=host.clock, crew=partial(_crew_of, host, self.target)
+        )
         policies = self.completed(host) if host.settings.enabled else ()
         operation = operation_of(policies, self.target)
         site = Site(host, self.target, self.token, driver, waiting, operation)
@@ -90,6 +94,13 @@ def pipeline_of(wrapper: object) -> Pipeline | None:
     if isinstance(pipeline, Pipeline) and pipeline.wrapper() is wrapper:
         return pipeline
     return None
+
+
+def _crew_of(host: Host, target: Target) -> Crew:
+    """Return the threads in which calls of a function are made that have only so much time."""
+    from agentperf._engine.lanes import Crew
+
+    return host.state(Crew, Crew, owners=(target, Crew))
 
 
 def _around(policy: Bindable, site: Site, inner: Step) -> Step:

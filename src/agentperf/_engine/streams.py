@@ -131,7 +131,8 @@ class _Life:
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The type of the source, so that `isinstance` sees through the stand-in."""
-        return type(self._source)
+        source: type = self._source.__class__
+        return source
 
 
 class LiveStream(_Life):

@@ -12,6 +12,7 @@ from agentperf.policies.compress_prompt import compress_prompt
 from agentperf.policies.rate_limited import rate_limited
 from agentperf.policies.retry import retry
 from agentperf.policies.timed import timed
+from agentperf.policies.timeout import timeout
 
 _ALL: Mapping[str, Callable[..., Any]] = {
     "timed": timed,
@@ -20,6 +21,7 @@ _ALL: Mapping[str, Callable[..., Any]] = {
     "retry": retry,
     "rate_limited": rate_limited,
     "circuit_breaker": circuit_breaker,
+    "timeout": timeout,
 }
 
 DECORATORS: Mapping[str, Callable[..., Any]] = {
