@@ -14,12 +14,12 @@ from agentperf._engine.bindings import Step, Steps, Token
 from agentperf._engine.drivers import AsyncDriver, SyncDriver
 from agentperf._engine.site import Bindable, Site, Target, operation_of
 from agentperf._engine.streams import AsyncLiveStream, LiveStream, Recogniser
-from agentperf._engine.waiting import waiting_for
+from agentperf._engine.waiting import ThreadWaiting, waiting_for
 
 if TYPE_CHECKING:
     from agentperf._engine.hosting import Host
-    from agentperf._engine.lanes import Crew
     from agentperf._engine.layers import Driver
+    from agentperf.abc.waiting import Lane
 
 
 class Pipeline:
@@ -56,7 +56,7 @@ class Pipeline:
         recognise = Recogniser(host.clock.now, is_async=is_async)
         driver: Driver = AsyncDriver(recognise) if is_async else SyncDriver(recognise)
         waiting = waiting_for(
-            is_async=is_async, clock=host.clock, crew=partial(_crew_of, host, self.target)
+            is_async=is_async, clock=host.clock, lane_for=partial(_lane, host, self.target)
         )
         policies = self.completed(host) if host.settings.enabled else ()
         operation = operation_of(policies, self.target)
@@ -96,11 +96,11 @@ def pipeline_of(wrapper: object) -> Pipeline | None:
     return None
 
 
-def _crew_of(host: Host, target: Target) -> Crew:
-    """Return the threads in which calls of a function are made that have only so much time."""
-    from agentperf._engine.lanes import Crew
+def _lane(host: Host, target: Target, waiting: ThreadWaiting) -> Lane:
+    """Make a lane in one of the threads of a function."""
+    from agentperf._engine.lanes import Crew, ThreadLane  # few calls need one
 
-    return host.state(Crew, Crew, owners=(target, Crew))
+    return ThreadLane(waiting, host.state(Crew, Crew, owners=(target, Crew)))
 
 
 def _around(policy: Bindable, site: Site, inner: Step) -> Step:

@@ -8,14 +8,11 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from agentperf._base.clock import Clock
 from agentperf.abc.waiting import Lane, Parker, Waiting
 from agentperf.errors import CallTimeout
-
-if TYPE_CHECKING:
-    from agentperf._engine.lanes import Crew
 
 T = TypeVar("T")
 
@@ -91,12 +88,15 @@ nearest_deadline: contextvars.ContextVar[Deadline | None] = contextvars.ContextV
 )
 
 
+LaneFor = Callable[["ThreadWaiting"], Lane]
+
+
 class ThreadWaiting:
     """Waiting for synchronous calls: blocks the thread, never suspends."""
 
-    def __init__(self, clock: Clock, crew: Callable[[], Crew] | None = None) -> None:
+    def __init__(self, clock: Clock, lane_for: LaneFor | None = None) -> None:
         self.clock = clock
-        self._crew = crew or _crew_of_its_own
+        self._lane_for = lane_for
         self.now = clock.now
 
     async def sleep(self, seconds: float) -> None:
@@ -124,9 +124,9 @@ class ThreadWaiting:
 
     def lane(self) -> Lane:
         """Make a lane, which becomes a thread with its first step."""
-        from agentperf._engine.lanes import ThreadLane  # few calls need one
-
-        return ThreadLane(self, self._crew())
+        if self._lane_for is None:
+            raise RuntimeError("nobody said whose threads these lanes are to be")
+        return self._lane_for(self)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do the work here and now."""
@@ -273,12 +273,6 @@ class LoopWaiting:
         return partial(_quietly, RuntimeError, loop.call_soon_threadsafe, task.cancel)
 
 
-def _crew_of_its_own() -> Crew:
-    from agentperf._engine.lanes import Crew
-
-    return Crew()
-
-
 async def _within_on_asyncio(
     clock: Clock, seconds: float, work: Callable[[], Awaitable[T]], late: Callable[[], CallTimeout]
 ) -> T:
@@ -410,12 +404,12 @@ class _TrioParker:
             self._event.set()
 
 
-def waiting_for(*, is_async: bool, clock: Clock, crew: Callable[[], Crew] | None = None) -> Waiting:
+def waiting_for(*, is_async: bool, clock: Clock, lane_for: LaneFor | None = None) -> Waiting:
     """Return the waiting port of a colour.
 
     Args:
         is_async: Whether calls are driven by an event loop.
         clock: Where time comes from.
-        crew: Gives the threads that work within a time.
+        lane_for: Makes the lanes of synchronous calls.
     """
-    return LoopWaiting(clock) if is_async else ThreadWaiting(clock, crew)
+    return LoopWaiting(clock) if is_async else ThreadWaiting(clock, lane_for)
