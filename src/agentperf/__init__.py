@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from agentperf.hookspecs import hookimpl as hookimpl
     from agentperf.instrumentation import instrument as instrument
     from agentperf.instrumentation import uninstrument as uninstrument
+    from agentperf.policies.bulkhead import BulkheadHandle as BulkheadHandle
+    from agentperf.policies.bulkhead import BulkheadStats as BulkheadStats
+    from agentperf.policies.bulkhead import bulkhead as bulkhead
     from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
     from agentperf.policies.cached.control import cache_control as cache_control
@@ -99,6 +102,8 @@ _ERRORS = (
 )
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
+    "BulkheadHandle": "agentperf.policies.bulkhead",
+    "BulkheadStats": "agentperf.policies.bulkhead",
     "CacheControl": "agentperf.policies.cached.flights.flight",
     "CacheExplanation": "agentperf.policies.cached.explaining",
     "Cache": "agentperf.policies.cached.objects",
@@ -120,6 +125,7 @@ _EXPORTS = {
     "cache_control": "agentperf.policies.cached.control",
     "cache_mode": "agentperf.policies.cached.mode",
     "ainvalidate": "agentperf.policies.cached.tags.invalidation",
+    "bulkhead": "agentperf.policies.bulkhead",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",

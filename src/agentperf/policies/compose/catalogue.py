@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agentperf._engine.order import CANONICAL
+from agentperf.policies.bulkhead import bulkhead
 from agentperf.policies.cached import cached
 from agentperf.policies.circuit_breaker import circuit_breaker
 from agentperf.policies.compress_prompt import compress_prompt
@@ -19,6 +20,7 @@ _ALL: Mapping[str, Callable[..., Any]] = {
     "cached": cached,
     "compress_prompt": compress_prompt,
     "retry": retry,
+    "bulkhead": bulkhead,
     "rate_limited": rate_limited,
     "circuit_breaker": circuit_breaker,
     "timeout": timeout,
