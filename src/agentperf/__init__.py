@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from agentperf.policies.compose import resilient as resilient
     from agentperf.policies.compose import stack as stack
     from agentperf.policies.compress_prompt import compress_prompt as compress_prompt
+    from agentperf.policies.fallback import fallback as fallback
     from agentperf.policies.rate_limited import LimiterHandle as LimiterHandle
     from agentperf.policies.rate_limited import rate_limited as rate_limited
     from agentperf.policies.retry import retry as retry
@@ -137,6 +138,7 @@ _EXPORTS = {
     "count_tokens": "agentperf.tokens",
     "errors": "agentperf.errors",
     "events": "agentperf.events",
+    "fallback": "agentperf.policies.fallback",
     "handle": "agentperf._handle",
     "hookimpl": "agentperf.hookspecs",
     "instrument": "agentperf.instrumentation",

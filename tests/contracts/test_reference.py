@@ -54,6 +54,7 @@ HEADINGS: dict[type, str] = {agentperf.Cache: "Methods"}
 
 POLICIES = {
     "timed": agentperf.timed,
+    "fallback": agentperf.fallback,
     "cached": agentperf.cached,
     "compress_prompt": agentperf.compress_prompt,
     "retry": agentperf.retry,
@@ -108,7 +109,8 @@ def test_options_and_defaults(policy):
     """The table of defaults has every option, in order, with the default that the code has."""
     parameters = inspect.signature(POLICIES[policy]).parameters.values()
     # What is decorated is no option, and unknown ones are refused.
-    options = [p for p in parameters if p.kind not in (p.POSITIONAL_ONLY, p.VAR_KEYWORD)]
+    no_options = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+    options = [p for p in parameters if p.kind not in (*no_options, p.VAR_KEYWORD)]
     expected = [[f"`{p.name}`", "`" + repr(p.default).replace("'", '"') + "`"] for p in options]
     listed = [row[:2] for row in rows(section(f"policies/{policy}", "Defaults"))]
     assert sorted(listed) == sorted(expected)
