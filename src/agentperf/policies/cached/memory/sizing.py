@@ -24,6 +24,9 @@ LOSS = 0.001
 IDLE = 0.5
 """The share of entries that nobody asked for in a whole round, for room to be taken away."""
 
+REST = 3
+"""So many rounds nothing is taken away: at first, and after something was."""
+
 PATIENCE = 64
 """After so many rounds at most, room that was taken away in vain is tried again."""
 
@@ -54,9 +57,9 @@ class Sizing:
     """Decides how many entries a store may have, by what more and what less of them would mean.
 
     It counts in *rounds* of as many misses as there may be entries. What more room would win is
-    seen by the keys that come back soon after they were evicted (the last ones, as many as there
-    may be entries, are remembered by their hashes); what less room would lose, by the entries that
-    were asked for. Where room had to be given back that was just taken away, the next attempt waits
+    seen by the keys that come back after they were evicted: the last ones, twice as many as there
+    may be entries, are remembered by their hashes. What less room would lose is seen by the entries
+    that were asked for. Where room that was taken away has to be given back, the next attempt waits
     twice as long.
     """
 
@@ -66,8 +69,7 @@ class Sizing:
         self._wins = 0
         self._total = 0
         self._uses: dict[int, int] = {}
-        self._patience = 1
-        self._rest = 1
+        self._patience = self._rest = REST
         self._shrunk = False
 
     def evicted(self, key: Hashable) -> None:
@@ -78,7 +80,7 @@ class Sizing:
         """Take note of a key that was not there; now and then, change the bound of its store."""
         self._misses += 1
         self._wins += self._ghosts.pop(hash(key), self) is None
-        while len(self._ghosts) > store.max_entries:
+        while len(self._ghosts) > 2 * max(FIRST, store.max_entries):
             self._ghosts.popitem(last=False)
         if self._misses >= store.max_entries:
             self._end_round(store)
@@ -93,7 +95,7 @@ class Sizing:
         if wins >= GAIN * calls:
             self._grow(store)
         elif self._rest <= 0 and wins <= LOSS * calls and idle >= IDLE * store.max_entries:
-            self._shrunk = True
+            self._shrunk, self._rest = True, REST
             store.max_entries = max(LEAST, int(store.max_entries / GROWTH))
             store.shed(store.max_entries)
 

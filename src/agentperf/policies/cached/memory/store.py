@@ -246,7 +246,7 @@ def times(usage: Usage, number: int) -> Usage:
     )
 
 
-NEWCOMERS = 0.1
+NEWCOMERS = 0.3
 """The share of the entries that are on probation at first."""
 
 GHOSTS = 0.3
