@@ -120,11 +120,6 @@ def checked(
         max_bytes=None if max_bytes is None else _max_bytes(max_bytes, backend),
         eviction=_eviction(backend),
     )
-    if options.tags is not None and options.lingers:
-        raise ConfigurationError(
-            "tags= doesn't go with stale=, stale_on_error= or refresh_ahead= yet: an answer with "
-            'tags is never given past its time. Leave them away, as in tags="profile:{user_id}"'
-        )
     if options.ttl is None:
         for name in ("jitter", "stale", "stale_on_error", "refresh_ahead"):
             if getattr(options, name):
