@@ -10,8 +10,10 @@ import pytest
 
 import agentperf
 from agentperf import Cache, CacheStats, ConfigurationError, UncacheableValueError, Usage
+from agentperf._engine.current import current_host
 from agentperf.events import CacheHit, CacheRefused
 from agentperf.testing import FakeClock, fresh_host
+from agentperf.tokens import cost
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ class Reply:
     text: str = "hi"
 
 
-PRICE = agentperf.cost(Usage(1_000, 100), "gpt-4o-mini")
+PRICE = cost(Usage(1_000, 100), "gpt-4o-mini")
 
 
 def stats_of(function) -> CacheStats:
@@ -59,7 +61,7 @@ def test_hits_on_any_way_are_counted_once(clock):
         read()
         assert [read(), read()] == [value, value]
         assert stats_of(read).hits == 2
-        stop = agentperf.current_host().subscribe(heard.append, CacheHit)
+        stop = current_host().subscribe(heard.append, CacheHit)
         assert read() == value
         stop()
         assert read() == value
@@ -219,7 +221,7 @@ def test_a_cache_is_bounded_by_bytes(clock):
 def test_what_is_larger_than_the_whole_cache_is_not_kept(clock):
     """It is told, evicts nothing, and takes the place of nothing that is older."""
     heard = []
-    agentperf.current_host().subscribe(heard.append, CacheRefused)
+    current_host().subscribe(heard.append, CacheRefused)
     size = 100
 
     @agentperf.cached(max_bytes=20_000)

@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Collection, Sequence
 from itertools import islice
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, ModuleType
 from typing import Any
 
 ENTRY = 400
@@ -51,18 +51,19 @@ def weigh(*values: object) -> int:
 def _shallow(thing: Any) -> int:
     try:
         size = sys.getsizeof(thing, 64)
-        held = getattr(type(thing), "nbytes", None) and thing.nbytes  # arrays don't count views
+        if type(getattr(type(thing), "nbytes", None)) is GetSetDescriptorType:
+            return max(size, thing.nbytes)  # an array that lies in memory of its own
     except Exception:  # noqa: BLE001 - a `__sizeof__` of somebody else's
         return 64
-    return max(size, held) if isinstance(held, int) else size
+    return size
 
 
 def _parts(thing: Any) -> tuple[Sequence[Any], float]:
     """Return what an object refers to, or a sample of it, and for how many each stands."""
     kind = type(thing)
     if kind is dict:
-        some, share = _sample(thing)
-        return [part for key in some for part in (key, thing.get(key))], share
+        some, share = _sample(thing.items())
+        return [part for item in some for part in item], share
     if kind in (list, tuple, set, frozenset):
         return _sample(thing)
     return _sample(gc.get_referents(thing))

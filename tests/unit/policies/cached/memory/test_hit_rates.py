@@ -1,4 +1,4 @@
-"""The default eviction beside LRU and LFU: never much worse than the better one, and often better."""
+"""The default eviction beside LRU and LFU: never much worse than the better one."""
 
 from __future__ import annotations
 

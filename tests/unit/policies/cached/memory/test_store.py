@@ -83,12 +83,15 @@ class QueuesModel(Model):
         self.returned = 0
 
     def all(self):
+        """All entries."""
         return self.probation + self.kept
 
     def take(self, held):
+        """Take an entry from its place."""
         (self.probation if held in self.probation else self.kept).remove(held)
 
     def arrive(self, held, old):
+        """Find the place for a new one."""
         if old is not None:
             return self.probation if old in self.probation else self.kept
         few, many = max(1, len(self.newcomers)), max(1, len(self.veterans))
@@ -105,9 +108,11 @@ class QueuesModel(Model):
         return self.kept
 
     def join(self, held, place):
+        """Put it there."""
         place.append(held)
 
     def haunt(self, ghosts, key, most):
+        """Remember who left."""
         if key in ghosts:
             ghosts[ghosts.index(key)] = key
         else:
@@ -116,6 +121,7 @@ class QueuesModel(Model):
             del ghosts[0]
 
     def victim(self):
+        """Choose who goes."""
         most = GHOSTS * len(self.all())
         while True:
             long_enough = len(self.probation) >= self.share * len(self.all())
@@ -147,9 +153,11 @@ class SieveModel(Model):
         self.hand = None
 
     def all(self):
+        """All entries."""
         return self.queue
 
     def take(self, held):
+        """Take an entry from its place."""
         at = self.queue.index(held)
         del self.queue[at]
         if self.hand is not None and self.hand > at:
@@ -158,12 +166,15 @@ class SieveModel(Model):
             self.hand = None
 
     def arrive(self, held, old):
+        """Find the place for a new one."""
         return self.queue
 
     def join(self, held, place):
+        """Put it there."""
         place.append(held)
 
     def victim(self):
+        """Choose who goes."""
         at = self.hand or 0
         while self.queue[at].new:
             self.queue[at].new = 0
@@ -182,18 +193,23 @@ class LruModel(Model):
         self.queue = OrderedDict()
 
     def all(self):
+        """All entries."""
         return list(self.queue.values())
 
     def take(self, held):
+        """Take an entry from its place."""
         del self.queue[held.key]
 
     def arrive(self, held, old):
-        return None
+        """Find the place for a new one."""
+        return
 
     def join(self, held, place):
+        """Put it there."""
         self.queue[held.key] = held
 
     def victim(self):
+        """Choose who goes."""
         return next(iter(self.queue.values()))
 
 
