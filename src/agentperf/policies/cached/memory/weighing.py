@@ -9,7 +9,7 @@ from itertools import islice
 from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, ModuleType
 from typing import Any
 
-ENTRY = 400
+ENTRY = 300
 """Bytes of an entry itself, with its place in the table."""
 
 LOOKED_AT = 2_000
