@@ -52,7 +52,7 @@ def _shallow(thing: Any) -> int:
     try:
         size = sys.getsizeof(thing, 64)
         if type(getattr(type(thing), "nbytes", None)) is GetSetDescriptorType:
-            return max(size, thing.nbytes)  # an array that lies in memory of its own
+            return max(size, int(thing.nbytes))  # an array that lies in memory of its own
     except Exception:  # noqa: BLE001 - a `__sizeof__` of somebody else's
         return 64
     return size
