@@ -25,6 +25,7 @@ from agentperf.policies.cached.options import (
     CacheOptions,
     CopyMode,
     Key,
+    MaxEntries,
     OnAbandon,
     OnFailure,
     Partition,
@@ -37,6 +38,7 @@ from agentperf.policies.cached.tags.naming import NO_TAGS, Tags, TagsOf, tags_of
 
 if TYPE_CHECKING:
     from agentperf.events import Event
+    from agentperf._base.sizes import Size
     from agentperf.policies.cached.backed.remote import Remote
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -199,7 +201,7 @@ def made_state(
     airspace = host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
     return host.state(
         CacheState,
-        lambda: CacheState(options, airspace, name),
+        lambda: CacheState(options, airspace, name, host.clock.now),
         owners=owners,
         name=name,
         options=options,
@@ -221,7 +223,8 @@ def cached(
     ignore: str | Sequence[str] = (),
     tags: Tags | None = None,
     backend: str | AnyBackend = "memory",
-    max_entries: int = 1024,
+    max_entries: MaxEntries = 1024,
+    max_bytes: Size | None = None,
     copy: CopyMode = "auto",
     scope: Partition = "auto",
     on_store_failure: OnFailure = "open",
@@ -242,7 +245,8 @@ def cached(
     ignore: str | Sequence[str] = (),
     tags: Tags | None = None,
     backend: str | AnyBackend = "memory",
-    max_entries: int = 1024,
+    max_entries: MaxEntries = 1024,
+    max_bytes: Size | None = None,
     copy: CopyMode = "auto",
     scope: Partition = "auto",
     on_store_failure: OnFailure = "open",
@@ -275,12 +279,16 @@ def cached(
             `"profiles"`, templates such as `"profile:{user_id}"`, or a callable over the call's
             arguments that returns a tag, several, or None; `()` where the function names them with
             `agentperf.cache_control(tags=...)`.
-        backend: Where the answers are kept: `"memory"`, a file such as
+        backend: Where the answers are kept: `"memory"`, with another eviction than the default
+            one `"memory:lru"`, `"memory:lfu"`, `"memory:ttl"` or `"memory:sieve"`, a file such as
             `"sqlite:~/answers.db?max_bytes=1GB"`, the word of a plugin's backend such as
             `"example"` or `"example:/var/cache"`, or an object of a class that extends
             `agentperf.abc.CacheBackend`. Other backends than memory keep bytes: an answer that
             can't be turned into bytes is not kept.
-        max_entries: How many answers to keep in memory at most; 1024 by default.
+        max_entries: How many answers to keep in memory at most; 1024 by default. `"auto"` lets
+            their number grow and shrink with what that wins.
+        max_bytes: How much memory the answers and their keys may take, about: bytes, or text such
+            as `"100MB"`; None: whatever they do. An answer that is larger alone is not kept.
         copy: `"auto"` hands out values that nobody can change as they are, and copies of all
             others; `"share"` hands out the stored object itself, `"copy"` always a copy.
         scope: Whose answers are kept apart while an `agentperf.scope` is open: `"auto"` and
@@ -326,6 +334,7 @@ def cached(
         key=key,
         ignore=ignore,
         max_entries=max_entries,
+        max_bytes=max_bytes,
         copy=copy,
         scope=scope,
         backend=backend,
