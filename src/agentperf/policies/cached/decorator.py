@@ -37,8 +37,8 @@ from agentperf.policies.cached.tags.markers import TagTable
 from agentperf.policies.cached.tags.naming import NO_TAGS, Tags, TagsOf, tags_of
 
 if TYPE_CHECKING:
-    from agentperf.events import Event
     from agentperf._base.sizes import Size
+    from agentperf.events import Event
     from agentperf.policies.cached.backed.remote import Remote
 
 F = TypeVar("F", bound=Callable[..., Any])

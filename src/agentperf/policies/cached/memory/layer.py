@@ -162,8 +162,8 @@ class MemoryContents:
         entry = self._state.store.entries.get(key, NO_ENTRY)
         found = await self.peek(key, default)
         if found is not default:
-            entry.visited = True
-        elif self._state.store.remove(key, entry):
+            self._state.store.used(entry)
+        elif self._state.store.remove(key, entry, lapsed=True):
             return found, CacheInvalidated if entry.void else CacheExpired
         return found, None
 
