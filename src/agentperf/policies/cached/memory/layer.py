@@ -163,7 +163,7 @@ class MemoryContents:
         found = await self.peek(key, default)
         if found is not default:
             self._state.store.used(entry)
-        elif self._state.store.remove(key, entry, lapsed=True):
+        elif self._state.store.remove(key, entry, lapsed=not entry.void):
             return found, CacheInvalidated if entry.void else CacheExpired
         return found, None
 
