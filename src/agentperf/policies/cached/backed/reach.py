@@ -49,6 +49,8 @@ class Reach:
         one = backends.asynchronous if backends.sync is None else backends.sync
         self._guard = host.state(Guard, Guard, owners=(one, Guard))
         self._ask = way_to(backends, waiting)
+        asked = backends.sync if waiting is None else backends.asynchronous or backends.sync
+        self._at_hand: Callable[[str], bytes | None] = asked.at_hand  # type: ignore[union-attr]
 
     @property
     def works(self) -> bool:
@@ -57,11 +59,16 @@ class Reach:
 
     async def get(self, key: str) -> bytes | None:
         """Return what is stored under a key."""
+        if (value := self._at_hand(key)) is not None:
+            return value
         return await self._asked(lambda backend: backend.get(key))  # type: ignore[no-any-return]
 
     async def get_many(self, keys: list[str]) -> dict[str, bytes]:
         """Return what is stored under those of several keys that are there."""
-        return await self._asked(lambda backend: backend.get_many(keys))  # type: ignore[no-any-return]
+        found = {key: value for key in keys if (value := self._at_hand(key)) is not None}
+        if absent := [key for key in keys if key not in found]:
+            found |= await self._asked(lambda backend: backend.get_many(absent))
+        return found
 
     async def add(self, key: str, value: bytes, ttl: float | None) -> bool:
         """Store under a key where nothing is; tell whether it was stored."""
