@@ -76,6 +76,10 @@ class CacheBackend(ABC):
         """Return the same with the time that each still has, where the backend can tell."""
         return {key: Lasting(value) for key, value in self.get_many(keys).items()}
 
+    def latest(self, key: str) -> bytes | None:
+        """Return what is stored under `key` at this moment, whatever is at hand."""
+        return self.get(key)
+
     def at_hand(self, key: str) -> bytes | None:  # noqa: ARG002
         """Return what is stored under `key` if that is known without I/O; None where it isn't.
 
@@ -157,6 +161,10 @@ class AsyncCacheBackend(ABC):
     async def get_lasting(self, keys: Iterable[str]) -> dict[str, Lasting]:
         """As for `CacheBackend`."""
         return {key: Lasting(value) for key, value in (await self.get_many(keys)).items()}
+
+    async def latest(self, key: str) -> bytes | None:
+        """As for `CacheBackend`."""
+        return await self.get(key)
 
     def at_hand(self, key: str) -> bytes | None:  # noqa: ARG002
         """As for `CacheBackend`; not awaited."""

@@ -13,7 +13,7 @@ from agentperf._engine.waiting import in_one_go, waiting_for
 from agentperf.abc.backends import Backends, backends
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError
-from agentperf.policies.cached.backed.reach import Ask, way_to
+from agentperf.policies.cached.backed.reach import Ask, guard_of, way_to
 from agentperf.policies.cached.decorator import TAGGED, tag_table
 from agentperf.policies.cached.tags.naming import plain_tags
 from agentperf.policies.cached.tags.seals import LIFETIME, Versions, new_versions
@@ -80,6 +80,7 @@ class Invalidation:
                 "backend=Backends(sync=..., asynchronous=...)"
             )
         self._ways = [way_to(backend, waiting) for backend in reached]
+        self._guards = [guard_of(host, backend) for backend in reached]
 
     @property
     def in_memory(self) -> bool:
@@ -99,6 +100,7 @@ class Invalidation:
         # before and calls leave it alone: entries that it still has would be good again later.
         for _ in self._ways:
             self._table.invalidate(tags)
+            self._in_place_of_backends(tags)
             for ask in self._ways:
                 if ask in failed:
                     continue
@@ -107,8 +109,14 @@ class Invalidation:
                 except Exception as error:  # noqa: BLE001 - raised when the others are done
                     failed[ask] = error
         self._table.invalidate(tags)
+        self._in_place_of_backends(tags)
         for cause in failed.values():
             raise BackendError(f"the cache backend failed: {type(cause).__name__}") from cause
+
+    def _in_place_of_backends(self, tags: tuple[str, ...]) -> None:
+        for guard in self._guards:
+            if (local := guard.local) is not None:
+                local.set_many(new_versions(tags), LIFETIME)
 
     async def quietly_of(self, tags: tuple[str, ...], operation: str) -> None:
         """Invalidate tags; tell the log where a backend fails."""

@@ -57,6 +57,10 @@ class AsyncTieredBackend(AsyncCacheBackend):
                     found[ticket.key] = lasting.value
         return found
 
+    async def latest(self, key: str) -> bytes | None:
+        """Return what is stored under `key` in the far one, and keep nothing of it."""
+        return await self._ask(lambda far: far.latest(key))  # type: ignore[no-any-return]
+
     async def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
         """Store `value` in both."""
         await self._changed(lambda far: far.set(key, value, ttl), {key: value}, ttl)
@@ -145,6 +149,10 @@ class TieredBackend(CacheBackend):
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
         """As for `AsyncTieredBackend`."""
         return in_one_go(self._same.get_many(keys))  # type: ignore[no-any-return]
+
+    def latest(self, key: str) -> bytes | None:
+        """As for `AsyncTieredBackend`."""
+        return in_one_go(self._same.latest(key))  # type: ignore[no-any-return]
 
     def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
         """As for `AsyncTieredBackend`."""
