@@ -80,7 +80,7 @@ class CacheBackend(ABC):
         """Return what is stored under `key` at this moment, whatever is at hand."""
         return self.get(key)
 
-    def at_hand(self, key: str) -> bytes | None:  # noqa: ARG002
+    def at_hand(self, key: str) -> bytes | None:
         """Return what is stored under `key` if that is known without I/O; None where it isn't.
 
         It is asked also while calls leave the backend alone because it failed.
@@ -166,7 +166,7 @@ class AsyncCacheBackend(ABC):
         """As for `CacheBackend`."""
         return await self.get(key)
 
-    def at_hand(self, key: str) -> bytes | None:  # noqa: ARG002
+    def at_hand(self, key: str) -> bytes | None:
         """As for `CacheBackend`; not awaited."""
         return None
 

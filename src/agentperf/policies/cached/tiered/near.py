@@ -90,7 +90,7 @@ class Near:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Start with nothing; also in a forked child, where a thread that is gone holds the lock."""
+        """Start with nothing; also in a forked child, where nobody lets go of the lock."""
         self.watched = False
         """Whether the far backend tells of changes at this moment."""
         self._lock = threading.Lock()

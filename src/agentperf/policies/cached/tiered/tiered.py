@@ -127,10 +127,12 @@ class TieredAddress(NamedTuple):
             )
         near_ttl = options.get("near_ttl", NEAR_TTL)
         entries: Any = options.get("max_entries", MAX_ENTRIES)
+        if str(entries).isdecimal():
+            entries = int(entries)
         return cls(
             far,
             seconds(near_ttl, "near_ttl"),
-            whole("max_entries", int(entries) if str(entries).isdecimal() else entries, MAX_ENTRIES),
+            whole("max_entries", entries, MAX_ENTRIES),
             in_bytes(options.get("max_bytes", MAX_BYTES), "max_bytes"),
         )
 
