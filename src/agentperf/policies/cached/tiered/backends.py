@@ -79,8 +79,8 @@ class AsyncTieredBackend(AsyncCacheBackend):
         return await self._changed(lambda far: far.delete_many(list(gone)), gone)  # type: ignore[no-any-return]
 
     async def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
-        """Store `value` only if nothing is in the far one."""
-        return await self._changed(lambda far: far.add(key, value, ttl), {key: value}, ttl)  # type: ignore[no-any-return]
+        """Store `value` only if nothing is in the far one; what is near of it stays as it is."""
+        return await self._changed(lambda far: far.add(key, value, ttl), {key: value}, ttl, ())  # type: ignore[no-any-return]
 
     async def replace(self, key: str, old: bytes, new: bytes, ttl: float | None = None) -> bool:
         """Store `new` only if `old` is in the far one."""
@@ -104,21 +104,27 @@ class AsyncTieredBackend(AsyncCacheBackend):
         await self._ask(lambda far: far.close())
 
     async def _changed(
-        self, work: Work, after: Mapping[str, bytes | None], ttl: float | None = None
+        self,
+        work: Work,
+        after: Mapping[str, bytes | None],
+        ttl: float | None = None,
+        refused: Iterable[str] | None = None,
     ) -> Any:
         """Have the far one change something, and keep what is there after that.
 
-        Where the far one failed, or said that it changed nothing, nobody knows what is there.
+        Where the far one failed, nobody knows what is there. Where it refused, it found something
+        else than expected: what is near under the keys in `refused`, all by default, is forgotten.
         """
         self._following.begin()
-        tickets, done = self.near.tickets(after), False
+        tickets = self.near.tickets(after)
         try:
             outcome = await self._ask(work)
-            done = outcome is not False
-        finally:
-            if not done:
-                self.near.forget(after)
-        if done:
+        except BaseException:
+            self.near.forget(after)
+            raise
+        if outcome is False:
+            self.near.forget(after if refused is None else refused)
+        else:
             for ticket in tickets:
                 self.near.wrote(ticket, after[ticket.key], ttl)
         return outcome
