@@ -62,8 +62,8 @@ class Reach:
 
     @property
     def works(self) -> bool:
-        """Whether the backend is in order, as far as anybody knows."""
-        return self._guard.works
+        """Whether it is worth asking: it is in order, as far as anybody knows, or has a stand-in."""
+        return self._local or self._guard.works
 
     async def get(self, key: str) -> bytes | None:
         """Return what is stored under a key."""
@@ -88,6 +88,9 @@ class Reach:
 
     async def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Store under a key."""
+        if self._local and (local := self._guard.stand_in(self._clock)) is not None:
+            local.set(key, value, ttl)  # only who looks tries the backend: no call waits twice
+            return
         await self._asked(lambda backend: backend.set(key, value, ttl))
 
     async def delete(self, key: str) -> bool:

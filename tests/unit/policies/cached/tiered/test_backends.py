@@ -459,6 +459,30 @@ def test_a_late_answer_does_not_come_near(clock):
     assert near.at_hand("key") is None
 
 
+def test_the_time_near_counts_from_the_question(clock):
+    """An answer that was long on its way may be as old as the question."""
+
+    class Slow(Counting):
+        def get_lasting(self, keys):
+            found = super().get_lasting(keys)
+            clock.advance(3)
+            return found
+
+        def set(self, key, value, ttl=None):
+            super().set(key, value, ttl)
+            clock.advance(3)
+
+    slow = Slow(clock)
+    MemoryBackend.set(slow, "read", b"1")
+    near = Tiered(slow, clock=clock).sync
+    for key, work in {"read": near.get, "stored": lambda key: near.set(key, b"1")}.items():
+        work(key)
+        clock.advance(1.9)
+        assert near.at_hand(key) == b"1"
+        clock.advance(0.1)
+        assert near.at_hand(key) is None
+
+
 def test_while_the_far_one_is_out_of_order(far, clock):
     """What is near is given for as long as the bound says; then calls are computed."""
     computed = []
