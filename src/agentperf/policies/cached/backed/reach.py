@@ -62,7 +62,7 @@ class Reach:
 
     @property
     def works(self) -> bool:
-        """Whether it is worth asking: it is in order, as far as anybody knows, or has a stand-in."""
+        """Whether to ask: it is in order, as far as anybody knows, or a memory stands in."""
         return self._local or self._guard.works
 
     async def get(self, key: str) -> bytes | None:

@@ -31,7 +31,8 @@ class AsyncTieredBackend(AsyncCacheBackend):
         behind = [one for one in (far.sync, far.asynchronous) if one is not None]
         self.shared = far.shared
         self.atomic = all(one.atomic for one in behind)
-        self.asyncio_only = far.sync is None and all(one.asyncio_only for one in behind)
+        alone = far.asynchronous if far.sync is None else None
+        self.asyncio_only = alone is not None and alone.asyncio_only
         self.near = near
         self._following = following
         self._ask = way_to(far, waiting)

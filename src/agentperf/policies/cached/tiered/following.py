@@ -30,7 +30,7 @@ class Following:
         """Start with nothing, as in a forked child: the thread that told is the parent's."""
         self._near.begin_anew()
         self._lock = threading.Lock()
-        self._end: weakref.finalize[[], Following] | None = None
+        self._end: Callable[[], object] | None = None
 
     def begin(self) -> None:
         """Follow, unless that was begun; never raises."""

@@ -73,8 +73,7 @@ class Tiered(Backends):
             whole("max_entries", max_entries, MAX_ENTRIES),
             in_bytes(max_bytes, "max_bytes"),
         )
-        each = (behind.sync, behind.asynchronous)
-        following = Following(near, next((one for one in each if isinstance(one, Watchable)), None))
+        following = Following(near, _what_tells(behind))
         sync = None
         if behind.sync is not None:
             same = AsyncTieredBackend(near, following, Backends(sync=behind.sync), None)
@@ -87,6 +86,13 @@ class Tiered(Backends):
     def near_stats(self) -> NearStats:
         """Return the figures of what is in memory."""
         return cast(AsyncTieredBackend, self.asynchronous).near.stats()
+
+
+def _what_tells(far: Backends) -> Watchable | None:
+    for one in (far.sync, far.asynchronous):
+        if isinstance(one, Watchable):
+            return one
+    return None
 
 
 class TieredAddress(NamedTuple):
