@@ -75,6 +75,8 @@ if TYPE_CHECKING:
     from agentperf.policies.cached.tags.invalidates import invalidates as invalidates
     from agentperf.policies.cached.tags.invalidation import ainvalidate as ainvalidate
     from agentperf.policies.cached.tags.invalidation import invalidate as invalidate
+    from agentperf.policies.cached.tiered import NearStats as NearStats
+    from agentperf.policies.cached.tiered import Tiered as Tiered
     from agentperf.policies.circuit_breaker import BreakerHandle as BreakerHandle
     from agentperf.policies.circuit_breaker import circuit_breaker as circuit_breaker
     from agentperf.policies.compose import resilient as resilient
@@ -118,8 +120,10 @@ _EXPORTS = {
     "Handle": "agentperf._handle",
     "Host": "agentperf._host",
     "LimiterHandle": "agentperf.policies.rate_limited",
+    "NearStats": "agentperf.policies.cached.tiered",
     "OperationStats": "agentperf.telemetry",
     "Restarted": "agentperf.policies.retry.layer",
+    "Tiered": "agentperf.policies.cached.tiered",
     "TokenCount": "agentperf.tokens",
     "Usage": "agentperf.usage",
     "Verdict": "agentperf._engine.classify",

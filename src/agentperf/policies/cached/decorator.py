@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from agentperf._base.sizes import Size
     from agentperf.events import Event
     from agentperf.policies.cached.backed.remote import Remote
+    from agentperf.policies.cached.tiered import NearStats
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -126,6 +127,11 @@ class Cached(Policy):
                 tag_table(host).backends.add(backend)
             remote = state.remotes[target] = self._made_remote(backend, target)
         return remote
+
+    def near_stats(self, host: Host, target: Target) -> NearStats | None:
+        """Return the figures of the memory in front of the backend; None where there is none."""
+        remote = self._remote(host, target)
+        return None if remote is None else remote.near_stats()
 
     def _made_remote(self, backend: Backends, target: Target) -> Remote:
         from agentperf.policies.cached.backed.remote import (
@@ -282,7 +288,8 @@ def cached(
         backend: Where the answers are kept: `"memory"`, with another eviction than the default
             one `"memory:lru"`, `"memory:lfu"`, `"memory:ttl"` or `"memory:sieve"`, a file such as
             `"sqlite:~/answers.db?max_bytes=1GB"`, the word of a plugin's backend such as
-            `"example"` or `"example:/var/cache"`, or an object of a class that extends
+            `"example"` or `"example:/var/cache"`, a memory in front of one of these such as
+            `"memory+redis://localhost:6379/0"`, or an object of a class that extends
             `agentperf.abc.CacheBackend`. Other backends than memory keep bytes: an answer that
             can't be turned into bytes is not kept.
         max_entries: How many answers to keep in memory at most; 1024 by default. `"auto"` lets
@@ -294,7 +301,7 @@ def cached(
         scope: Whose answers are kept apart while an `agentperf.scope` is open: `"auto"` and
             `"tenant"` by tenant, `"user"` and `"session"` by these too, `"none"` shares them all.
         on_store_failure: What to do while the backend fails: `"open"` computes, `"closed"` raises
-            `StoreUnavailable`.
+            `StoreUnavailable`, `"local"` keeps up to 1024 answers in memory until it works again.
         jitter: The share of `ttl`, from 0 to below 1, that chance takes off at most, so that what
             was stored together doesn't expire together.
         stale: For how long past `ttl` an old answer is given while a new one is made in the

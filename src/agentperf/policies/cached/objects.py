@@ -61,7 +61,8 @@ class Cache:
         copy: As for `cached`: `"auto"` hands out copies of what somebody could change.
         scope: As for `cached`: whose values are kept apart while an `agentperf.scope` is open.
         on_store_failure: What to do while the backend fails: `"open"` finds nothing and keeps
-            nothing, `"closed"` raises `StoreUnavailable`.
+            nothing, `"closed"` raises `StoreUnavailable`, `"local"` keeps up to 1024 values in
+            memory until it works again.
         name: What it is called in events, and on a backend; caches of one name share their values.
 
     Example:
