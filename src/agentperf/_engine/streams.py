@@ -104,7 +104,9 @@ class _Life:
         if self._ended:
             return
         self._ended = True
-        for watcher in self._on_end:
+        # Let go, since they may hold whoever holds this stream.
+        watchers, self._on_end, self._on_item = self._on_end, [], []
+        for watcher in watchers:
             try:
                 left = watcher(self, ending, error)
             except Exception as problem:  # noqa: BLE001 - settling must reach every layer
@@ -131,7 +133,7 @@ class _Life:
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The type of the source, so that `isinstance` sees through the stand-in."""
-        return type(self._source)
+        return self._source.__class__  # type: ignore[no-any-return]
 
 
 class LiveStream(_Life):

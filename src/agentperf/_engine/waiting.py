@@ -100,7 +100,7 @@ class ThreadWaiting:
 
     async def detached(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
-    ) -> Callable[[], None]:
+    ) -> Callable[..., None]:
         """Do the work here and now."""
         try:
             await work()
@@ -177,7 +177,7 @@ class LoopWaiting:
 
     async def detached(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
-    ) -> Callable[[], None]:
+    ) -> Callable[..., None]:
         """Start a task of its own, in a copy of this context."""
 
         async def run() -> None:
@@ -196,7 +196,7 @@ class LoopWaiting:
                     await run()
 
             trio.lowlevel.spawn_system_task(scoped, context=contextvars.copy_context())
-            return partial(_quietly, trio.RunFinishedError, token.run_sync_soon, scope.cancel)
+            return partial(_cancel, trio.RunFinishedError, token.run_sync_soon, scope.cancel)
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -206,17 +206,22 @@ class LoopWaiting:
         task.add_done_callback(self._tasks.discard)
         # A task that is cancelled before it began runs nothing, not even its `finally`.
         task.add_done_callback(lambda _: ended())
-        return partial(_quietly, RuntimeError, loop.call_soon_threadsafe, task.cancel)
+        return partial(_cancel, RuntimeError, loop.call_soon_threadsafe, task.cancel)
 
 
-def _nothing() -> None:
+def _nothing(_: Callable[[], bool] = lambda: True) -> None:
     pass
 
 
-def _quietly(closed: type[Exception], call_soon: Callable[..., object], act: Any) -> None:
-    """Have a loop act, unless it was closed meanwhile."""
+def _cancel(
+    closed: type[Exception],
+    call_soon: Callable[..., object],
+    cancel: Callable[[], object],
+    still: Callable[[], bool] = lambda: True,
+) -> None:
+    """Cancel on a loop, if that is `still` wanted there; one that was closed has no tasks."""
     with contextlib.suppress(closed):
-        call_soon(act)
+        call_soon(lambda: still() and cancel())
 
 
 class _AsyncioParker:
@@ -224,6 +229,7 @@ class _AsyncioParker:
         import asyncio
 
         self._clock = clock
+        self._here = asyncio._get_running_loop
         self._loop = asyncio.get_running_loop()
         self._future = self._loop.create_future()
 
@@ -239,7 +245,10 @@ class _AsyncioParker:
             take_back()
 
     def unpark(self) -> None:
-        self._wake(woken=True)
+        if self._here() is self._loop:
+            self._settle(woken=True)  # to wake a loop that runs costs more than what it runs
+        else:
+            self._wake(woken=True)
 
     @property
     def deserted(self) -> bool:
