@@ -159,7 +159,8 @@ class LiveStream(_Life):
 
     def _advance(self, move: Callable[..., Any], *sent: Any) -> Any:
         token = None if self.frame is None else current_frame.set(self.frame)
-        start = self._now()
+        watched = self._on_item
+        start = self._now() if watched else 0.0
         try:
             item = move(*sent)
         except StopIteration as stop:
@@ -171,7 +172,7 @@ class LiveStream(_Life):
         finally:
             if token is not None:
                 leave(token)
-        return self._given(item, self._now() - start)
+        return self._given(item, self._now() - start) if watched else item
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -238,7 +239,8 @@ class AsyncLiveStream(_Life):
 
     async def _advance(self, move: Callable[..., Awaitable[Any]], *sent: Any) -> Any:
         token = None if self.frame is None else current_frame.set(self.frame)
-        start = self._now()
+        watched = self._on_item
+        start = self._now() if watched else 0.0
         try:
             item = await move(*sent)
         except StopAsyncIteration as stop:
@@ -251,7 +253,7 @@ class AsyncLiveStream(_Life):
         finally:
             if token is not None:
                 leave(token)
-        return self._given(item, self._now() - start)
+        return self._given(item, self._now() - start) if watched else item
 
     async def _settled(self) -> None:
         """Let the watchers finish what they began at the end."""

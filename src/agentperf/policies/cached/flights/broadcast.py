@@ -139,7 +139,15 @@ class Broadcast:
         self._newest[at] = item
         # Past the bounds, what a lone reader reads needn't be held: it takes the newest.
         if self.unfit is None or (self.unfit is TOO_LONG and len(self.seats) > 1):
-            self._hold(at, item)
+            try:
+                held = self._items[at] = self._own(item)
+                self._size += getsizeof(held)
+            except Exception as error:  # noqa: BLE001 - copying runs the item's own code
+                self._items.pop(at, None)
+                self.uncopyable = error
+                self._spoil(UNCOPYABLE)
+            if at >= self._most_items or self._size > self._most_bytes:
+                self._spoil(TOO_LONG)
         self.count = at + 1
         if self.unfit is not None:
             self._trim()
@@ -222,18 +230,6 @@ class Broadcast:
                 return
             self.unfit = reason
         self._on_unfit()
-
-    def _hold(self, at: int, item: Any) -> None:
-        try:
-            held = self._own(item)
-            self._size += getsizeof(held)
-        except Exception as error:  # noqa: BLE001 - copying runs the item's own code
-            self.uncopyable = error
-            self._spoil(UNCOPYABLE)
-            return
-        self._items[at] = held
-        if at >= self._most_items or self._size > self._most_bytes:
-            self._spoil(TOO_LONG)
 
     def _trim(self) -> None:
         """Hold only what somebody still has to read, as far as the bounds allow."""

@@ -17,7 +17,7 @@ from agentperf._base.clock import Clock
 from agentperf._base.endings import Ending
 from agentperf._engine.frames import current_frame
 from agentperf._engine.streams import AnyLiveStream, AsyncLiveStream, LiveStream
-from agentperf._engine.waiting import in_one_go, in_trio, on_event_loop, waiting_for
+from agentperf._engine.waiting import LoopWaiting, ThreadWaiting, in_one_go, in_trio, on_event_loop
 from agentperf.abc.waiting import Parker
 from agentperf.errors import SharedStreamError
 from agentperf.policies.cached.flights.broadcast import Broadcast, Seat
@@ -36,7 +36,6 @@ class Live(ABC):
         stream: The one stream there is.
         shared: What it has given so far.
         clock: The host's.
-        is_async: Whether the stream is asynchronous.
     """
 
     def __init__(
@@ -46,15 +45,12 @@ class Live(ABC):
         stream: Any,
         shared: Broadcast,
         clock: Clock,
-        *,
-        is_async: bool,
     ) -> None:
         self.flight = flight
         self.stream = stream
         self.shared = shared
         self._flights = flights
         self._now = clock.now
-        self._waiting = waiting_for(is_async=is_async, clock=clock)
         if stream.frame is None:
             # What it costs is booked once, to the call that began it, whoever reads it.
             stream.frame = current_frame.get()
@@ -121,7 +117,7 @@ class Live(ABC):
                 self._flights.end(flight)  # who comes now begins anew
             return is_last
 
-    def mind_cycles(self) -> None:
+    def _mind_cycles(self) -> None:
         """Refuse to wait for what waits for this very context.
 
         Raises:
@@ -141,7 +137,8 @@ class SyncLive(Live):
         self._turn = threading.Lock()  # only ever tried: nobody waits for it
         self._thread = threading.get_ident()
         self._on_loop = on_event_loop()
-        super().__init__(flight, flights, stream, shared, clock, is_async=False)
+        self._waiting = ThreadWaiting(clock)
+        super().__init__(flight, flights, stream, shared, clock)
 
     def admits(self) -> bool:
         """Whether who asks now can read along: in one thread, nobody waits for anybody."""
@@ -204,7 +201,7 @@ class SyncLive(Live):
             computing.reset(token)
 
     def _wait(self, seat: Seat) -> None:
-        self.mind_cycles()
+        self._mind_cycles()
         parker = self._waiting.parker()
         self.shared.waiting.append(parker)
         # Who has the turn wakes all who stand here when giving it back, so look only now.
@@ -245,8 +242,9 @@ class AsyncLive(Live):
         self._moving = False
         self._closed = False
         self._closers: list[Parker] = []
+        self._waiting = LoopWaiting(clock)
         self._problem: Exception | None = None
-        super().__init__(flight, flights, stream, shared, clock, is_async=True)
+        super().__init__(flight, flights, stream, shared, clock)
 
     def admits(self) -> bool:
         """Always: to wait for an item holds up no event loop."""
@@ -291,7 +289,7 @@ class AsyncLive(Live):
 
     async def wait(self, seat: Seat) -> None:
         """Ask for the next item, and wait for it or for the end."""
-        self.mind_cycles()
+        self._mind_cycles()
         if not self._flies:
             await self._set_out()
         waiting, parker = self.shared.waiting, self._waiting.parker()
@@ -338,6 +336,9 @@ class AsyncLive(Live):
     async def _asked(self) -> bool:
         """Wait until somebody waits for an item; False when nobody will any more."""
         shared = self.shared
+        if shared.count:
+            # Who got an item mostly asks for the next at once: cheaper than to be woken for it.
+            await self._waiting.give_way()
         while not shared.waiting:
             if shared.deserted:
                 return False
