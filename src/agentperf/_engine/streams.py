@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Self
@@ -333,6 +334,22 @@ _SDK_STREAMS: dict[str, Callable[..., AnyLiveStream]] = {
 """Streams of client libraries, known by name so that none of them has to be imported."""
 
 
+def sdk_name(kind: type | None) -> str | None:
+    """Return the name under which a class of streams is known; None for any other class."""
+    for base in () if kind is None else kind.__mro__:
+        if (name := f"{base.__module__}.{base.__qualname__}") in _SDK_STREAMS:
+            return name
+    return None
+
+
+def sdk_class(name: object) -> type | None:
+    """Return the class of that name, where this process has loaded it."""
+    if not isinstance(name, str) or name not in _SDK_STREAMS:
+        return None
+    module, _, attribute = name.rpartition(".")
+    return getattr(sys.modules.get(module), attribute, None)
+
+
 def stream_of(items: Any, now: Callable[[], float], *, is_async: bool) -> AnyLiveStream | None:
     """Make a stream, for a function that has to give one, of what else can be iterated.
 
@@ -402,9 +419,8 @@ def _stand_in(
         return LiveStream
     if kind is AsyncGeneratorType:
         return AsyncLiveStream
-    for base in kind.__mro__:
-        if (known := _SDK_STREAMS.get(f"{base.__module__}.{base.__qualname__}")) is not None:
-            return known
+    if (known := sdk_name(kind)) is not None:
+        return _SDK_STREAMS[known]
     if kwargs.get("stream") is True:
         # The caller asked for a stream; any other iterator (a file, a cursor) is a plain value.
         # One that can be read in both ways is read in that of the call.

@@ -64,7 +64,7 @@ class Broadcast:
         over: Whether it has come to its end.
         error: What it failed with, if it did.
         unfit: Why it can be neither joined nor recorded; None while it can.
-        deserted: Whether its last reader has gone, before its end.
+        deserted: Whether its last reader has gone.
         seats: Those who read it.
         waiting: Those who wait for the next item, or for the end.
     """
@@ -124,13 +124,12 @@ class Broadcast:
         """
         with self._lock:
             self.seats.discard(seat)
-            if not self.seats and not expected:
-                if self.over:
-                    self._let_go()
-                elif not self.deserted:
-                    self.deserted = True
-                    return True
-            return False
+            if self.seats or expected or self.deserted:
+                return False
+            self.deserted = True
+            if self.over:
+                self._let_go()
+            return not self.over
 
     def add(self, item: Any) -> None:
         """Take down the next item."""
@@ -160,15 +159,12 @@ class Broadcast:
         self._newest.clear()
         self._newest[at] = returned if error is None else error
         self.error, self._traceback = error, None if error is None else error.__traceback__
-        if returned is not None and len(self.seats) > 1:
+        if returned is not None:
             try:
                 self._returned = self._own(returned)
             except Exception as problem:  # noqa: BLE001 - copying runs the value's own code
                 self.uncopyable = problem
-        with self._lock:
-            self.over = True
-            if not self.seats:
-                self._let_go()
+        self.over = True
 
     def take(self, seat: Seat) -> Any:
         """Return the next item of a reader, its own.
