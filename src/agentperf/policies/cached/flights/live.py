@@ -141,10 +141,13 @@ class SyncLive(Live):
         super().__init__(flight, flights, stream, shared, clock)
 
     def admits(self) -> bool:
-        """Whether who asks now can read along: in one thread, nobody waits for anybody."""
-        if threading.get_ident() == self._thread:
-            return True
-        return not self._on_loop and not on_event_loop()
+        """Whether who asks now can read along without waiting on an event loop's thread.
+
+        On such a thread a stream is read by that thread alone, so that nobody waits for anybody.
+        """
+        if self._on_loop:
+            return threading.get_ident() == self._thread
+        return not on_event_loop()
 
     def stop(self) -> None:
         """Close the stream."""
