@@ -240,8 +240,8 @@ class _AsyncioParker:
         import asyncio
 
         self._clock = clock
-        self._here = asyncio._get_running_loop
-        self._loop = asyncio.get_running_loop()
+        self._running_loop = asyncio.get_running_loop
+        self._loop = self._running_loop()
         self._future = self._loop.create_future()
 
     async def park(self, timeout: float | None = None) -> bool:
@@ -256,10 +256,16 @@ class _AsyncioParker:
             take_back()
 
     def unpark(self) -> None:
-        if self._here() is self._loop:
-            self._settle(woken=True)  # to wake a loop that runs costs more than what it runs
+        if self._is_here():
+            self._settle(woken=True)  # to wake a loop from outside costs several times as much
         else:
             self._wake(woken=True)
+
+    def _is_here(self) -> bool:
+        try:
+            return self._running_loop() is self._loop
+        except RuntimeError:
+            return False
 
     @property
     def deserted(self) -> bool:

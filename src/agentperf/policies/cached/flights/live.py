@@ -79,6 +79,7 @@ class Live(ABC):
     def _stream_for(self, seat: Seat) -> AnyLiveStream:
         """Make the stream of one reader."""
 
+    @abstractmethod
     async def fly(self) -> None:
         """Move the stream, where that is not its readers' business; raises nothing."""
 
@@ -153,40 +154,51 @@ class SyncLive(Live):
         """Close the stream."""
         self.stream.close()
 
+    async def fly(self) -> None:
+        """Leave it to the readers."""
+
     def read(self, seat: Seat) -> Generator[Any, Any, Any]:
         """Give one reader the items, and what the stream returned."""
+        shared, advance = self.shared, self.stream.__next__
+        move: Callable[[], Any] = advance
+        while self._comes(seat, move):
+            try:
+                sent = yield shared.take(seat)
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # thrown in
+                if not shared.claim(seat):
+                    raise
+                move = partial(self.stream.throw, error)
+            else:
+                move = advance if sent is None else self._sending(seat, sent)
+        return None if seat.gone else shared.end()
+
+    def _sending(self, seat: Seat, value: Any) -> Callable[[], Any]:
+        if not self.shared.claim(seat):
+            raise SharedStreamError(_NOT_YOURS)
+        return partial(self.stream.send, value)
+
+    def _comes(self, seat: Seat, move: Callable[[], Any]) -> bool:
+        """Get the next item, by this `move` or from another thread; False where there is none."""
         shared, turn = self.shared, self._turn
-        move = advance = self.stream.__next__
         while not seat.gone:
             if seat.at < shared.count:
-                try:
-                    sent = yield shared.take(seat)
-                except GeneratorExit:
-                    raise
-                except BaseException as error:  # thrown in
-                    if not shared.claim(seat):
-                        raise
-                    move = partial(self.stream.throw, error)
-                else:
-                    if sent is not None:
-                        if not shared.claim(seat):
-                            raise SharedStreamError(_NOT_YOURS)
-                        move = partial(self.stream.send, sent)
-            elif shared.over:
+                return True
+            if shared.over:
                 if seat.at >= shared.count:  # looked at again: both may have changed meanwhile
-                    return shared.end()
+                    return False
             elif turn.acquire(blocking=False):
                 try:
                     if seat.at >= shared.count and not shared.over:
                         self._pull(move)
-                        move = advance
                 finally:
                     turn.release()
                     if shared.waiting:
                         shared.wake()
             else:
                 self._wait(seat)
-        return None
+        return False
 
     def _pull(self, move: Callable[[], Any]) -> None:
         token = computing.set(self.flight)

@@ -224,10 +224,13 @@ def test_each_error_has_a_traceback_of_its_own():
     """Whoever raises it first doesn't show in what the others raise."""
     shared = Broadcast(copy.deepcopy)
     shared.join(), shared.join()
-    try:
+
+    def upstream():
         raise ConnectionError("down")
-    except ConnectionError as error:
-        shared.finish(error=error)
+
+    with pytest.raises(ConnectionError) as caught:
+        upstream()
+    shared.finish(error=caught.value)
 
     def lines():
         try:

@@ -131,21 +131,20 @@ async def test_tasks_share_one_request(fresh_host, backend, llm):
                     return
         whole.append(chunks)
 
-    async with client:
-        async with anyio.create_task_group() as group:
-            leaving = anyio.CancelScope()
+    async with client, anyio.create_task_group() as group:
+        leaving = anyio.CancelScope()
 
-            async def cancelled():
-                with leaving:
-                    await read()
+        async def cancelled():
+            with leaving:
+                await read()
 
-            group.start_soon(cancelled)
-            group.start_soon(read, 1)
-            group.start_soon(read, 2)
-            for _ in range(7):
-                group.start_soon(read)
-            await auntil(lambda: llm.stats().calls)
-            leaving.cancel()
+        group.start_soon(cancelled)
+        group.start_soon(read, 1)
+        group.start_soon(read, 2)
+        for _ in range(7):
+            group.start_soon(read)
+        await auntil(lambda: llm.stats().calls)
+        leaving.cancel()
     assert len(whole) == 7
     assert all(chunks == whole[0] for chunks in whole)
     assert llm.stats().calls == 1
