@@ -171,16 +171,15 @@ class LoopWaiting:
         """Make a place to wait in, on the running loop."""
         return _TrioParker(self._clock) if in_trio() else _AsyncioParker(self._clock)
 
-    async def give_way(self) -> None:
-        """Let those go first who are ready on this loop."""
+    def giving_way(self) -> Callable[[], Awaitable[object]]:
+        """Return what lets those go first who are ready on this loop."""
         if in_trio():
             import trio
 
-            await trio.lowlevel.checkpoint()
-        else:
-            import asyncio
+            return trio.lowlevel.checkpoint
+        import asyncio
 
-            await asyncio.sleep(0)
+        return partial(asyncio.sleep, 0)
 
     def holds_a_loop(self) -> bool:
         """Suspending never holds up the loop."""

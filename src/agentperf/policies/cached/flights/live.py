@@ -311,15 +311,20 @@ class AsyncLive(Live):
         waiting.append(parker)
         try:
             # Looked at after standing there: an item that came before wakes nobody.
-            if seat.at < self.shared.count or self.shared.over:
+            if seat.at >= self.shared.count and not self.shared.over:
+                if (idle := self._idle) is not None:
+                    idle.unpark()
+                await parker.park()
                 return
-            if (idle := self._idle) is not None:
-                idle.unpark()
-            await parker.park()
-        finally:
-            if parker in waiting:  # nothing is asked for any more
-                with contextlib.suppress(ValueError):
-                    waiting.remove(parker)
+        except BaseException:
+            self._forget(parker)
+            raise
+        self._forget(parker)
+
+    def _forget(self, parker: Parker) -> None:
+        """Ask for nothing any more."""
+        with contextlib.suppress(ValueError):
+            self.shared.waiting.remove(parker)
 
     async def _set_out(self) -> None:
         with self._flights.lock:
@@ -334,10 +339,13 @@ class AsyncLive(Live):
         if not self._flies:
             return
         computing.set(self.flight)  # in a task of its own
+        give_way = self._waiting.giving_way()
         completed = False
         try:
-            while not self.shared.over and await self._asked():
+            while not self.shared.over and (self.shared.waiting or await self._asked()):
                 completed = await self._pull()
+                # Who got an item mostly asks for the next at once: cheaper than to be woken for it.
+                await give_way()
         except BaseException as error:  # noqa: BLE001 - its readers are told
             self.shared.finish(error=error)
         try:
@@ -351,9 +359,6 @@ class AsyncLive(Live):
     async def _asked(self) -> bool:
         """Wait until somebody waits for an item; False when nobody will any more."""
         shared = self.shared
-        if shared.count:
-            # Who got an item mostly asks for the next at once: cheaper than to be woken for it.
-            await self._waiting.give_way()
         while not shared.waiting:
             if shared.deserted:
                 return False
