@@ -6,12 +6,9 @@ import threading
 from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from agentperf.abc.waiting import Parker
-
-if TYPE_CHECKING:
-    from agentperf.policies.cached.flights.live import Live
 
 computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
@@ -37,6 +34,26 @@ class CacheControl:
 
 controlled: ContextVar[CacheControl | None] = ContextVar("agentperf.cache_control", default=None)
 """What the innermost computation that is being cached says of its answer."""
+
+
+class Underway(Protocol):
+    """A stream that a flight landed with."""
+
+    def admits(self) -> bool:
+        """Whether who asks now can read along without holding up an event loop."""
+        ...
+
+    async def begin(self) -> None:
+        """Take the first item where it is here already."""
+
+    async def fly(self) -> None:
+        """Move the stream, where that is not its readers' business; raises nothing."""
+
+    def join(self, boarding: Boarding) -> Any:
+        """Give one more reader a stream, from the start; None where that is not held any more."""
+
+    def left(self, boarding: Boarding) -> None:
+        """Close the stream where who came to read it has gone without."""
 
 
 class Flight:
@@ -106,7 +123,7 @@ class Flight:
         self.aboard = 0
         self.cancel: Callable[[], None] | None = None
         self.over = False
-        self.live: Live | None = None
+        self.live: Underway | None = None
         self.interrupt: Callable[..., None] | None = None
         self.parkers: list[Parker] = []
         self.waits_on: set[Flight] = set()
