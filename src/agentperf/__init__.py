@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from agentperf.errors import PluginError as PluginError
     from agentperf.errors import RateLimitExceeded as RateLimitExceeded
     from agentperf.errors import RequestTooLarge as RequestTooLarge
+    from agentperf.errors import SharedStreamError as SharedStreamError
     from agentperf.errors import StoreUnavailable as StoreUnavailable
     from agentperf.errors import UncacheableArgumentError as UncacheableArgumentError
     from agentperf.errors import UncacheableValueError as UncacheableValueError
@@ -100,7 +101,7 @@ if TYPE_CHECKING:
 _ERRORS = (
     "AgentPerfError BackendError BudgetExceeded BulkheadFull CacheMissError CallRejected "
     "CallTimeout CircuitOpen ConfigurationError ContextWindowExceeded MissingExtraError "
-    "OrderWarning PluginError RateLimitExceeded RequestTooLarge StoreUnavailable "
+    "OrderWarning PluginError RateLimitExceeded RequestTooLarge SharedStreamError StoreUnavailable "
     "UncacheableArgumentError UncacheableValueError"
 )
 _EXPORTS = {

@@ -272,7 +272,8 @@ def cached(
     While an answer is being computed, everybody who asks for it waits for that one computation:
     threads, tasks and event loops together. Whoever is cancelled leaves alone; the computation
     goes on and fills the cache. `None` is an answer like any other; errors are not kept. A stream
-    is kept when it was read to its end, and replayed item for item.
+    that is under way is read along by all who ask for it, from its first item on; it is kept when
+    it was read to its end, and replayed item for item.
 
     Args:
         ttl: How long an answer is good: seconds, a `timedelta`, or text such as `"10m"`; None: as
@@ -316,7 +317,8 @@ def cached(
             it is stored, or `"always"`. By default all is stored but replies of models that were
             cut off, filtered or refused, are empty, or are errors.
         on_abandon: What becomes of an asynchronous computation when everybody who waited for it
-            has gone away: `"finish"` lets it fill the cache, `"cancel"` cancels it.
+            has gone away: `"finish"` lets it fill the cache, `"cancel"` cancels it. A stream that
+            everybody has left is closed either way.
         name: Share one cache, with one set of entries, among all functions that name it. A lambda
             or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.

@@ -60,11 +60,13 @@ class Recording:
         items: Everything it gave, empty items too, one by one as it gave them.
         returned: What a generator returned.
         is_async: Whether it was read asynchronously.
+        kind: The class of the stream; None where it isn't known.
     """
 
     items: tuple[Any, ...]
     returned: Any
     is_async: bool
+    kind: type | None = None
 
 
 class CacheState:
