@@ -5,7 +5,8 @@ from __future__ import annotations
 from agentperf.events.base import Event
 from agentperf.events.breakers import CallRefused, CircuitChanged
 from agentperf.events.cache import (
-    CacheBackendChanged,
+    CacheBackendDown,
+    CacheBackendUp,
     CacheCleared,
     CacheEviction,
     CacheExpired,
@@ -18,9 +19,17 @@ from agentperf.events.cache import (
 )
 from agentperf.events.calls import CallEnded, SlowCall
 from agentperf.events.clients import HttpCallEnded, ModelCallEnded
-from agentperf.events.limits import BudgetEnded, CallDelayed, CallRepeated, LeaseSettled
+from agentperf.events.limits import (
+    BudgetEnded,
+    CallDelayed,
+    CallRepeated,
+    CallTimedOut,
+    ConcurrencyChanged,
+    LeaseSettled,
+)
 from agentperf.events.prompts import PromptCompressed
 from agentperf.events.retries import (
+    FellBack,
     HedgeEnded,
     HedgeSkipped,
     HedgeStarted,
@@ -30,7 +39,8 @@ from agentperf.events.retries import (
 
 __all__ = [
     "BudgetEnded",
-    "CacheBackendChanged",
+    "CacheBackendDown",
+    "CacheBackendUp",
     "CacheCleared",
     "CacheEviction",
     "CacheExpired",
@@ -44,8 +54,11 @@ __all__ = [
     "CallEnded",
     "CallRefused",
     "CallRepeated",
+    "CallTimedOut",
     "CircuitChanged",
+    "ConcurrencyChanged",
     "Event",
+    "FellBack",
     "HedgeEnded",
     "HedgeSkipped",
     "HedgeStarted",

@@ -1,4 +1,4 @@
-"""Events of limits: of rates, and of what is spent."""
+"""Events of limits: of rates, of places, of time and of what is spent."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from agentperf.usage import Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDelayed(Event):
-    """A call waited for a rate limit before it was let in.
+    """A call waited for a rate limit or a place before it was let in.
 
     Attributes:
-        name: The limiter's name.
+        policy: The kind of policy, such as `rate_limited`.
+        name: The policy's name.
         waited: Seconds it waited.
     """
 
+    policy: str
     name: str
     waited: float
 
@@ -66,3 +68,35 @@ class CallRepeated(Event):
     name: str
     times: int
     limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConcurrencyChanged(Event):
+    """An adaptive bulkhead has another number of places.
+
+    Attributes:
+        name: The bulkhead's name.
+        old: How many there were.
+        new: How many there are.
+        reason: Why, in a few fixed words.
+    """
+
+    name: str
+    old: int
+    new: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTimedOut(Event):
+    """A call, or an item of its stream, took too long and was ended or left alone.
+
+    Attributes:
+        name: The timeout's name.
+        limit: Which limit ran out: `total`, `first_item` or `gap`.
+        seconds: How long that limit is.
+    """
+
+    name: str
+    limit: str
+    seconds: float

@@ -1,4 +1,4 @@
-"""Events of extra attempts: retries and hedges."""
+"""Events of calls that failed and were made again, or twice, or answered by somebody else."""
 
 from __future__ import annotations
 
@@ -81,4 +81,21 @@ class HedgeSkipped(Event):
             won too seldom lately; told once, and none is started for a while.
     """
 
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FellBack(Event):
+    """A call failed and something else answered instead.
+
+    Attributes:
+        name: The fallback's name.
+        link: Which of its targets answered, counted from 1.
+        error: Class name of the error of the call itself.
+        reason: What the classifier said of it.
+    """
+
+    name: str
+    link: int
+    error: str
     reason: str

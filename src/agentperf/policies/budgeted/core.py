@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -256,14 +257,20 @@ class Ledger:
         what = f"with its deadline of {allowed:g} s is over"
         return self.exceeded(what, "deadline", now - self.began, allowed)
 
-    def cut_off(self) -> CallTimeout | None:
-        """Return the error for a call under way; None while there is time."""
-        if self.until is None or self.now() < self.until:
-            return None
+    def left(self) -> float:
+        """Return the seconds to the deadline, where there is one; nothing less than none."""
+        return math.inf if self.until is None else max(0.0, self.until - self.now())
+
+    def cut_off(self) -> CallTimeout:
+        """Make the error for a call under way when the time is up."""
         ledger = self.whose_deadline()
         return CallTimeout(
             f"the budget {ledger.name!r} with its deadline of {ledger.options.deadline:g} s cut "
-            "the call off"
+            "the call off",
+            policy="budgeted",
+            name=ledger.name,
+            limit="deadline",
+            seconds=ledger.options.deadline,
         )
 
     def count_repeat(self, key: str) -> list[tuple[Ledger, int]]:

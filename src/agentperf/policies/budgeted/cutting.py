@@ -44,10 +44,10 @@ class _Cut:
         return self._iterator.send(value)
 
     def _check(self) -> None:
-        if (error := self._ledger.cut_off()) is not None:
+        if not self._ledger.left():
             # Closed first: that the time is up is no failure of whoever produces the items.
             self._whole().close()
-            raise error
+            raise self._ledger.cut_off()
 
 
 class _AsyncCut:
@@ -70,13 +70,15 @@ class _AsyncCut:
         return await self._in_time(lambda: self._iterator.asend(value))
 
     async def _in_time(self, move: Callable[[], Any]) -> Any:
-        ledger = self._ledger
-        if (error := ledger.cut_off()) is None and ledger.until is not None:
-            try:
-                return await self._waiting.bounded(ledger.until - ledger.now(), move)
-            except CallTimeout as timed_out:
-                if (error := ledger.cut_off()) is None:
-                    raise timed_out from None
-        assert error is not None  # noqa: S101 - there is a deadline, and it has passed
-        await self._whole().aclose()
-        raise error
+        late: list[CallTimeout] = []
+
+        def cut_off() -> CallTimeout:
+            late.append(self._ledger.cut_off())
+            return late[0]
+
+        try:
+            return await self._waiting.bounded(self._ledger.left(), move, cut_off)
+        except CallTimeout as error:
+            if error in late:
+                await self._whole().aclose()
+            raise

@@ -15,7 +15,8 @@ from agentperf._engine.frames import Frame, TabFrame, current_frame
 from agentperf._engine.site import Site
 from agentperf._engine.sizing import by_name, quick_count
 from agentperf._engine.streams import LIVE, TurnedAsync
-from agentperf.errors import BudgetExceeded, CallTimeout, UncacheableArgumentError
+from agentperf._engine.waiting import Deadline, Overrun, nearest_deadline
+from agentperf.errors import BudgetExceeded, UncacheableArgumentError
 from agentperf.events import BudgetEnded, CallRefused, CallRepeated
 from agentperf.policies.budgeted.core import NOTHING, PICO, Amount, Call, Ledger, Tab
 from agentperf.policies.budgeted.cutting import cut_stream
@@ -81,13 +82,21 @@ class _Layer:
         return cut_stream(value, ledger, self.site) if type(value) in LIVE else value
 
     async def _in_time(self, ledger: Ledger, work: Callable[[], Any]) -> Any:
-        if not self.site.driver.is_async or ledger.until is None:
+        if ledger.until is None:
             return await work()
-        left = max(0.0, ledger.until - ledger.now())
+        if self.site.driver.is_async:
+            return await self.site.waiting.bounded(ledger.left(), work, ledger.cut_off)
+        # Nobody can end what a thread does, but pauses and bounds further in mind this.
+        deadline, outer = Deadline(ledger.until), nearest_deadline.get()
+        if outer is not None and outer.at <= deadline.at:
+            return await work()
+        token = nearest_deadline.set(deadline)
         try:
-            return await self.site.waiting.bounded(left, work)
-        except CallTimeout as error:
-            raise ledger.cut_off() or error from None
+            return await work()
+        except Overrun as error:
+            raise (ledger.cut_off() if error.deadline is deadline else error) from None
+        finally:
+            nearest_deadline.reset(token)
 
 
 class BudgetLayer(_Layer):

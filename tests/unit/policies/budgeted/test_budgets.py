@@ -294,13 +294,29 @@ def test_every_call_has_a_budget_of_its_own(clock):
 
 def test_a_synchronous_call_does_not_begin_after_the_deadline(clock):
     """One that began before runs to its end."""
-    slow = timed(faulty(lambda: "done", delay(7)))
+    slow = timed(lambda: clock.advance(7))
     with budget(deadline=5) as mine:
-        assert slow() == "done"
+        slow()
         with pytest.raises(BudgetExceeded) as caught:
             slow()
     assert (caught.value.limit, caught.value.spent, caught.value.allowed) == ("deadline", 7, 5)
     assert mine.calls == 1
+
+
+def test_a_pause_of_a_synchronous_call_ends_at_the_deadline(clock):
+    """Nobody would wait for the next attempt."""
+    began = clock.now()
+    shaky = retry(faulty(leaf, delay(30)))
+    with budget(deadline=5, name="mine"), pytest.raises(CallTimeout, match="'mine'") as caught:
+        shaky()
+    assert clock.now() - began == 5
+    assert (caught.value.policy, caught.value.limit, caught.value.seconds) == (
+        "budgeted",
+        "deadline",
+        5,
+    )
+    with agentperf.use(agentperf.Host(clock=clock)):
+        assert faulty(leaf, delay(30))() == "done"
 
 
 @pytest.mark.anyio
