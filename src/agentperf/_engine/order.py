@@ -39,6 +39,7 @@ _HARM = {
     ("cached", "fallback"): "what answered instead would be kept for what should have",
     ("rate_limited", "compress_prompt"): "the limit would count tokens that are never sent",
     ("rate_limited", "hedged"): "one permit would pay for all attempts, and the limit be exceeded",
+    ("bulkhead", "hedged"): "one place would stand for all attempts",
     ("circuit_breaker", "hedged"): "the breaker would see only the attempt that won",
     ("hedged", "cached"): "both attempts would share one computation of the cache",
     ("circuit_breaker", "retry"): "the breaker would see only the last of several failures",

@@ -440,6 +440,7 @@ def test_harmful_orders_are_told():
 
     for outer, inner in [
         (agentperf.rate_limited("9/s"), hedged()),
+        (agentperf.bulkhead(3), hedged()),
         (agentperf.circuit_breaker(), hedged()),
         (hedged(), agentperf.cached()),
     ]:
