@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from agentperf._base import log
+from agentperf.abc.telemetry import FOLD_AT
 from agentperf.errors import BudgetExceeded, CallTimeout
 from agentperf.policies.budgeted.options import BudgetOptions
 from agentperf.usage import Usage
@@ -137,6 +138,11 @@ class Ledger:
         """Add what a call spent, here and in the budgets around it."""
         for ledger in self.chain:
             ledger.pending.append((usage, operation or ledger.name))
+            if len(ledger.pending) >= FOLD_AT and self.shared.lock.acquire(blocking=False):
+                try:
+                    ledger.add_up()
+                finally:
+                    self.shared.lock.release()
         if usage.cost_usd is None and usage.total_tokens:
             self._mind_the_price(operation)
 

@@ -184,3 +184,12 @@ def test_calls_that_are_remembered_are_bounded():
     assert ledger.count_repeat("0") == []
     assert ledger.count_repeat("2999") == [(ledger, 2)]
     assert len(ledger.repeats) == 1024
+
+
+def test_what_nobody_asks_for_is_added_up_in_time():
+    """A budget that is open for long keeps sums, not every spend."""
+    ledger = opened()
+    for _ in range(10_000):
+        ledger.put(Usage(1), "op")
+    assert len(ledger.pending) < 5000
+    assert ledger.spent() == Usage(10_000)
