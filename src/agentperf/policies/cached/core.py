@@ -28,6 +28,7 @@ from agentperf.events import (
     CacheStored,
 )
 from agentperf.policies.cached.flights.flight import (
+    ELSEWHERE,
     Boarding,
     Flight,
     computing_alone,
@@ -135,7 +136,13 @@ class CacheLayer(ABC):
 
     @abstractmethod
     async def _come_in(self, flight: Flight, looked: int) -> Any:
-        """Return what came in since a call looked (after that many flights); None for nothing."""
+        """Return what came in since a call looked (after that many flights); None for nothing.
+
+        `ELSEWHERE`, if there is nothing to be done for a flight that nobody waits for.
+        """
+
+    async def _let_go(self, flight: Flight) -> None:
+        """Let other processes go on that wait for a flight, which has come to its end."""
 
     @abstractmethod
     async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> Any:
@@ -261,6 +268,8 @@ class CacheLayer(ABC):
         """Compute for everybody on board; raises nothing."""
         try:
             kept = await self._come_in(flight, looked)
+            if kept is ELSEWHERE:
+                return
             if kept is not None:
                 if not flight.renews:
                     next(self._hits)
@@ -278,7 +287,11 @@ class CacheLayer(ABC):
             flight.crash(error)
             self._failed(flight, error)
         finally:
-            self._flights.end(flight)
+            try:
+                if flight.lease is not None:
+                    await self._let_go(flight)
+            finally:
+                self._flights.end(flight)
         if flight.leaderless and type(flight.value) is AsyncLiveStream:
             await flight.value.aclose()
 

@@ -12,6 +12,7 @@ from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
 from agentperf.policies.cached.backed.dates import Dates
+from agentperf.policies.cached.backed.lease import Leases, lease_key
 from agentperf.policies.cached.backed.packing import NOTHING, Packing
 from agentperf.policies.cached.backed.reach import Reach
 from agentperf.policies.cached.core import Args, CacheLayer, Give, Kwargs
@@ -33,6 +34,7 @@ class BackedLayer(CacheLayer):
         reach: The backend.
         packing: Turns answers into bytes and back.
         tags_of: Gives the tags of calls.
+        leases: What has one process compute for all, where others use the backend too.
     """
 
     def __init__(
@@ -44,9 +46,11 @@ class BackedLayer(CacheLayer):
         packing: Packing,
         *,
         tags_of: TagsOf,
+        leases: Leases | None = None,
     ) -> None:
         super().__init__(site, state, key)
         self._tags_of = tags_of
+        self._leases = leases
         self._reach = reach
         self._packing = packing
         self._dates = Dates(state.freshness, site.host.clock.wall)
@@ -74,6 +78,11 @@ class BackedLayer(CacheLayer):
         if answer is NOTHING:
             standing = Standing.GONE
         return partial(self._replayed, answer), standing
+
+    async def _refreshed(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
+        if self._leases is not None:
+            await self._leases.revoke(cast(str, key))
+        return await super()._refreshed(proceed, key, args, kwargs)
 
     async def _stamp(self, args: Args, kwargs: Kwargs) -> Any:
         tags = self._tags_of(args, kwargs)
@@ -113,9 +122,19 @@ class BackedLayer(CacheLayer):
             name=self._state.name or operation,
         )
 
-    async def _come_in(self, flight: Flight, looked: int) -> bytes | None:
+    async def _come_in(self, flight: Flight, looked: int) -> Any:
+        if self._leases is not None:
+            return await self._leases.taken(flight, partial(self._fresh, flight))
         if looked == self._flights.ended or not self._reach.works:
             return None  # nobody here can have stored anything since this call looked
+        return await self._fresh(flight)
+
+    async def _let_go(self, flight: Flight) -> None:
+        if self._leases is not None:
+            await self._leases.left(flight)
+
+    async def _fresh(self, flight: Flight) -> bytes | None:
+        """Return a good answer that is stored by now."""
         try:
             found = await look(self._reach, cast(str, flight.key))
             data, standing = self._dates.opened(found.data)
@@ -181,7 +200,12 @@ class BackedLayer(CacheLayer):
             life += freshness.extra
         try:
             if flight.valid:
-                await self._reach.set(key, sealed(flight.stamp, data), life)
+                sealed_data = sealed(flight.stamp, data)
+                if flight.lease is None:
+                    await self._reach.set(key, sealed_data, life)
+                elif not await flight.lease.store(sealed_data, life):
+                    self._refuse("another process took its computation over")
+                    return
                 if flight.valid:
                     self._state.recover(key)
                     next(self._puts)
@@ -203,9 +227,13 @@ class BackendContents:
         packing: Turns bytes into answers.
         prefix: What the keys of the cache begin with.
         dates: Tells which answers are fresh.
+        leased: Whether other processes may be computing under a lease.
     """
 
-    def __init__(self, reach: Reach, packing: Packing, prefix: str, dates: Dates) -> None:
+    def __init__(
+        self, reach: Reach, packing: Packing, prefix: str, dates: Dates, *, leased: bool
+    ) -> None:
+        self._leased = leased
         self._reach = reach
         self._packing = packing
         self._prefix = prefix
@@ -222,7 +250,16 @@ class BackendContents:
 
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""
-        return cast(bool, await _told(self._reach.delete(cast(str, key))))
+        return cast(bool, await _told(self._removed(cast(str, key))))
+
+    async def _removed(self, key: str) -> bool:
+        await self._keep_out(key)
+        return await self._reach.delete(key)
+
+    async def _keep_out(self, key: str) -> None:
+        """Keep what other processes are computing out of the cache."""
+        if self._leased:
+            await self._reach.delete(lease_key(key))
 
     async def store(
         self, key: Hashable, value: Any, ttl: float | None, tags: tuple[str, ...]
@@ -240,6 +277,7 @@ class BackendContents:
         self, key: str, data: bytes, ttl: float | None, tags: tuple[str, ...]
     ) -> None:
         versions = await settled(self._reach, tags, await present(self._reach, tags))
+        await self._keep_out(key)
         await self._reach.set(key, sealed(versions, data), ttl)
 
     async def clear(self) -> int:

@@ -13,6 +13,7 @@ from agentperf.abc.backends import Backends
 from agentperf.policies.cached.backed.dates import Dates
 from agentperf.policies.cached.backed.keyspace import Keyspace, named_instance
 from agentperf.policies.cached.backed.layer import BackedLayer, BackendContents
+from agentperf.policies.cached.backed.lease import Leases
 from agentperf.policies.cached.backed.packing import Packing
 from agentperf.policies.cached.backed.reach import Reach, check_colour
 from agentperf.policies.cached.options import CacheOptions
@@ -49,6 +50,7 @@ class Remote:
         self._options = options
         self._make_key = make_key
         self._keyspace = Keyspace(target, name, shared=backends.shared)
+        self._leased = backends.shared and backends.atomic
 
     @functools.cached_property
     def _packing(self) -> Packing:
@@ -70,7 +72,10 @@ class Remote:
         waiting = site.waiting if site.driver.is_async else None
         reach = Reach(site.host, site.operation, self._backends, waiting)
         key_of = self.key_of(site.host)
-        return BackedLayer(site, state, key_of, reach, self._packing, tags_of=tags_of)
+        leases = Leases(site, reach) if self._leased else None
+        return BackedLayer(
+            site, state, key_of, reach, self._packing, tags_of=tags_of, leases=leases
+        )
 
     def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
         """Return what the handle can do there.
@@ -81,4 +86,5 @@ class Remote:
         waiting = waiting_for(is_async=True, clock=host.clock) if is_async else None
         reach = Reach(host, self._target.operation, self._backends, waiting)
         dates = Dates(state.freshness, host.clock.wall)
-        return BackendContents(reach, self._packing, self._keyspace.prefix, dates)
+        prefix, leased = self._keyspace.prefix, self._leased
+        return BackendContents(reach, self._packing, prefix, dates, leased=leased)

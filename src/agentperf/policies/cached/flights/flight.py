@@ -13,6 +13,14 @@ from agentperf.abc.waiting import Parker
 _computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
 
+ELSEWHERE: Any = object()
+"""Comes in where another process computes what nobody here waits for."""
+
+
+def works_for_others() -> bool:
+    """Whether this context runs on behalf of a flight, which others may wait for."""
+    return _computing.get() is not None
+
 
 class CacheControl:
     """How one answer is to be kept; see `control.cache_control`.
@@ -56,6 +64,7 @@ class Flight:
         began: When its computation began.
         control: What the computation says of the keeping of its answer.
         aboard: How many wait for it.
+        lease: What keeps other processes from computing the same, where there is such a thing.
         cancel: Cancels the computation, where that is to be done once nobody waits any more.
         over: Whether it has come to its end.
     """
@@ -71,6 +80,7 @@ class Flight:
         "key",
         "landed",
         "leaderless",
+        "lease",
         "over",
         "parkers",
         "renews",
@@ -96,6 +106,7 @@ class Flight:
         self.began = 0.0
         self.control = CacheControl()
         self.aboard = 0
+        self.lease: Any = None
         self.cancel: Callable[[], None] | None = None
         self.over = False
         self.parkers: list[Parker] = []

@@ -125,6 +125,30 @@ class SqliteBackend(CacheBackend):
             entries.delete(connection, key)
             return True
 
+    def set_if(
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None = None,
+        *,
+        guard: str,
+        token: bytes,
+        mark: bytes,
+        mark_ttl: float,
+    ) -> bool:
+        """Store `value` only if `token` is under `guard`; one step for all processes.
+
+        Raises:
+            UncacheableValueError: The disk is full, or the value would take more than a quarter of
+                the file; nothing changed.
+        """
+        with _refused_where_full(), self._pool.transaction() as connection:
+            if entries.find(connection, guard, self._wall()) != token:
+                return False
+            if not self._store(connection, key, value, ttl):
+                raise UncacheableValueError("it would take more than a quarter of the file")
+            return self._store(connection, guard, mark, mark_ttl)
+
     def clear(self, prefix: str = "") -> None:
         """Remove every key that begins with `prefix`."""
         with self._pool.transaction() as connection:
