@@ -68,14 +68,22 @@ class CacheBackend(ABC):
         return sum([self.delete(key) for key in keys])
 
     def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
-        """Store `value` only if nothing is there; tell whether it was stored."""
+        """Store `value` only if nothing is there; tell whether it was stored.
+
+        Raises:
+            UncacheableValueError: As for `set`.
+        """
         if self.get(key) is not None:
             return False
         self.set(key, value, ttl)
         return True
 
     def replace(self, key: str, old: bytes, new: bytes, ttl: float | None = None) -> bool:
-        """Store `new` only if `old` is there; tell whether it was stored."""
+        """Store `new` only if `old` is there; tell whether it was stored.
+
+        Raises:
+            UncacheableValueError: As for `set`.
+        """
         if self.get(key) != old:
             return False
         self.set(key, new, ttl)

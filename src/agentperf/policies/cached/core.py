@@ -141,7 +141,7 @@ class CacheLayer(ABC):
         `ELSEWHERE`, if there is nothing to be done for a flight that nobody waits for.
         """
 
-    async def _let_go(self, flight: Flight) -> None:
+    async def _let_go(self, flight: Flight) -> None:  # noqa: B027 - most hold nothing
         """Let other processes go on that wait for a flight, which has come to its end."""
 
     @abstractmethod

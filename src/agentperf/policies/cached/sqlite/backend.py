@@ -91,15 +91,23 @@ class SqliteBackend(CacheBackend):
                 self._store(connection, key, value, ttl)
 
     def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
-        """Store `value` only if nothing is there; one step for all processes."""
-        with self._pool.transaction() as connection:
+        """Store `value` only if nothing is there; one step for all processes.
+
+        Raises:
+            UncacheableValueError: As for `set`.
+        """
+        with _refused_where_full(), self._pool.transaction() as connection:
             if entries.find(connection, key, self._wall()) is not None:
                 return False
             return self._store(connection, key, value, ttl)
 
     def replace(self, key: str, old: bytes, new: bytes, ttl: float | None = None) -> bool:
-        """Store `new` only if `old` is there; one step for all processes."""
-        with self._pool.transaction() as connection:
+        """Store `new` only if `old` is there; one step for all processes.
+
+        Raises:
+            UncacheableValueError: As for `set`.
+        """
+        with _refused_where_full(), self._pool.transaction() as connection:
             if entries.find(connection, key, self._wall()) != old:
                 return False
             return self._store(connection, key, new, ttl)
