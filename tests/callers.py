@@ -39,6 +39,12 @@ async def awaited():
     await anyio.sleep(work)
     return os.getpid()
 
+@agentperf.cached(backend=address, name=f"warm {os.getpid()}")
+def warm():
+    import anyio._backends._asyncio
+
+warm()
+
 def call():
     if colour == "blocking":
         return blocking()
@@ -163,7 +169,7 @@ def callers(
 
 def check_one_computes(address: str, colour: str) -> None:
     """Have several processes make the same call at once."""
-    with callers(4, address, colour, work=0.5) as running:
+    with callers(3, address, colour, work=0.5) as running:
         for caller in running:
             caller.begin()
         answers = [caller.answer() for caller in running]

@@ -436,7 +436,7 @@ def test_agentperf_finds_it():
 
 
 def test_one_process_computes(address):
-    """Four processes make the same call; the answer of one that was suspended is kept out."""
+    """Several processes make the same call; the answer of one that was suspended is kept out."""
     check_one_computes(address, "blocking")
     check_suspended(address.replace("prefix=", "prefix=other"))
 

@@ -36,7 +36,7 @@ def address(server):
 
 @pytest.mark.parametrize("colour", ["blocking", "asyncio", "trio"])
 def test_one_computes(address, colour):
-    """Four processes make the same call."""
+    """Several processes make the same call."""
     check_one_computes(address, colour)
 
 
