@@ -383,7 +383,7 @@ BACKENDS = {
                 self.set(k, v, ttl) or set_if(k, v, **f)
             )
         },
-        {"storing_under_a_guard", "taking_a_guard_over"},
+        {"storing_under_a_guard"},
     ),
     "holds the guard for ever": (
         {

@@ -274,18 +274,20 @@ class BackendConformance:
         if not isinstance(backend, CacheBackend):
             return
         rounds = 50
-        both = threading.Barrier(2, timeout=60)
+        both = threading.Barrier(2, timeout=10)
 
         def work(number: int) -> None:
             for turn in range(rounds):
                 guard, key = f"guard:{turn}", f"key:{turn}"
                 if number:
                     backend.set(guard, b"mine", None)
-                both.wait()
-                if number:
+                    both.wait()
                     backend.set_if(key, b"late", None, **_fence(b"mine", guard=guard, mark_ttl=60))
-                elif backend.replace(guard, b"mine", b"his", None):
-                    backend.set(key, b"newer", None)
+                else:
+                    both.wait()
+                    time.sleep(turn % 5 * 0.0003)  # to come in at different moments
+                    if backend.replace(guard, b"mine", b"his", None):
+                        backend.set(key, b"newer", None)
                 both.wait()
                 if backend.atomic and backend.get(guard) == b"his":
                     expect(backend.get(key) == b"newer", "set_if() says atomic, and is overtaken")
