@@ -232,7 +232,7 @@ class Leases:
 
 
 def _stamp(versions: Versions) -> str:
-    return digest(sealed(versions, b""))[:_STAMP]
+    return digest(sealed(versions, b""))[:_STAMP] if versions else "0" * _STAMP
 
 
 def _nothing() -> None:

@@ -155,7 +155,8 @@ class SqliteBackend(CacheBackend):
                 return False
             if not self._store(connection, key, value, ttl):
                 raise UncacheableValueError("it would take more than a quarter of the file")
-            return self._store(connection, guard, mark, mark_ttl)
+            entries.store(connection, guard, mark, self._wall(), mark_ttl)
+            return True
 
     def clear(self, prefix: str = "") -> None:
         """Remove every key that begins with `prefix`."""
