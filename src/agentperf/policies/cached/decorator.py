@@ -20,7 +20,7 @@ from agentperf.abc.backends import AnyBackend, Backends, backends
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.core import CacheLayer
 from agentperf.policies.cached.flights.flight import Airspace
-from agentperf.policies.cached.memory.layer import MemoryContents, MemoryLayer, StampOf
+from agentperf.policies.cached.memory.layer import MemoryContents, MemoryLayer
 from agentperf.policies.cached.options import (
     CacheOptions,
     CopyMode,
@@ -97,22 +97,15 @@ class Cached(Policy):
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         state = self.state(site.host, site.target)
+        tags_of = self._tags_of(site.target)
         layer: CacheLayer
         if (remote := self._remote(site.host, site.target)) is not None:
-            layer = remote.layer(site, state, self._tags_of(site.target))
+            layer = remote.layer(site, state, tags_of)
         else:
-            layer = MemoryLayer(
-                site, state, self.key_of(site.host, site.target), self._stamp_of(site)
-            )
+            key_of = self.key_of(site.host, site.target)
+            layer = MemoryLayer(site, state, key_of, tags_of)
         step = layer.bound(inner)
         return layer.by_mode(step, inner) if site.host.bindings.minds_modes else step
-
-    def _stamp_of(self, site: Site) -> StampOf | None:
-        """Return what gives the versions that the tags of a call have now; None without tags."""
-        if self.options.tags is None:
-            return None
-        tags, table = self._tags_of(site.target), tag_table(site.host)
-        return lambda args, kwargs: table.markers(tags(args, kwargs))
 
     def _remote(self, host: Host, target: Target) -> Remote | None:
         """Return the cache in its backend; None for one in memory."""
@@ -197,7 +190,8 @@ def made_state(
     host: Host, options: CacheOptions, name: str | None, owners: tuple[object, ...]
 ) -> CacheState:
     """Return what the cache of these owners, or of this name, remembers on a host."""
-    airspace = host.state(Airspace, Airspace, owners=(), name="flights")
+    table = tag_table(host)
+    airspace = host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
     return host.state(
         CacheState,
         lambda: CacheState(options, airspace, name),

@@ -159,7 +159,7 @@ class Leases:
         """
         if flight.stamp is None or not self._reach.works:
             return None  # it can't be stored
-        lease = Lease(self._reach, cast(str, flight.key), _stamp(flight.stamp))
+        lease = Lease(self._reach, cast(str, flight.key), _stamp(flight.stamp.versions))
         try:
             return await self._taken(lease, flight, fresh)
         except Exception:  # noqa: BLE001 - the reach has told of it
