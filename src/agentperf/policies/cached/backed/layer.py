@@ -12,18 +12,18 @@ from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
+from agentperf.events import CacheInvalidated, Event
 from agentperf.policies.cached.backed.dates import Dates
 from agentperf.policies.cached.backed.lease import Leases, lease_key
 from agentperf.policies.cached.backed.packing import NOTHING, Packing
 from agentperf.policies.cached.backed.reach import Reach
-from agentperf.policies.cached.core import Args, CacheLayer, Kwargs, Look
+from agentperf.policies.cached.core import PLAIN, Args, CacheLayer, Kwargs, Look
 from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.flights.recording import replayed
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.tags.naming import TagsOf
 from agentperf.policies.cached.tags.seals import (
-    Versions,
     completed,
     look,
     present,
@@ -31,6 +31,7 @@ from agentperf.policies.cached.tags.seals import (
     settled,
     stamped,
 )
+from agentperf.policies.cached.tags.versions import Versions
 
 
 class BackedLayer(CacheLayer):
@@ -115,7 +116,7 @@ class BackedLayer(CacheLayer):
             ) from error
 
     async def _come_in(self, flight: Flight, looked: int) -> Any:
-        if self._leases is not None:
+        if self._leases is not None and not self._site.target.shape.streams:
             return await self._leases.taken(flight, partial(self._fresh, flight))
         if looked == self._flights.ended or not self._reach.works:
             return None  # nobody here can have stored anything since this call looked
@@ -140,6 +141,8 @@ class BackedLayer(CacheLayer):
         return self._replayed(self._packing.unpack(kept))
 
     def _replayed(self, answer: Any) -> Any:
+        if type(answer) not in PLAIN:
+            self._state.saved(answer)
         if isinstance(answer, Recording):
             return replayed(answer, _itself, self._now)
         return answer
@@ -257,12 +260,17 @@ class BackendContents:
 
     async def peek(self, key: Hashable, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
+        found, _ = await self.get(key, default)
+        return found
+
+    async def get(self, key: Hashable, default: Any) -> tuple[Any, type[Event] | None]:
+        """Return the same as `peek`, and what became of an entry that is no longer good."""
         found = await _told(look(self._reach, cast(str, key)))
         data, standing = self._dates.opened(found.data)
         answer = self._packing.unpack(data)
         if answer is NOTHING or standing not in (Standing.FRESH, Standing.DUE):
-            return default
-        return answer.items if isinstance(answer, Recording) else answer
+            return default, CacheInvalidated if found.void else None
+        return answer.items if isinstance(answer, Recording) else answer, None
 
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""

@@ -20,7 +20,8 @@ from agentperf._engine.site import Site
 from agentperf.policies.cached.backed.reach import Reach
 from agentperf.policies.cached.backed.renewing import Renewer, renewing
 from agentperf.policies.cached.flights.flight import ELSEWHERE, Flight, works_for_others
-from agentperf.policies.cached.tags.seals import Versions, sealed
+from agentperf.policies.cached.tags.seals import sealed
+from agentperf.policies.cached.tags.versions import Versions
 
 LASTS = 5.0
 """Seconds after which a lease lapses unless it is renewed."""
@@ -90,7 +91,7 @@ class Lease:
 
     async def standing(self) -> bytes | None:
         """Return what stands there."""
-        return await self._reach.get(self._key)
+        return await self._reach.latest(self._key)
 
     async def renew(self) -> bool:
         """Keep it for longer; False once that can't be done any more."""
