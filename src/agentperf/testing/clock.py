@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agentperf._base.clock import Clock
-from agentperf._engine.waiting import in_trio
+from agentperf._engine.waiting import in_trio, on_event_loop
 
 _IDLE_ROUNDS = 25
 """How often the loop turns before everybody who can run is taken to have run."""
@@ -120,7 +120,7 @@ class FakeClock(Clock):
         return True
 
     def _jump_when_idle(self) -> None:
-        if not self._autojump:
+        if not self._autojump or not on_event_loop():
             return
         self._activity += 1
         seen = self._activity

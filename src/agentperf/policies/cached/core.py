@@ -28,6 +28,7 @@ from agentperf.events import (
     CacheStored,
 )
 from agentperf.policies.cached.flights.flight import (
+    ELSEWHERE,
     Boarding,
     Flight,
     computing_alone,
@@ -160,7 +161,13 @@ class CacheLayer(ABC):
 
     @abstractmethod
     async def _come_in(self, flight: Flight, looked: int) -> Any:
-        """Return what came in since a call looked (after that many flights); None for nothing."""
+        """Return what came in since a call looked (after that many flights); None for nothing.
+
+        `ELSEWHERE`, if there is nothing to be done for a flight that nobody waits for.
+        """
+
+    async def _let_go(self, flight: Flight) -> None:  # noqa: B027 - most hold nothing
+        """Let other processes go on that wait for a flight, which has come to its end."""
 
     @abstractmethod
     async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> Any:
@@ -289,6 +296,8 @@ class CacheLayer(ABC):
         """Compute for everybody on board; raises nothing."""
         try:
             kept = await self._come_in(flight, looked)
+            if kept is ELSEWHERE:
+                return
             if kept is not None:
                 if not flight.renews:
                     next(self._hits)
@@ -309,11 +318,18 @@ class CacheLayer(ABC):
             flight.crash(error)
             self._failed(flight, error)
         finally:
-            self._settle(flight)
+            await self._over(flight)
         if flight.live is not None:
             await flight.live.fly()
         elif flight.leaderless and type(flight.value) is AsyncLiveStream:
             await flight.value.aclose()
+
+    async def _over(self, flight: Flight) -> None:
+        try:
+            if flight.lease is not None:
+                await self._let_go(flight)
+        finally:
+            self._settle(flight)
 
     async def _go_live(self, flight: Flight, stream: AnyLiveStream) -> None:
         """Let others read along, from the first item on, while a stream is under way."""

@@ -8,11 +8,13 @@ from typing import Any, cast
 
 from agentperf._base.log import warn
 from agentperf._engine.bindings import Step
+from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
 from agentperf.events import CacheInvalidated, Event
 from agentperf.policies.cached.backed.dates import Dates
+from agentperf.policies.cached.backed.lease import Leases, lease_key
 from agentperf.policies.cached.backed.packing import NOTHING, Packing
 from agentperf.policies.cached.backed.reach import Reach
 from agentperf.policies.cached.core import PLAIN, Args, CacheLayer, Kwargs, Look
@@ -42,6 +44,7 @@ class BackedLayer(CacheLayer):
         reach: The backend.
         packing: Turns answers into bytes and back.
         tags_of: Gives the tags of calls.
+        leases: What has one process compute for all, where others use the backend too.
     """
 
     def __init__(
@@ -53,8 +56,10 @@ class BackedLayer(CacheLayer):
         packing: Packing,
         *,
         tags_of: TagsOf,
+        leases: Leases | None = None,
     ) -> None:
         super().__init__(site, state, key, tags_of)
+        self._leases = leases
         self._reach = reach
         self._packing = packing
         self._wall = site.host.clock.wall
@@ -69,6 +74,11 @@ class BackedLayer(CacheLayer):
             return answer(key_of(args, kwargs), args, kwargs)
 
         return step
+
+    async def _refreshed(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
+        if self._leases is not None:
+            await self._leases.revoke(cast(str, key))
+        return await super()._refreshed(proceed, key, args, kwargs)
 
     async def _found(self, key: Hashable, tags: tuple[str, ...] = ()) -> Look:
         try:
@@ -105,9 +115,19 @@ class BackedLayer(CacheLayer):
                 name=self._state.name or operation,
             ) from error
 
-    async def _come_in(self, flight: Flight, looked: int) -> bytes | None:
+    async def _come_in(self, flight: Flight, looked: int) -> Any:
+        if self._leases is not None and not self._site.target.shape.streams:
+            return await self._leases.taken(flight, partial(self._fresh, flight))
         if looked == self._flights.ended or not self._reach.works:
             return None  # nobody here can have stored anything since this call looked
+        return await self._fresh(flight)
+
+    async def _let_go(self, flight: Flight) -> None:
+        if self._leases is not None:
+            await self._leases.left(flight)
+
+    async def _fresh(self, flight: Flight) -> bytes | None:
+        """Return a good answer that is stored by now."""
         try:
             found = await look(self._reach, cast(str, flight.key))
             data, standing = self._dates.opened(found.data)
@@ -176,7 +196,12 @@ class BackedLayer(CacheLayer):
         try:
             versions = await self._versions(flight)
             if flight.valid and versions is not None:
-                await self._reach.set(key, sealed(versions, data), life)
+                sealed_data = sealed(versions, data)
+                if flight.lease is None:
+                    await self._reach.set(key, sealed_data, life)
+                elif not await flight.lease.store(sealed_data, life):
+                    self._refuse("another process took its computation over")
+                    return
                 if flight.valid:
                     self._state.recover(key)
                     next(self._puts)
@@ -221,9 +246,13 @@ class BackendContents:
         packing: Turns bytes into answers.
         prefix: What the keys of the cache begin with.
         dates: Tells which answers are fresh.
+        leased: Whether other processes may be computing under a lease.
     """
 
-    def __init__(self, reach: Reach, packing: Packing, prefix: str, dates: Dates) -> None:
+    def __init__(
+        self, reach: Reach, packing: Packing, prefix: str, dates: Dates, *, leased: bool
+    ) -> None:
+        self._leased = leased
         self._reach = reach
         self._packing = packing
         self._prefix = prefix
@@ -245,7 +274,16 @@ class BackendContents:
 
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""
-        return cast(bool, await _told(self._reach.delete(cast(str, key))))
+        return cast(bool, await _told(self._removed(cast(str, key))))
+
+    async def _removed(self, key: str) -> bool:
+        await self._keep_out(key)
+        return await self._reach.delete(key)
+
+    async def _keep_out(self, key: str) -> None:
+        """Keep what other processes are computing out of the cache."""
+        if self._leased:
+            await self._reach.delete(lease_key(key))
 
     async def store(
         self, key: Hashable, value: Any, ttl: float | None, tags: tuple[str, ...]
@@ -263,6 +301,7 @@ class BackendContents:
         self, key: str, data: bytes, ttl: float | None, tags: tuple[str, ...]
     ) -> None:
         versions = await settled(self._reach, tags, await present(self._reach, tags))
+        await self._keep_out(key)
         await self._reach.set(key, sealed(versions, data), ttl)
 
     async def clear(self) -> int:

@@ -16,6 +16,7 @@ from agentperf.policies.cached.backed.dates import Dates
 from agentperf.policies.cached.backed.identity import named_instance
 from agentperf.policies.cached.backed.keyspace import Keyspace
 from agentperf.policies.cached.backed.layer import BackedLayer, BackendContents
+from agentperf.policies.cached.backed.lease import Leases
 from agentperf.policies.cached.backed.packing import Packing
 from agentperf.policies.cached.backed.reach import Reach, check_colour
 from agentperf.policies.cached.options import CacheOptions
@@ -55,6 +56,7 @@ class Remote:
         self._options = options
         self._make_key = make_key
         self._keyspace = Keyspace(target, name, shared=backends.shared)
+        self._leased = backends.shared and backends.atomic
 
     @functools.cached_property
     def _packing(self) -> Packing:
@@ -76,7 +78,10 @@ class Remote:
         waiting = site.waiting if site.driver.is_async else None
         reach = self._reach(site.host, site.operation, waiting)
         key_of = self.key_of(site.host)
-        return BackedLayer(site, state, key_of, reach, self._packing, tags_of=tags_of)
+        leases = Leases(site, reach) if self._leased else None
+        return BackedLayer(
+            site, state, key_of, reach, self._packing, tags_of=tags_of, leases=leases
+        )
 
     def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
         """Return what the handle can do there.
@@ -87,7 +92,8 @@ class Remote:
         waiting = waiting_for(is_async=True, clock=host.clock) if is_async else None
         reach = self._reach(host, self._target.operation, waiting)
         dates = Dates(state.freshness, host.clock.wall)
-        return BackendContents(reach, self._packing, self._keyspace.prefix, dates)
+        prefix, leased = self._keyspace.prefix, self._leased
+        return BackendContents(reach, self._packing, prefix, dates, leased=leased)
 
     def near_stats(self) -> NearStats | None:
         """Return the figures of the memory in front of the backend; None where there is none."""

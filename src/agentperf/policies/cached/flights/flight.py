@@ -16,6 +16,14 @@ from agentperf.usage import Usage
 computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
 
+ELSEWHERE: Any = object()
+"""Comes in where another process computes what nobody here waits for."""
+
+
+def works_for_others() -> bool:
+    """Whether this context runs on behalf of a flight, which others may wait for."""
+    return computing.get() is not None
+
 
 class CacheControl:
     """How one answer is to be kept; see `control.cache_control`.
@@ -101,6 +109,7 @@ class Flight:
         control: What the computation says of the keeping of its answer.
         books: What the computation spends.
         aboard: How many wait for it.
+        lease: What keeps other processes from computing the same, where there is such a thing.
         cancel: Cancels the computation, where that is to be done once nobody waits any more.
         over: Whether it has come to its end.
         live: The stream it landed with, and those who read it. Such a flight is over when the
@@ -121,6 +130,7 @@ class Flight:
         "key",
         "landed",
         "leaderless",
+        "lease",
         "live",
         "over",
         "parkers",
@@ -150,6 +160,7 @@ class Flight:
         self.control = CacheControl()
         self.books = FlightBooks()
         self.aboard = 0
+        self.lease: Any = None
         self.cancel: Callable[[], None] | None = None
         self.over = False
         self.live: Underway | None = None
