@@ -207,13 +207,15 @@ class Cache:
         state = self._policy.state(host, target)
         contents = self._policy.contents(host, target, is_async=is_async)
         try:
-            found = await contents.peek(self._key(host, target, key), _ABSENT)
+            frozen = self._key(host, target, key)
+            found = await contents.peek(frozen, _ABSENT)
         except BackendError as error:
             self._refuse_if_closed(target, error)
             found = _ABSENT
         if found is _ABSENT:
             _count(host, target, state.misses, CacheMiss)
             return default
+        state.used(frozen)
         _count(host, target, state.hits, CacheHit)
         return found
 

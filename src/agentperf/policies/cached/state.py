@@ -197,6 +197,11 @@ class CacheState:
 
         return savings.of_stream(answer.items) if type(answer) is Recording else savings.of(answer)
 
+    def used(self, key: Hashable) -> None:
+        """Take note that the entry of a key was given, if there is one here."""
+        if (entry := self.store.entries.get(key)) is not None:
+            self.store.used(entry)
+
     def saved(self, answer: Any) -> None:
         """Take note that an answer was given again which no entry here counts for."""
         if (used := self._reported(answer)) is not None:
