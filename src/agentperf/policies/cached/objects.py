@@ -206,8 +206,8 @@ class Cache:
         host, target = current_host(), _target(function)
         state = self._policy.state(host, target)
         contents = self._policy.contents(host, target, is_async=is_async)
+        frozen = self._key(host, target, key)
         try:
-            frozen = self._key(host, target, key)
             found = await contents.peek(frozen, _ABSENT)
         except BackendError as error:
             self._refuse_if_closed(target, error)
