@@ -55,12 +55,16 @@ if TYPE_CHECKING:
     from agentperf.errors import PluginError as PluginError
     from agentperf.errors import RateLimitExceeded as RateLimitExceeded
     from agentperf.errors import RequestTooLarge as RequestTooLarge
+    from agentperf.errors import SharedStreamError as SharedStreamError
     from agentperf.errors import StoreUnavailable as StoreUnavailable
     from agentperf.errors import UncacheableArgumentError as UncacheableArgumentError
     from agentperf.errors import UncacheableValueError as UncacheableValueError
     from agentperf.hookspecs import hookimpl as hookimpl
     from agentperf.instrumentation import instrument as instrument
     from agentperf.instrumentation import uninstrument as uninstrument
+    from agentperf.policies.bulkhead import BulkheadHandle as BulkheadHandle
+    from agentperf.policies.bulkhead import BulkheadStats as BulkheadStats
+    from agentperf.policies.bulkhead import bulkhead as bulkhead
     from agentperf.policies.cached import cached as cached
     from agentperf.policies.cached.control import cache_control as cache_control
     from agentperf.policies.cached.explaining import CacheExplanation as CacheExplanation
@@ -72,11 +76,14 @@ if TYPE_CHECKING:
     from agentperf.policies.cached.tags.invalidates import invalidates as invalidates
     from agentperf.policies.cached.tags.invalidation import ainvalidate as ainvalidate
     from agentperf.policies.cached.tags.invalidation import invalidate as invalidate
+    from agentperf.policies.cached.tiered import NearStats as NearStats
+    from agentperf.policies.cached.tiered import Tiered as Tiered
     from agentperf.policies.circuit_breaker import BreakerHandle as BreakerHandle
     from agentperf.policies.circuit_breaker import circuit_breaker as circuit_breaker
     from agentperf.policies.compose import resilient as resilient
     from agentperf.policies.compose import stack as stack
     from agentperf.policies.compress_prompt import compress_prompt as compress_prompt
+    from agentperf.policies.fallback import fallback as fallback
     from agentperf.policies.rate_limited import LimiterHandle as LimiterHandle
     from agentperf.policies.rate_limited import rate_limited as rate_limited
     from agentperf.policies.retry import retry as retry
@@ -84,6 +91,7 @@ if TYPE_CHECKING:
     from agentperf.policies.timed import measure as measure
     from agentperf.policies.timed import record as record
     from agentperf.policies.timed import timed as timed
+    from agentperf.policies.timeout import timeout as timeout
     from agentperf.telemetry import Decision as Decision
     from agentperf.telemetry import OperationStats as OperationStats
     from agentperf.tokens import TokenCount as TokenCount
@@ -93,11 +101,13 @@ if TYPE_CHECKING:
 _ERRORS = (
     "AgentPerfError BackendError BudgetExceeded BulkheadFull CacheMissError CallRejected "
     "CallTimeout CircuitOpen ConfigurationError ContextWindowExceeded MissingExtraError "
-    "OrderWarning PluginError RateLimitExceeded RequestTooLarge StoreUnavailable "
+    "OrderWarning PluginError RateLimitExceeded RequestTooLarge SharedStreamError StoreUnavailable "
     "UncacheableArgumentError UncacheableValueError"
 )
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
+    "BulkheadHandle": "agentperf.policies.bulkhead",
+    "BulkheadStats": "agentperf.policies.bulkhead",
     "CacheControl": "agentperf.policies.cached.flights.flight",
     "CacheExplanation": "agentperf.policies.cached.explaining",
     "Cache": "agentperf.policies.cached.objects",
@@ -111,14 +121,17 @@ _EXPORTS = {
     "Handle": "agentperf._handle",
     "Host": "agentperf._host",
     "LimiterHandle": "agentperf.policies.rate_limited",
+    "NearStats": "agentperf.policies.cached.tiered",
     "OperationStats": "agentperf.telemetry",
     "Restarted": "agentperf.policies.retry.layer",
+    "Tiered": "agentperf.policies.cached.tiered",
     "TokenCount": "agentperf.tokens",
     "Usage": "agentperf.usage",
     "Verdict": "agentperf._engine.classify",
     "cache_control": "agentperf.policies.cached.control",
     "cache_mode": "agentperf.policies.cached.mode",
     "ainvalidate": "agentperf.policies.cached.tags.invalidation",
+    "bulkhead": "agentperf.policies.bulkhead",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",
@@ -130,6 +143,7 @@ _EXPORTS = {
     "count_tokens": "agentperf.tokens",
     "errors": "agentperf.errors",
     "events": "agentperf.events",
+    "fallback": "agentperf.policies.fallback",
     "handle": "agentperf._handle",
     "hookimpl": "agentperf.hookspecs",
     "instrument": "agentperf.instrumentation",
@@ -145,6 +159,7 @@ _EXPORTS = {
     "stats": "agentperf._host",
     "testing": "agentperf.testing",
     "timed": "agentperf.policies.timed",
+    "timeout": "agentperf.policies.timeout",
     "tokens": "agentperf.tokens",
     "uninstrument": "agentperf.instrumentation",
     "use": "agentperf._engine.current",

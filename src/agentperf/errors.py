@@ -16,6 +16,7 @@
     ├── UncacheableArgumentError      also a TypeError: an argument has no key by value
     ├── UncacheableValueError         also a TypeError: a result can't be stored
     ├── CacheMissError                also a LookupError: only a cached answer was allowed
+    ├── SharedStreamError             a stream that several read can't go on for this reader
     └── ContextWindowExceeded         also a ValueError: what must stay of a prompt is too much
 
     OrderWarning                      a UserWarning: policies stand in an order that does harm
@@ -110,7 +111,29 @@ class StoreUnavailable(CallRejected):
 
 
 class CallTimeout(AgentPerfError, TimeoutError):
-    """A call, its first item or the gap between two items took too long."""
+    """A call, its first item or the gap between two items took too long.
+
+    Attributes:
+        policy: The kind of policy that bounds the time, such as `"timeout"`.
+        policy_name: The name of that policy, or the operation it stands before.
+        limit: Which of its limits ran out, such as `"total"`, `"first_item"` or `"gap"`.
+        seconds: How long that limit is.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        policy: str = "",
+        name: str = "",
+        limit: str = "",
+        seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.policy = policy
+        self.policy_name = name
+        self.limit = limit
+        self.seconds = seconds
 
 
 class BackendError(AgentPerfError):
@@ -137,6 +160,14 @@ class UncacheableValueError(AgentPerfError, TypeError):
 
 class CacheMissError(AgentPerfError, LookupError):
     """Only a cached answer was allowed and there is none."""
+
+
+class SharedStreamError(AgentPerfError):
+    """A stream that several share can't go on for this reader; the message says why.
+
+    It fell too far behind, or wants to send something into what others read too, or an item can be
+    had only once, or who drove the stream was interrupted.
+    """
 
 
 class ContextWindowExceeded(AgentPerfError, ValueError):

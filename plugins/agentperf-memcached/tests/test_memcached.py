@@ -68,6 +68,14 @@ class TestOneServer(BackendConformance):
         return MemcachedBackend(self.address)
 
 
+class TestBehindAMemory(TestOneServer):
+    """The same with a memory in front of it."""
+
+    def make(self):
+        """Make an empty one."""
+        return agentperf.Tiered(MemcachedBackend(self.address)).sync
+
+
 class TestTwoServers(TestOneServer):
     """The same with keys that are spread."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agentperf._plugins.registry import Plugins, made
@@ -12,7 +13,7 @@ from agentperf.abc.backends import AsyncCacheBackend, Backends, CacheBackend, ba
 from agentperf.abc.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class OpenBackends:
@@ -31,16 +32,28 @@ class OpenBackends:
     def __call__(self, text: str) -> Backends:
         """Return the backend for a text such as `"example"` or `"example:/var/cache"`.
 
+        In `"memory+example:/var/cache"` the one behind the memory is that of the text after the +.
+
         Raises:
+            ConfigurationError: What stands before a + is malformed.
             PluginError: Nobody offers it, two plugins do, or it can't be made.
         """
         if (known := self._open.get(text)) is None:
-            offer = self._plugins.find(Kind.CACHE_BACKENDS, text.partition(":")[0])
+            make = self._way_to_make(text)
             with self._lock:
                 if (known := self._open.get(text)) is None:
-                    fitting = (CacheBackend, AsyncCacheBackend, Backends)
-                    known = self._open[text] = backends(made(offer, fitting, text))
+                    known = self._open[text] = make()
         return known
+
+    def _way_to_make(self, text: str) -> Callable[[], Backends]:
+        if text.startswith("memory") and "+" in text:
+            from agentperf.policies.cached.tiered import TieredAddress  # few have two tiers
+
+            if (address := TieredAddress.read(text)) is not None:
+                return partial(address.over, self(address.far))
+        offer = self._plugins.find(Kind.CACHE_BACKENDS, text.partition(":")[0])
+        fitting = (CacheBackend, AsyncCacheBackend, Backends)
+        return lambda: backends(made(offer, fitting, text))
 
     def abandon(self) -> None:
         """Forget what is open without closing it: after a fork it belongs to the parent too."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from agentperf.abc.backends import AsyncCacheBackend as AsyncCacheBackend
     from agentperf.abc.backends import Backends as Backends
     from agentperf.abc.backends import CacheBackend as CacheBackend
+    from agentperf.abc.backends import Lasting as Lasting
     from agentperf.abc.exporters import Exporter as Exporter
     from agentperf.abc.exporters import Noted as Noted
     from agentperf.abc.extensions import Compressor as Compressor
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from agentperf.abc.tokenizers import Tokenizer as Tokenizer
     from agentperf.abc.waiting import Parker as Parker
     from agentperf.abc.waiting import Waiting as Waiting
+    from agentperf.abc.watching import Watchable as Watchable
+    from agentperf.abc.watching import Watcher as Watcher
 
 _BY_MODULE = {
-    "backends": "AnyBackend AsyncCacheBackend Backends CacheBackend",
+    "backends": "AnyBackend AsyncCacheBackend Backends CacheBackend Lasting",
     "exporters": "Exporter Noted",
     "extensions": "Compressor Embedder PriceRow Subscriber",
     "instrumentors": "Instrumentor Signals",
@@ -37,6 +40,7 @@ _BY_MODULE = {
     "telemetry": "Recorder Tap",
     "tokenizers": "Tokenizer",
     "waiting": "Parker Waiting",
+    "watching": "Watchable Watcher",
 }
 _EXPORTS = {name: f"{__name__}.{m}" for m, names in _BY_MODULE.items() for name in names.split()}
 

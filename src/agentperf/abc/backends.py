@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Lasting(NamedTuple):
+    """What is stored under a key, and for how long it still will be.
+
+    Attributes:
+        value: The bytes.
+        seconds: How long they are kept at least, unless somebody removes or replaces them; infinite
+            where there is no end to it, or none that the backend knows of.
+    """
+
+    value: bytes
+    seconds: float = math.inf
 
 
 class CacheBackend(ABC):
@@ -56,6 +71,21 @@ class CacheBackend(ABC):
         """Return what is stored under those of `keys` that are there."""
         found = ((key, self.get(key)) for key in keys)
         return {key: value for key, value in found if value is not None}
+
+    def get_lasting(self, keys: Iterable[str]) -> dict[str, Lasting]:
+        """Return the same with the time that each still has, where the backend can tell."""
+        return {key: Lasting(value) for key, value in self.get_many(keys).items()}
+
+    def latest(self, key: str) -> bytes | None:
+        """Return what is stored under `key` at this moment, whatever is at hand."""
+        return self.get(key)
+
+    def at_hand(self, key: str) -> bytes | None:
+        """Return what is stored under `key` if that is known without I/O; None where it isn't.
+
+        It is asked also while calls leave the backend alone because it failed.
+        """
+        return None
 
     def set_many(self, values: Mapping[str, bytes], ttl: float | None = None) -> None:
         """Store several values for `ttl` seconds."""
@@ -127,6 +157,18 @@ class AsyncCacheBackend(ABC):
             if (value := await self.get(key)) is not None:
                 found[key] = value
         return found
+
+    async def get_lasting(self, keys: Iterable[str]) -> dict[str, Lasting]:
+        """As for `CacheBackend`."""
+        return {key: Lasting(value) for key, value in (await self.get_many(keys)).items()}
+
+    async def latest(self, key: str) -> bytes | None:
+        """As for `CacheBackend`."""
+        return await self.get(key)
+
+    def at_hand(self, key: str) -> bytes | None:
+        """As for `CacheBackend`; not awaited."""
+        return None
 
     async def set_many(self, values: Mapping[str, bytes], ttl: float | None = None) -> None:
         """As for `CacheBackend`."""

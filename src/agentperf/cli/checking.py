@@ -52,6 +52,10 @@ def mistakes(host: Host, settings: Settings) -> Iterator[ConfigurationError]:
 
 
 def _check_backend(host: Host, text: str) -> None:
+    from agentperf.policies.cached.tiered import TieredAddress
+
+    if (tiers := TieredAddress.read(text)) is not None:
+        text = tiers.far
     offer = host.plugins.find(Kind.CACHE_BACKENDS, text.partition(":")[0])
     if offer.origin.plugin == "agentperf":  # ours open nothing before the first call
         host.backend(text)

@@ -89,4 +89,7 @@ def _shown(value: object) -> object:
     """Blot out the password in an address, such as a backend's."""
     from agentperf.instrumentation.http.urls import redacted
 
-    return redacted(value) if isinstance(value, str) and "://" in value else value
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    near, plus, far = value.partition("+")  # memory?near_ttl=2s+redis://user:password@host
+    return near + plus + redacted(far) if near.startswith("memory") else redacted(value)

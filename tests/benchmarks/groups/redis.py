@@ -1,6 +1,8 @@
-"""A hit in Redis, beside redis-py's own GET and decoding the answer.
+"""A hit in Redis, beside redis-py's own GET and decoding the answer; and one in two tiers.
 
-Both go to the same server, started for the purpose, with the same client, limits and codec.
+All go to the same server, started for the purpose, with the same client, limits and codec. A hit in
+the memory in front of it stands beside one that asks the server, and beside cashews, whose client
+keeps answers in memory in the same way.
 """
 
 from __future__ import annotations
@@ -72,6 +74,31 @@ def races(address: str) -> Iterator[Race]:
         yield Race(f"Redis hit, {colour}", lambda function=function: policy(function), (peer,))
 
 
+def _cashews(address: str) -> Callable[[str], Any]:
+    from cashews import Cache
+
+    cache = Cache()
+    cache.setup(address, client_side=True)
+
+    @cache(ttl=3600, key="answers:{prompt}")
+    async def call(prompt: str) -> Any:
+        return answer(prompt)
+
+    return call  # type: ignore[no-any-return]
+
+
+def tiered(address: str) -> Iterator[Race]:
+    """Make the races of a hit in the memory in front of a server."""
+    near = f"memory?near_ttl=1h+{address}"
+    one = agentperf.cached(ttl=3600, backend=address, name="far answers")
+    two = agentperf.cached(ttl=3600, backend=near, name="near answers")
+    for colour, function in (("sync", answer), ("async", aanswer)):
+        peers = [Peer("one tier", lambda function=function: one(function))]  # type: ignore[misc]
+        if colour == "async":
+            peers.append(Peer("cashews, client side", lambda: _cashews(address)))
+        yield Race(f"two tiers hit, {colour}", lambda function=function: two(function), (*peers,))
+
+
 def rows(rounds: int) -> Iterator[Row]:
     """Measure hits in both colours."""
     try:
@@ -81,5 +108,6 @@ def rows(rounds: int) -> Iterator[Row]:
         yield Row("Redis hit", None, "redis-py GET + decode", None, "ns", within(), str(error))
         return
     with ValkeyServer() as server:
-        for race in races(f"redis://127.0.0.1:{server.port}?socket_timeout=5"):
+        address = f"redis://127.0.0.1:{server.port}?socket_timeout=5"
+        for race in (*races(address), *tiered(address)):
             yield from race.rows(rounds)

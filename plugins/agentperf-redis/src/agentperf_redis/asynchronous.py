@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError  # noqa: A004
 
 from agentperf import BackendError
-from agentperf.abc import AsyncCacheBackend
+from agentperf.abc import AsyncCacheBackend, Lasting
 from agentperf_redis.address import Address
 from agentperf_redis.commands import Command, Commands, Steps
 from agentperf_redis.loops import PerLoop
@@ -48,6 +48,10 @@ class AsyncRedisBackend(AsyncCacheBackend):
     async def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Return what is stored under `keys`, in one round trip."""
         return await self._done(self._commands.get_many(keys))
+
+    async def get_lasting(self, keys: Iterable[str]) -> dict[str, Lasting]:
+        """Return the same with the times that the server still keeps them, in one round trip."""
+        return await self._done(self._commands.get_lasting(keys))
 
     async def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
         """Store `value` for `ttl` seconds, counted by the server."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from redis import BlockingConnectionPool, Redis
@@ -10,14 +10,15 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
-from agentperf.abc import CacheBackend
+from agentperf.abc import CacheBackend, Lasting, Watchable, Watcher
 from agentperf_redis.address import Address
 from agentperf_redis.commands import Command, Commands, Steps
+from agentperf_redis.watching import Watch
 
 T = TypeVar("T")
 
 
-class RedisBackend(CacheBackend):
+class RedisBackend(CacheBackend, Watchable):
     """Keeps entries in Redis or Valkey, for calls that block.
 
     Args:
@@ -44,6 +45,10 @@ class RedisBackend(CacheBackend):
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Return what is stored under `keys`, in one round trip."""
         return self._done(self._commands.get_many(keys))
+
+    def get_lasting(self, keys: Iterable[str]) -> dict[str, Lasting]:
+        """Return the same with the times that the server still keeps them, in one round trip."""
+        return self._done(self._commands.get_lasting(keys))
 
     def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
         """Store `value` for `ttl` seconds, counted by the server."""
@@ -76,6 +81,10 @@ class RedisBackend(CacheBackend):
     def clear(self, prefix: str = "") -> None:
         """Remove every key that begins with `prefix`; of other users' keys, none."""
         self._done(self._commands.clear(prefix))
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Tell of each change under the prefix, by a connection and a thread of its own."""
+        return Watch(self._address, watcher).begin()
 
     def close(self) -> None:
         """Close the connections."""

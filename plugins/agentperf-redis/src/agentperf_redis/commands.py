@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from redis.exceptions import NoScriptError, ResponseError
 
 from agentperf import UncacheableValueError
+from agentperf.abc import Lasting
 
 T = TypeVar("T")
 Command = tuple[Any, ...]
@@ -57,6 +58,21 @@ class Commands:
         (values,) = yield [("MGET", *(self._prefix + key for key in wanted))]
         found = zip(wanted, _told(values), strict=True)
         return {key: value for key, value in found if value is not None}
+
+    def get_lasting(self, keys: Iterable[str]) -> Steps[dict[str, Lasting]]:
+        """Look several keys up with the times they have left, in one round trip."""
+        wanted = list(keys)
+        if not wanted:
+            return {}
+        names = [self._prefix + key for key in wanted]
+        # The times first: of a key that is replaced in between, the old one may be too short.
+        *times, values = yield [*(("PTTL", name) for name in names), ("MGET", *names)]
+        found = zip(wanted, _told(values), times, strict=True)
+        return {
+            key: Lasting(value, _seconds(_told(left)))
+            for key, value, left in found
+            if value is not None
+        }
 
     def set(self, key: str, value: bytes, ttl: float | None) -> Steps[None]:
         """Store a value."""
@@ -125,6 +141,11 @@ class Commands:
 
 def _milliseconds(ttl: float) -> int:
     return max(1, math.ceil(ttl * 1000))
+
+
+def _seconds(left: int) -> float:
+    """Read what PTTL says: -1 without an end, -2 where there was nothing yet."""
+    return math.inf if left == -1 else max(0, left) / 1000
 
 
 def _told(reply: Any) -> Any:

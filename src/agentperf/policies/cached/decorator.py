@@ -38,7 +38,9 @@ from agentperf.policies.cached.tags.naming import NO_TAGS, Tags, TagsOf, tags_of
 
 if TYPE_CHECKING:
     from agentperf._base.sizes import Size
+    from agentperf.events import Event
     from agentperf.policies.cached.backed.remote import Remote
+    from agentperf.policies.cached.tiered import NearStats
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,6 +54,10 @@ class Contents(Protocol):
 
     async def peek(self, key: Any, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
+
+    async def get(self, key: Any, default: Any) -> tuple[Any, type[Event] | None]:
+        """Return the same as `peek`, and what became of an entry that is no longer good."""
+        ...
 
     async def remove(self, key: Any) -> bool:
         """Remove a key; tell whether it was there."""
@@ -121,6 +127,11 @@ class Cached(Policy):
                 tag_table(host).backends.add(backend)
             remote = state.remotes[target] = self._made_remote(backend, target)
         return remote
+
+    def near_stats(self, host: Host, target: Target) -> NearStats | None:
+        """Return the figures of the memory in front of the backend; None where there is none."""
+        remote = self._remote(host, target)
+        return None if remote is None else remote.near_stats()
 
     def _made_remote(self, backend: Backends, target: Target) -> Remote:
         from agentperf.policies.cached.backed.remote import (
@@ -261,7 +272,8 @@ def cached(
     While an answer is being computed, everybody who asks for it waits for that one computation:
     threads, tasks and event loops together. Whoever is cancelled leaves alone; the computation
     goes on and fills the cache. `None` is an answer like any other; errors are not kept. A stream
-    is kept when it was read to its end, and replayed item for item.
+    that is under way is read along by all who ask for it, from its first item on; it is kept when
+    it was read to its end, and replayed item for item.
 
     Args:
         ttl: How long an answer is good: seconds, a `timedelta`, or text such as `"10m"`; None: as
@@ -272,11 +284,13 @@ def cached(
         ignore: Names of parameters that don't count.
         tags: Under which names `agentperf.invalidate` reaches the answers: tags such as
             `"profiles"`, templates such as `"profile:{user_id}"`, or a callable over the call's
-            arguments that returns a tag, several, or None.
+            arguments that returns a tag, several, or None; `()` where the function names them with
+            `agentperf.cache_control(tags=...)`.
         backend: Where the answers are kept: `"memory"`, with another eviction than the default
             one `"memory:lru"`, `"memory:lfu"`, `"memory:ttl"` or `"memory:sieve"`, a file such as
             `"sqlite:~/answers.db?max_bytes=1GB"`, the word of a plugin's backend such as
-            `"example"` or `"example:/var/cache"`, or an object of a class that extends
+            `"example"` or `"example:/var/cache"`, a memory in front of one of these such as
+            `"memory+redis://localhost:6379/0"`, or an object of a class that extends
             `agentperf.abc.CacheBackend`. Other backends than memory keep bytes: an answer that
             can't be turned into bytes is not kept.
         max_entries: How many answers to keep in memory at most; 1024 by default. `"auto"` lets
@@ -288,7 +302,7 @@ def cached(
         scope: Whose answers are kept apart while an `agentperf.scope` is open: `"auto"` and
             `"tenant"` by tenant, `"user"` and `"session"` by these too, `"none"` shares them all.
         on_store_failure: What to do while the backend fails: `"open"` computes, `"closed"` raises
-            `StoreUnavailable`.
+            `StoreUnavailable`, `"local"` keeps up to 1024 answers in memory until it works again.
         jitter: The share of `ttl`, from 0 to below 1, that chance takes off at most, so that what
             was stored together doesn't expire together.
         stale: For how long past `ttl` an old answer is given while a new one is made in the
@@ -303,7 +317,8 @@ def cached(
             it is stored, or `"always"`. By default all is stored but replies of models that were
             cut off, filtered or refused, are empty, or are errors.
         on_abandon: What becomes of an asynchronous computation when everybody who waited for it
-            has gone away: `"finish"` lets it fill the cache, `"cancel"` cancels it.
+            has gone away: `"finish"` lets it fill the cache, `"cancel"` cancels it. A stream that
+            everybody has left is closed either way.
         name: Share one cache, with one set of entries, among all functions that name it. A lambda
             or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.

@@ -17,6 +17,7 @@ from agentperf.policies.cached.stats import CacheStats
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.explaining import CacheExplanation
+    from agentperf.policies.cached.tiered import NearStats
 
 
 class CacheHandle:
@@ -139,6 +140,13 @@ class CacheHandle:
     def stats(self) -> CacheStats:
         """Return hits, misses, shared, evictions, size and hit rate of now."""
         return self._state.stats()
+
+    def near_stats(self) -> NearStats | None:
+        """Return the figures of the memory in front of the backend; None where there is none.
+
+        All caches of the host on that backend share the memory, and the figures.
+        """
+        return self._policy.near_stats(self._host, self._target)
 
     def warm(self, *calls: Any) -> int:
         """Compute the answers to `calls` ahead of need, one after the other.

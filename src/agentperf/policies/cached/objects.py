@@ -16,7 +16,14 @@ from agentperf._engine.site import Target
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.backends import AnyBackend
 from agentperf.errors import BackendError, ConfigurationError, StoreUnavailable
-from agentperf.events import CacheEviction, CacheHit, CacheMiss, CacheStored, Event
+from agentperf.events import (
+    CacheEviction,
+    CacheExpired,
+    CacheHit,
+    CacheMiss,
+    CacheStored,
+    Event,
+)
 from agentperf.policies.cached.decorator import Cached, made_state
 from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.cached.options import CopyMode, MaxEntries, OnFailure, Partition, checked
@@ -54,7 +61,8 @@ class Cache:
         copy: As for `cached`: `"auto"` hands out copies of what somebody could change.
         scope: As for `cached`: whose values are kept apart while an `agentperf.scope` is open.
         on_store_failure: What to do while the backend fails: `"open"` finds nothing and keeps
-            nothing, `"closed"` raises `StoreUnavailable`.
+            nothing, `"closed"` raises `StoreUnavailable`, `"local"` keeps up to 1024 values in
+            memory until it works again.
         name: What it is called in events, and on a backend; caches of one name share their values.
 
     Example:
@@ -208,14 +216,16 @@ class Cache:
         contents = self._policy.contents(host, target, is_async=is_async)
         frozen = self._key(host, target, key)
         try:
-            found = await contents.peek(frozen, _ABSENT)
+            found, gone = await contents.get(frozen, _ABSENT)
         except BackendError as error:
             self._refuse_if_closed(target, error)
-            found = _ABSENT
+            found, gone = _ABSENT, None
+        if gone is not None:
+            tally = state.expired if gone is CacheExpired else state.invalidated
+            _count(host, target, tally, gone)
         if found is _ABSENT:
             _count(host, target, state.misses, CacheMiss)
             return default
-        state.used(frozen)
         _count(host, target, state.hits, CacheHit)
         return found
 

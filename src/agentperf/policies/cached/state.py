@@ -60,11 +60,13 @@ class Recording:
         items: Everything it gave, empty items too, one by one as it gave them.
         returned: What a generator returned.
         is_async: Whether it was read asynchronously.
+        kind: The class of the stream; None where it isn't known.
     """
 
     items: tuple[Any, ...]
     returned: Any
     is_async: bool
+    kind: type | None = None
 
 
 class CacheState:
@@ -196,11 +198,6 @@ class CacheState:
         from agentperf.policies.cached import savings  # for replies of models
 
         return savings.of_stream(answer.items) if type(answer) is Recording else savings.of(answer)
-
-    def used(self, key: Hashable) -> None:
-        """Take note that the entry of a key was given, if there is one here."""
-        if (entry := self.store.entries.get(key)) is not None:
-            self.store.used(entry)
 
     def saved(self, answer: Any) -> None:
         """Take note that an answer was given again which no entry here counts for."""

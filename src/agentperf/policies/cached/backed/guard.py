@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import threading
 
+from agentperf._base.clock import Clock
+from agentperf.policies.cached.memory.backend import MemoryBackend
+
 FIRST_PAUSE = 0.5
 """Seconds that a backend is left alone after it failed."""
 
 LONGEST_PAUSE = 10.0
 """Seconds that it is left alone at most; the pause doubles with each try that fails."""
+
+LOCAL_ENTRIES = 1024
+"""Entries that the memory which stands in for a backend keeps at most, for all its caches."""
 
 
 class Guard:
@@ -30,6 +36,8 @@ class Guard:
         self.works = True
         self.trouble = ""
         """The class name of the error that it failed with."""
+        self.local: MemoryBackend | None = None
+        """What stands in while the backend is out of order, where a cache asked for that."""
         self._era = 0
         self._pause = FIRST_PAUSE
         self._next_try = 0.0
@@ -50,6 +58,13 @@ class Guard:
                 self._next_try = now + self._pause
                 self._era += 1
             return self._era
+
+    def stand_in(self, clock: Clock) -> MemoryBackend | None:
+        """Return a memory that stands in for the backend until it works again; None if it does."""
+        with self._lock:
+            if not self.works and self.local is None:
+                self.local = MemoryBackend(clock, LOCAL_ENTRIES)
+            return self.local
 
     def failed(self, era: int, now: float, error: Exception) -> bool:
         """Take note that the backend failed; tell whether that is news."""
@@ -72,5 +87,6 @@ class Guard:
             if self.works or era != self._era:
                 return False
             self.works = True
+            self.local = None
             self._works_since = now
             return True

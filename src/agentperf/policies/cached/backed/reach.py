@@ -35,37 +35,56 @@ class Reach:
         operation: Whose cache it is.
         backends: The backend.
         waiting: How the calls wait; None for calls that block.
+        local: Whether a memory stands in for the backend while it is out of order.
 
     Raises:
         ConfigurationError: Calls that block can't use the backend.
     """
 
     def __init__(
-        self, host: Host, operation: str, backends: Backends, waiting: Waiting | None
+        self,
+        host: Host,
+        operation: str,
+        backends: Backends,
+        waiting: Waiting | None,
+        *,
+        local: bool = False,
     ) -> None:
         check_colour(operation, backends, is_async=waiting is not None)
         self.backends = backends
         self._operation = operation
+        self._clock = host.clock
         self._now = host.clock.now
+        self._local = local
         self._tell_down = host.bus.emitter(CacheBackendDown)
         self._tell_up = host.bus.emitter(CacheBackendUp)
-        one = backends.asynchronous if backends.sync is None else backends.sync
-        self._guard = host.state(Guard, Guard, owners=(one, Guard))
+        self._guard = guard_of(host, backends)
         self._owed = owed_to(host, backends)
         self._ask = way_to(backends, waiting)
+        asked = backends.sync if waiting is None else backends.asynchronous or backends.sync
+        self._at_hand: Callable[[str], bytes | None] = asked.at_hand  # type: ignore[union-attr]
 
     @property
     def works(self) -> bool:
-        """Whether the backend is in order, as far as anybody knows."""
-        return self._guard.works
+        """Whether to ask: it is in order, as far as anybody knows, or a memory stands in."""
+        return self._local or self._guard.works
 
     async def get(self, key: str) -> bytes | None:
         """Return what is stored under a key."""
+        if (value := self._at_hand(key)) is not None:
+            return value
         return await self._asked(lambda backend: backend.get(key))  # type: ignore[no-any-return]
 
     async def get_many(self, keys: list[str]) -> dict[str, bytes]:
         """Return what is stored under those of several keys that are there."""
-        return await self._asked(lambda backend: backend.get_many(keys))  # type: ignore[no-any-return]
+        found = {key: value for key in keys if (value := self._at_hand(key)) is not None}
+        if absent := [key for key in keys if key not in found]:
+            found |= await self._asked(lambda backend: backend.get_many(absent))
+        return found
+
+    async def latest(self, key: str) -> bytes | None:
+        """Return what is stored under a key, whatever is at hand."""
+        return await self._asked(lambda backend: backend.latest(key))  # type: ignore[no-any-return]
 
     async def add(self, key: str, value: bytes, ttl: float | None) -> bool:
         """Store under a key where nothing is; tell whether it was stored."""
@@ -73,17 +92,36 @@ class Reach:
 
     async def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Store under a key."""
+        if self._local and (local := self._guard.stand_in(self._clock)) is not None:
+            local.set(key, value, ttl)  # only who looks tries the backend: no call waits twice
+            return
         await self._asked(lambda backend: backend.set(key, value, ttl))
 
     async def delete(self, key: str) -> bool:
         """Remove a key; tell whether it was there."""
-        return await self._asked(lambda backend: backend.delete(key))  # type: ignore[no-any-return]
+        return await self._removed(lambda backend: backend.delete(key))  # type: ignore[no-any-return]
 
     async def clear(self, prefix: str) -> None:
         """Remove the keys that begin with `prefix`."""
-        await self._asked(lambda backend: backend.clear(prefix))
+        await self._removed(lambda backend: backend.clear(prefix))
+
+    async def _removed(self, work: Work) -> Any:
+        """Have something removed, also from what stands in: whoever removes asks for both."""
+        if (local := self._guard.local) is not None:
+            work(local)
+        return await self._by_the_backend(work)
 
     async def _asked(self, work: Work) -> Any:
+        try:
+            return await self._by_the_backend(work)
+        except UncacheableValueError:
+            raise  # that says something of the value, nothing of the backend
+        except Exception:
+            if self._local and (local := self._guard.stand_in(self._clock)) is not None:
+                return work(local)
+            raise
+
+    async def _by_the_backend(self, work: Work) -> Any:
         guard = self._guard
         if (era := guard.admit(self._now())) is None:
             raise BackendError(
@@ -94,7 +132,7 @@ class Reach:
                 await self._owed.deliver(self._ask)  # what it has may be void
             answer = await self._ask(work)
         except UncacheableValueError:
-            raise  # that says something of the value, nothing of the backend
+            raise
         except Exception as error:
             if guard.failed(era, self._now(), error):
                 self._failed(error)
@@ -112,6 +150,12 @@ class Reach:
         warn("cache.backend_works_again", operation=self._operation)
         if self._tell_up is not None:
             self._tell_up(CacheBackendUp(operation=self._operation))
+
+
+def guard_of(host: Host, backends: Backends) -> Guard:
+    """Return what all caches of a host know of a backend."""
+    one = backends.asynchronous if backends.sync is None else backends.sync
+    return host.state(Guard, Guard, owners=(one, Guard))
 
 
 def check_colour(operation: str, backends: Backends, *, is_async: bool) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agentperf._base.keys import InstanceTokens
 from agentperf._engine.hosting import Host
 from agentperf._engine.site import Site, Target
 from agentperf._engine.waiting import waiting_for
 from agentperf.abc.backends import Backends
+from agentperf.abc.waiting import Waiting
 from agentperf.policies.cached.backed.dates import Dates
 from agentperf.policies.cached.backed.identity import named_instance
 from agentperf.policies.cached.backed.keyspace import Keyspace
@@ -20,6 +22,9 @@ from agentperf.policies.cached.options import CacheOptions
 from agentperf.policies.cached.partition import partition_of
 from agentperf.policies.cached.state import CacheState, KeyOf
 from agentperf.policies.cached.tags.naming import TagsOf
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.tiered import NearStats
 
 
 class Remote:
@@ -69,7 +74,7 @@ class Remote:
     def layer(self, site: Site, state: CacheState, tags_of: TagsOf) -> BackedLayer:
         """Return the cache of one place in a pipeline."""
         waiting = site.waiting if site.driver.is_async else None
-        reach = Reach(site.host, site.operation, self._backends, waiting)
+        reach = self._reach(site.host, site.operation, waiting)
         key_of = self.key_of(site.host)
         return BackedLayer(site, state, key_of, reach, self._packing, tags_of=tags_of)
 
@@ -80,6 +85,16 @@ class Remote:
             ConfigurationError: The backend has to be awaited, and the caller can't.
         """
         waiting = waiting_for(is_async=True, clock=host.clock) if is_async else None
-        reach = Reach(host, self._target.operation, self._backends, waiting)
+        reach = self._reach(host, self._target.operation, waiting)
         dates = Dates(state.freshness, host.clock.wall)
         return BackendContents(reach, self._packing, self._keyspace.prefix, dates)
+
+    def near_stats(self) -> NearStats | None:
+        """Return the figures of the memory in front of the backend; None where there is none."""
+        from agentperf.policies.cached.tiered import Tiered  # it stands on this folder
+
+        return self._backends.near_stats() if isinstance(self._backends, Tiered) else None
+
+    def _reach(self, host: Host, operation: str, waiting: Waiting | None) -> Reach:
+        local = self._options.on_store_failure == "local"
+        return Reach(host, operation, self._backends, waiting, local=local)

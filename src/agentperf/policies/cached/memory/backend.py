@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from agentperf._base.clock import Clock
-from agentperf.abc.backends import CacheBackend
+from agentperf.abc.backends import CacheBackend, Lasting
 from agentperf.policies.cached.memory.store import Entry, MemoryStore
 
 
@@ -35,6 +36,16 @@ class MemoryBackend(CacheBackend):
             return bytes(entry.value)
         self._store.remove(key, entry)
         return None
+
+    def get_lasting(self, keys: Iterable[str]) -> dict[str, Lasting]:
+        """Return what is stored under those of `keys` that are there, and for how long."""
+        now, found = self._now(), {}
+        for key in keys:
+            entry = self._store.entries.get(key)
+            if entry is not None and now < entry.fresh_until:
+                self._store.used(entry)
+                found[key] = Lasting(bytes(entry.value), entry.fresh_until - now)
+        return found
 
     def set(self, key: str, value: bytes, ttl: float | None = None) -> None:
         """Store `value` under `key` for `ttl` seconds."""

@@ -9,6 +9,7 @@ from typing import Any
 from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
 from agentperf.errors import UncacheableValueError
+from agentperf.events import CacheExpired, CacheInvalidated, Event
 from agentperf.policies.cached.core import Args, CacheLayer, Kwargs, Look
 from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.flights.recording import replayed
@@ -155,6 +156,16 @@ class MemoryContents:
         if isinstance(entry.value, Recording):
             return tuple(map(self._state.handed_out, entry.value.items))
         return self._state.handed_out(entry.value)
+
+    async def get(self, key: Hashable, default: Any) -> tuple[Any, type[Event] | None]:
+        """Return the same as `peek`, and what became of an entry that is no longer good."""
+        entry = self._state.store.entries.get(key, NO_ENTRY)
+        found = await self.peek(key, default)
+        if found is not default:
+            self._state.store.used(entry)
+        elif self._state.store.remove(key, entry, lapsed=not entry.void):
+            return found, CacheInvalidated if entry.void else CacheExpired
+        return found, None
 
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""

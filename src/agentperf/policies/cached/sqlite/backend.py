@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from agentperf._base.clock import Clock
 from agentperf._base.sizes import Size
-from agentperf.abc.backends import CacheBackend
+from agentperf.abc.backends import CacheBackend, Lasting
 from agentperf.errors import UncacheableValueError
 from agentperf.policies.cached.sqlite import entries
 from agentperf.policies.cached.sqlite.address import DEFAULT_BYTES, Address
@@ -70,6 +70,10 @@ class SqliteBackend(CacheBackend):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Return what is stored under those of `keys` that are there, in one statement."""
+        return {key: found.value for key, found in self.get_lasting(keys).items()}
+
+    def get_lasting(self, keys: Iterable[str]) -> dict[str, Lasting]:
+        """Return the same with the time that each still has, in one statement."""
         with self._pool.connection() as connection:
             return entries.find_many(connection, keys, self._wall())
 

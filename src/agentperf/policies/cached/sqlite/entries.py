@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterable
+
+from agentperf.abc.backends import Lasting
 
 _FIND = "SELECT value, stored, expires FROM entries WHERE key = ?"
 _FIND_MANY = (
@@ -32,10 +35,16 @@ def find(connection: sqlite3.Connection, key: str, now: float) -> bytes | None:
     return row[0] if row is not None and _is_live(row[1], row[2], now) else None
 
 
-def find_many(connection: sqlite3.Connection, keys: Iterable[str], now: float) -> dict[str, bytes]:
+def find_many(
+    connection: sqlite3.Connection, keys: Iterable[str], now: float
+) -> dict[str, Lasting]:
     """Return the live values under those of several keys that are there."""
     rows = connection.execute(_FIND_MANY, (json.dumps(list(keys)),))
-    return {key: value for key, value, stored, expires in rows if _is_live(stored, expires, now)}
+    return {
+        key: Lasting(value, math.inf if expires is None else expires - now)
+        for key, value, stored, expires in rows
+        if _is_live(stored, expires, now)
+    }
 
 
 def _is_live(stored: float, expires: float | None, now: float) -> bool:

@@ -12,7 +12,7 @@ from agentperf._engine.waiting import in_one_go, waiting_for
 from agentperf.abc.backends import Backends, backends
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError
-from agentperf.policies.cached.backed.reach import way_to
+from agentperf.policies.cached.backed.reach import guard_of, way_to
 from agentperf.policies.cached.decorator import TAGGED, tag_table
 from agentperf.policies.cached.tags.naming import plain_tags
 from agentperf.policies.cached.tags.owed import Owed, owed_to, replace
@@ -81,6 +81,7 @@ class Invalidation:
                 "backend=Backends(sync=..., asynchronous=...)"
             )
         self._ways = [(way_to(backend, waiting), owed_to(host, backend)) for backend in reached]
+        self._guards = [guard_of(host, backend) for backend in reached]
 
     @property
     def in_memory(self) -> bool:
@@ -100,6 +101,7 @@ class Invalidation:
         # before and calls leave it alone: entries that it still has would be good again later.
         for _ in self._ways:
             self._table.invalidate(tags)
+            self._in_place_of_backends(tags)
             for ask, owed in self._ways:
                 if owed in failed:
                     continue
@@ -111,8 +113,14 @@ class Invalidation:
                     failed[owed] = error
                     owed.add(tags, error)
         self._table.invalidate(tags)
+        self._in_place_of_backends(tags)
         for cause in failed.values():
             raise BackendError(f"the cache backend failed: {type(cause).__name__}") from cause
+
+    def _in_place_of_backends(self, tags: tuple[str, ...]) -> None:
+        for guard in self._guards:
+            if (local := guard.local) is not None:
+                replace(tags, self._wall(), local)
 
     async def quietly_of(self, tags: tuple[str, ...]) -> None:
         """Invalidate tags; where a backend fails, only the log tells."""
