@@ -214,8 +214,9 @@ class Cache:
         host, target = current_host(), _target(function)
         state = self._policy.state(host, target)
         contents = self._policy.contents(host, target, is_async=is_async)
+        frozen = self._key(host, target, key)
         try:
-            found, gone = await contents.get(self._key(host, target, key), _ABSENT)
+            found, gone = await contents.get(frozen, _ABSENT)
         except BackendError as error:
             self._refuse_if_closed(target, error)
             found, gone = _ABSENT, None
