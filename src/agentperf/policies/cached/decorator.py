@@ -37,6 +37,7 @@ from agentperf.policies.cached.tags.naming import NO_TAGS, Tags, TagsOf, tags_of
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.backed.remote import Remote
+    from agentperf.policies.cached.items.calls import PerItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,6 +76,8 @@ class Cached(Policy):
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters, its shape or its colour."""
         self._key_maker(target, InstanceTokens())
+        if self.options.per_item is not None:
+            self.calls_of_items(target)
         if self.options.on_abandon == "cancel" and not target.shape.is_async:
             raise ConfigurationError(
                 f'on_abandon="cancel" can\'t serve {target.operation}: it blocks its caller, who '
@@ -98,7 +101,9 @@ class Cached(Policy):
         """Put the cache in front of `inner`."""
         state = self.state(site.host, site.target)
         layer: CacheLayer
-        if (remote := self._remote(site.host, site.target)) is not None:
+        if self.options.per_item is not None:
+            layer = self._items_layer(site, state)
+        elif (remote := self._remote(site.host, site.target)) is not None:
             layer = remote.layer(site, state, self._tags_of(site.target))
         else:
             layer = MemoryLayer(
@@ -106,6 +111,27 @@ class Cached(Policy):
             )
         step = layer.bound(inner)
         return layer.by_mode(step, inner) if site.host.bindings.minds_modes else step
+
+    def _items_layer(self, site: Site, state: CacheState) -> CacheLayer:
+        per_item, tags = self.calls_of_items(site.target), self._tags_of(site.target)
+        if (remote := self._remote(site.host, site.target)) is not None:
+            from agentperf.policies.cached.items.backed import BackedItems
+
+            return remote.layer(site, state, tags, partial(BackedItems, per_item))
+        from agentperf.policies.cached.items.memory import MemoryItems
+
+        key_of = self.key_of(site.host, site.target)
+        return MemoryItems(per_item, site, state, key_of, self._stamp_of(site))
+
+    def calls_of_items(self, target: Target) -> PerItem:
+        """Return what takes calls of a function apart by their items.
+
+        Raises:
+            ConfigurationError: The function can't be cached that way.
+        """
+        from agentperf.policies.cached.items.calls import PerItem  # for who has items
+
+        return PerItem(target, self.options)
 
     def _stamp_of(self, site: Site) -> StampOf | None:
         """Return what gives the versions that the tags of a call have now; None without tags."""
@@ -233,6 +259,7 @@ def cached(
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
     on_abandon: OnAbandon = "finish",
+    per_item: str | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> Cached: ...
@@ -254,6 +281,7 @@ def cached(
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
     on_abandon: OnAbandon = "finish",
+    per_item: str | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -302,6 +330,9 @@ def cached(
             cut off, filtered or refused, are empty, or are errors.
         on_abandon: What becomes of an asynchronous computation when everybody who waited for it
             has gone away: `"finish"` lets it fill the cache, `"cancel"` cancels it.
+        per_item: The parameter that takes a list of items, for a function that returns a list with
+            one result for each: what is there is given, and one call computes the rest. To `key`,
+            `tags` and `store_if` each item is a call of its own.
         name: Share one cache, with one set of entries, among all functions that name it. A lambda
             or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.
@@ -338,5 +369,6 @@ def cached(
         store_if=store_if,
         on_abandon=on_abandon,
         tags=tags,
+        per_item=per_item,
     )
     return Cached(options, name=name, enabled=enabled)

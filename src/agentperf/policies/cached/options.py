@@ -41,6 +41,7 @@ class CacheOptions:
     store_if: StoreIf | None = None
     on_abandon: OnAbandon = "finish"
     tags: tuple[str, ...] | Callable[..., object] | None = None
+    per_item: str | None = None
 
     @property
     def lingers(self) -> bool:
@@ -71,6 +72,7 @@ def checked(
     store_if: StoreIf | None = None,
     on_abandon: str = "finish",
     tags: Tags | None = None,
+    per_item: str | None = None,
 ) -> CacheOptions:
     """Turn what the user wrote into options.
 
@@ -113,7 +115,13 @@ def checked(
         store_if=_store_if(store_if),
         on_abandon=_one_of("on_abandon", on_abandon, get_args(OnAbandon)),
         tags=None if tags is None else checked_tags(tags),
+        per_item=_per_item(per_item),
     )
+    _check_together(options)
+    return options
+
+
+def _check_together(options: CacheOptions) -> None:
     if options.tags is not None and options.lingers:
         raise ConfigurationError(
             "tags= doesn't go with stale=, stale_on_error= or refresh_ahead= yet: an answer with "
@@ -130,7 +138,31 @@ def checked(
         raise ConfigurationError(
             'copy="share" hands out the stored object, and a backend stores bytes: leave copy= out'
         )
-    return options
+    if options.per_item is not None:
+        _refuse_beside_items(options)
+
+
+def _refuse_beside_items(options: CacheOptions) -> None:
+    for name in ("stale", "stale_on_error", "refresh_ahead", "negative_ttl"):
+        if getattr(options, name) is not None:
+            raise ConfigurationError(
+                f"{name}= doesn't go with per_item= yet: what is missing of a batch is computed "
+                f'while its caller waits. Leave it away, as in per_item="texts", ttl="1d"'
+            )
+    if options.on_abandon == "cancel":
+        raise ConfigurationError(
+            'on_abandon="cancel" doesn\'t go with per_item=: others may wait for some of the '
+            "items. Leave it away"
+        )
+
+
+def _per_item(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ConfigurationError(
+        f"per_item={value!r}: the name of the parameter that takes the items, such as "
+        'per_item="texts"'
+    )
 
 
 def _names(parameter: str, value: object, example: str) -> tuple[str, ...]:

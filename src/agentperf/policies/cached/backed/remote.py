@@ -65,12 +65,18 @@ class Remote:
             self._structured, partition_of(self._options.scope) if minds else None
         )
 
-    def layer(self, site: Site, state: CacheState, tags_of: TagsOf) -> BackedLayer:
+    def layer(
+        self,
+        site: Site,
+        state: CacheState,
+        tags_of: TagsOf,
+        make: Callable[..., BackedLayer] = BackedLayer,
+    ) -> BackedLayer:
         """Return the cache of one place in a pipeline."""
         waiting = site.waiting if site.driver.is_async else None
         reach = Reach(site.host, site.operation, self._backends, waiting)
         key_of = self.key_of(site.host)
-        return BackedLayer(site, state, key_of, reach, self._packing, tags_of=tags_of)
+        return make(site, state, key_of, reach, self._packing, tags_of=tags_of)
 
     def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
         """Return what the handle can do there.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
@@ -170,11 +170,15 @@ class Flights:
                 flight = self._shared[key] = Flight(key, home=parker, stamp=stamp)
             elif not may_wait or (mine is not None and flight.depends_on(mine)):
                 return None
-            flight.parkers.append(parker)
-            flight.aboard += 1
-            if mine is not None:
-                mine.waits_on.add(flight)
-            return Boarding(flight, parker, mine, leads=leads)
+            return self._boarded(flight, parker, leads=leads)
+
+    def _boarded(self, flight: Flight, parker: Parker, *, leads: bool) -> Boarding:
+        mine = _computing.get()
+        flight.parkers.append(parker)
+        flight.aboard += 1
+        if mine is not None:
+            mine.waits_on.add(flight)
+        return Boarding(flight, parker, mine, leads=leads)
 
     def renewing(self, key: Hashable, home: Parker | None) -> Flight | None:
         """Begin a flight of `key` that nobody waits for yet; None while there is one."""
@@ -214,17 +218,34 @@ class Flights:
         if cancel is not None:
             cancel()
 
-    def end(self, flight: Flight) -> None:
-        """Free the key, then wake everybody who waits; does nothing the second time."""
+    def crew(self, boardings: Iterable[Boarding], parker: Parker) -> Boarding:
+        """Begin the one computation by which the flights that these boardings lead will land.
+
+        They depend on it, so that what it calls can't come to wait for them. Their leader waits
+        for it alone.
+        """
         with self._lock:
-            if self._shared.get(flight.key) is flight:
-                del self._shared[flight.key]
-            self._alone.discard(flight)
-            self.ended += 1
-            flight.over = True
-            parkers, flight.parkers = flight.parkers, []
-            if flight.renews and not flight.aboard:
-                flight.error = flight.traceback = None
+            crew = self._boarded(Flight(object(), home=parker), parker, leads=True)
+            self._shared[crew.flight.key] = crew.flight
+            for boarding in boardings:
+                boarding.flight.waits_on.add(crew.flight)
+                boarding.flight.parkers.remove(boarding.parker)
+            return crew
+
+    def end(self, *flights: Flight) -> None:
+        """Free the keys, then wake everybody who waits; does nothing the second time."""
+        parkers: list[Parker] = []
+        with self._lock:
+            for flight in flights:
+                if self._shared.get(flight.key) is flight:
+                    del self._shared[flight.key]
+                self._alone.discard(flight)
+                self.ended += 1
+                flight.over = True
+                parkers += flight.parkers
+                flight.parkers = []
+                if flight.renews and not flight.aboard:
+                    flight.error = flight.traceback = None
         for parker in parkers:
             parker.unpark()
 

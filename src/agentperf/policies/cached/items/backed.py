@@ -1,0 +1,98 @@
+"""Items in a backend that keeps bytes: one round trip to look, one to store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from agentperf.errors import UncacheableValueError
+from agentperf.policies.cached.backed.layer import BackedLayer
+from agentperf.policies.cached.backed.packing import NOTHING
+from agentperf.policies.cached.flights.flight import Flight
+from agentperf.policies.cached.items.calls import PerItem
+from agentperf.policies.cached.items.layer import Answer, Answers, ItemsLayer, Want
+from agentperf.policies.cached.state import Recording
+from agentperf.policies.cached.tags.seals import look_all, marker_key, sealed, settled
+
+
+class BackedItems(ItemsLayer, BackedLayer):
+    """A cache whose entries are the results for single items, as bytes somewhere else.
+
+    Args:
+        per_item: Which parameter takes the items.
+        layer: What `BackedLayer` takes.
+    """
+
+    def __init__(self, per_item: PerItem, *layer: Any, **more: Any) -> None:
+        super().__init__(*layer, **more)
+        self.per_item = per_item
+
+    async def _find(self, wants: Sequence[Want]) -> Answers:
+        tags = {cast(str, want.key): self._tags_of(*want.call) for want in wants}
+        answers: Answers = {}
+        for want in wants:
+            want.stamp = None if tags[cast(str, want.key)] else ()  # None: not to be kept
+        try:
+            found = await look_all(self._reach, tags)
+            for want in wants:
+                entry = found[cast(str, want.key)]
+                if entry.void:
+                    next(self._voids)
+                answer = self._packing.unpack(entry.data)
+                if answer is not NOTHING and not isinstance(answer, Recording):
+                    answers[want.key] = Answer(answer, entry.data)
+            missing = [want for want in wants if want.key not in answers]
+            if union := {tag: None for want in missing for tag in tags[cast(str, want.key)]}:
+                versions = await settled(
+                    self._reach, union, found[cast(str, missing[0].key)].versions
+                )
+                for want in missing:
+                    marked = map(marker_key, tags[cast(str, want.key)])
+                    want.stamp = {marker: versions[marker] for marker in marked} or ()
+        except Exception as error:
+            if self._state.options.on_store_failure == "closed":
+                raise self._unavailable() from error
+        return answers
+
+    async def _keep_all(self, landed: Sequence[tuple[Flight, Any]]) -> list[Any]:
+        kept: list[Any] = []
+        good: list[tuple[Flight, bytes]] = []
+        for flight, value in landed:
+            data = self._packed(value)
+            if (refusal := self._refusal(flight, value)) is not None:
+                self._refuse(refusal)
+            elif data is not None and flight.stamp is not None:
+                good.append((flight, data))
+            kept.append(data)
+        if good and self._reach.works:
+            await self._put_all(good)
+        return kept
+
+    async def _put_all(self, packed: list[tuple[Flight, bytes]]) -> None:
+        life = self._state.freshness.life(packed[0][0].control.ttl)
+        valid = {
+            cast(str, flight.key): sealed(flight.stamp, data)
+            for flight, data in packed
+            if flight.valid
+        }
+        try:
+            await self._reach.set_many(valid, life)
+        except UncacheableValueError:  # of which of them, nobody says
+            for flight, data in packed:
+                await self._put(flight, data)
+            return
+        except Exception:  # noqa: BLE001 - the reach has told of it, and there are answers
+            return
+        for flight, _ in packed:
+            if flight.valid:
+                next(self._puts)
+                continue
+            if (key := cast(str, flight.key)) in valid:  # invalidated while it was being stored
+                await self._dropped(key)
+            self._refuse("it was invalidated while it was computed")
+
+    async def _dropped(self, key: str) -> None:
+        try:
+            await self._reach.delete(key)
+        except Exception:  # noqa: BLE001 - the reach has told of it, and there are answers
+            return
