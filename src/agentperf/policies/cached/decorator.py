@@ -210,13 +210,18 @@ class Cached(Policy):
 
     def _key_maker(self, target: Target, instance: Callable[[object], Hashable]) -> KeyOf:
         is_method = method_self(target.function, target.signature)
-        return key_maker(
+        key_of = key_maker(
             getattr(target.function, "__qualname__", target.operation),
             target.signature,
             ignore=self.options.ignore,
             key=self.options.key,
             instance=instance if is_method else None,
         )
+        if self.options.version is None:
+            return key_of
+        from agentperf.policies.cached.versions import version_of, versioned  # for who says one
+
+        return versioned(key_of, version_of(target.function, self.options.version))
 
 
 def made_state(
@@ -260,6 +265,7 @@ def cached(
     store_if: StoreIf | None = None,
     on_abandon: OnAbandon = "finish",
     per_item: str | None = None,
+    version: str | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> Cached: ...
@@ -282,6 +288,7 @@ def cached(
     store_if: StoreIf | None = None,
     on_abandon: OnAbandon = "finish",
     per_item: str | None = None,
+    version: str | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -333,6 +340,10 @@ def cached(
         per_item: The parameter that takes a list of items, for a function that returns a list with
             one result for each: what is there is given, and one call computes the rest. To `key`,
             `tags` and `store_if` each item is a call of its own.
+        version: Part of every key: answers of another version are not found. Text that you change
+            when the answers become others, or `"auto"` to have it made from the function's code:
+            its bytecode, constants, names, defaults and what it closes over. What the function
+            calls, and the globals it reads, is not seen.
         name: Share one cache, with one set of entries, among all functions that name it. A lambda
             or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.
@@ -370,5 +381,6 @@ def cached(
         on_abandon=on_abandon,
         tags=tags,
         per_item=per_item,
+        version=version,
     )
     return Cached(options, name=name, enabled=enabled)

@@ -42,6 +42,7 @@ class CacheOptions:
     on_abandon: OnAbandon = "finish"
     tags: tuple[str, ...] | Callable[..., object] | None = None
     per_item: str | None = None
+    version: str | None = None
 
     @property
     def lingers(self) -> bool:
@@ -73,6 +74,7 @@ def checked(
     on_abandon: str = "finish",
     tags: Tags | None = None,
     per_item: str | None = None,
+    version: str | None = None,
 ) -> CacheOptions:
     """Turn what the user wrote into options.
 
@@ -116,6 +118,7 @@ def checked(
         on_abandon=_one_of("on_abandon", on_abandon, get_args(OnAbandon)),
         tags=None if tags is None else checked_tags(tags),
         per_item=_per_item(per_item),
+        version=_version(version),
     )
     _check_together(options)
     return options
@@ -162,6 +165,15 @@ def _per_item(value: object) -> str | None:
     raise ConfigurationError(
         f"per_item={value!r}: the name of the parameter that takes the items, such as "
         'per_item="texts"'
+    )
+
+
+def _version(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ConfigurationError(
+        f'version={value!r}: text is needed, such as version="2", or version="auto" to go by the '
+        "function's code"
     )
 
 
