@@ -344,7 +344,7 @@ class CacheLayer(ABC):
         reading.began, reading.control = flight.began, flight.control
         if not flight.valid:
             reading.valid = False
-        recorder = Recorder(self._state.handed_out)
+        recorder = Recorder(self._state.taken_in)
 
         def end(
             ended: AnyLiveStream, ending: Ending, _: BaseException | None

@@ -84,6 +84,11 @@ class Cached(Policy):
                 "can't go away meanwhile; make it async def, or leave it away"
             )
         if target.shape.streams:
+            if self.options.copy == "freeze":
+                raise ConfigurationError(
+                    f'copy="freeze" can\'t serve {target.operation}: it gives a stream, whose '
+                    "items its first reader gets as they are; leave it away"
+                )
             for option in ("stale_on_error", "negative_ttl"):
                 if getattr(self.options, option) is not None:
                     raise ConfigurationError(
@@ -100,6 +105,10 @@ class Cached(Policy):
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         state = self.state(site.host, site.target)
+        if self.options.copy == "freeze":
+            from agentperf.policies.cached.memory.freezing import freezing  # for who asks for it
+
+            inner = freezing(site, inner)
         layer: CacheLayer
         if self.options.per_item is not None:
             layer = self._items_layer(site, state)
@@ -318,6 +327,8 @@ def cached(
         max_entries: How many answers to keep in memory at most; 1024 by default.
         copy: `"auto"` hands out values that nobody can change as they are, and copies of all
             others; `"share"` hands out the stored object itself, `"copy"` always a copy.
+            `"freeze"` makes one that nobody can change (lists become tuples, sets frozensets, dicts
+            read-only views) before anybody gets it, and hands that out to all, in memory only.
         scope: Whose answers are kept apart while an `agentperf.scope` is open: `"auto"` and
             `"tenant"` by tenant, `"user"` and `"session"` by these too, `"none"` shares them all.
         on_store_failure: What to do while the backend fails: `"open"` computes, `"closed"` raises

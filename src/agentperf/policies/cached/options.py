@@ -12,7 +12,7 @@ from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.tags.naming import Tags, checked_tags
 
 T = TypeVar("T")
-CopyMode = Literal["auto", "share", "copy"]
+CopyMode = Literal["auto", "share", "copy", "freeze"]
 OnAbandon = Literal["finish", "cancel"]
 Partition = Literal["auto", "tenant", "user", "session", "none"]
 OnFailure = Literal["open", "closed"]
@@ -137,9 +137,10 @@ def _check_together(options: CacheOptions) -> None:
                     f"{name}={getattr(options, name)!r} means nothing without a time to live: "
                     f'give one, such as ttl="10m"'
                 )
-    if options.copy == "share" and not options.in_memory:
+    if options.copy in ("share", "freeze") and not options.in_memory:
         raise ConfigurationError(
-            'copy="share" hands out the stored object, and a backend stores bytes: leave copy= out'
+            f'copy="{options.copy}" hands out the stored object, and a backend stores bytes: leave '
+            "copy= out"
         )
     if options.per_item is not None:
         _refuse_beside_items(options)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 KeyOf = Callable[[tuple[Any, ...], dict[str, Any]], Hashable]
 
+_SHARING = ("share", "freeze")
+
 
 class Tally:
     """A counter that threads share without a lock: taking the next number can't be torn."""
@@ -193,9 +195,7 @@ class CacheState:
         Raises:
             Exception: Whatever the value's copying raises, where it can't be copied.
         """
-        shares = self._shares(value)
-        kept = value if shares else copied(value)
-        return self._entry(flight, kept, now, quick=shares)
+        return self._entry(flight, self.taken_in(value), now, quick=self._shares(value))
 
     def recorded_entry(self, flight: Flight, recording: Recording, now: float) -> Entry:
         """Make the entry of a stream that was read to its end."""
@@ -210,13 +210,25 @@ class CacheState:
         term = self.freshness.term(now, life, now - flight.began)
         return Entry(flight.key, kept, term.fresh_until, quick=quick, term=term)
 
+    def taken_in(self, value: Any) -> Any:
+        """Return what may be kept of a value that somebody else has.
+
+        Raises:
+            Exception: Whatever the value's copying raises, where it can't be copied.
+        """
+        if self.options.copy == "freeze":
+            from agentperf.policies.cached.memory.freezing import frozen  # for who asks for it
+
+            return frozen(value)
+        return self.handed_out(value)
+
     def handed_out(self, value: Any) -> Any:
         """Return what one more caller may have of a value."""
         return value if self._shares(value) else copied(value)
 
     def _shares(self, value: Any) -> bool:
         mode = self.options.copy
-        return mode == "share" or (mode == "auto" and is_immutable(value))
+        return mode in _SHARING or (mode == "auto" and is_immutable(value))
 
     def stats(self) -> CacheStats:
         """Return the figures of now."""
