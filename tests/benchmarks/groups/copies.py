@@ -22,7 +22,7 @@ ANSWERS: dict[str, Callable[[], Any]] = {
 def _cached(copy: Any, answer: Callable[[], Any]) -> Callable[[], Callable[[str], Any]]:
     def make() -> Callable[[str], Any]:
         @agentperf.cached(copy=copy)
-        def call(prompt: str) -> Any:  # noqa: ARG001 - what counts is what it returns
+        def call(prompt: str) -> Any:
             return answer()
 
         return call

@@ -89,6 +89,11 @@ class Cached(Policy):
                     f'copy="freeze" can\'t serve {target.operation}: it gives a stream, whose '
                     "items its first reader gets as they are; leave it away"
                 )
+            if self.options.hard_timeout is not None:
+                raise ConfigurationError(
+                    f"hard_timeout= can't serve {target.operation}: it gives a stream, which is "
+                    "waited for item by item; leave it away"
+                )
             for option in ("stale_on_error", "negative_ttl"):
                 if getattr(self.options, option) is not None:
                     raise ConfigurationError(
@@ -275,6 +280,8 @@ def cached(
     on_abandon: OnAbandon = "finish",
     per_item: str | None = None,
     version: str | None = None,
+    soft_timeout: Duration | None = None,
+    hard_timeout: Duration | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> Cached: ...
@@ -298,6 +305,8 @@ def cached(
     on_abandon: OnAbandon = "finish",
     per_item: str | None = None,
     version: str | None = None,
+    soft_timeout: Duration | None = None,
+    hard_timeout: Duration | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -355,6 +364,11 @@ def cached(
             when the answers become others, or `"auto"` to have it made from the function's code:
             its bytecode, constants, names, defaults and what it closes over. What the function
             calls, and the globals it reads, is not seen.
+        soft_timeout: For how long to wait for a new answer while there is an old one, which is then
+            given; the computation goes on and fills the cache. Needs `stale_on_error`.
+        hard_timeout: For how long to wait for an answer at all; then `CallTimeout` is raised, or
+            an old answer is given if there is one. The computation goes on, unless `on_abandon`
+            says otherwise. A function that blocks is computed in a thread then.
         name: Share one cache, with one set of entries, among all functions that name it. A lambda
             or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.
@@ -369,6 +383,7 @@ def cached(
     Raises:
         ConfigurationError: An option is malformed, contradicts another, or names no parameter.
         UncacheableArgumentError: At a call, an argument has no key by value.
+        CallTimeout: At a call, `hard_timeout` is over.
         StoreUnavailable: At a call, the backend fails, and `on_store_failure="closed"`.
     """
     refuse_unknown(cached, unknown)
@@ -393,5 +408,7 @@ def cached(
         tags=tags,
         per_item=per_item,
         version=version,
+        soft_timeout=soft_timeout,
+        hard_timeout=hard_timeout,
     )
     return Cached(options, name=name, enabled=enabled)

@@ -43,6 +43,8 @@ class CacheOptions:
     tags: tuple[str, ...] | Callable[..., object] | None = None
     per_item: str | None = None
     version: str | None = None
+    soft_timeout: float | None = None
+    hard_timeout: float | None = None
 
     @property
     def lingers(self) -> bool:
@@ -75,6 +77,8 @@ def checked(
     tags: Tags | None = None,
     per_item: str | None = None,
     version: str | None = None,
+    soft_timeout: Duration | None = None,
+    hard_timeout: Duration | None = None,
 ) -> CacheOptions:
     """Turn what the user wrote into options.
 
@@ -119,6 +123,8 @@ def checked(
         tags=None if tags is None else checked_tags(tags),
         per_item=_per_item(per_item),
         version=_version(version),
+        soft_timeout=None if soft_timeout is None else seconds(soft_timeout, "soft_timeout"),
+        hard_timeout=None if hard_timeout is None else seconds(hard_timeout, "hard_timeout"),
     )
     _check_together(options)
     return options
@@ -142,12 +148,24 @@ def _check_together(options: CacheOptions) -> None:
             f'copy="{options.copy}" hands out the stored object, and a backend stores bytes: leave '
             "copy= out"
         )
+    if options.soft_timeout is not None:
+        if options.stale_on_error is None:
+            raise ConfigurationError(
+                "soft_timeout= is for calls that have an old answer at hand, and none is kept: "
+                'give stale_on_error= too, such as soft_timeout="2s", stale_on_error="1h"'
+            )
+        if options.hard_timeout is not None and options.hard_timeout <= options.soft_timeout:
+            raise ConfigurationError(
+                "soft_timeout= has to be shorter than hard_timeout=, such as "
+                'soft_timeout="2s", hard_timeout="20s"'
+            )
     if options.per_item is not None:
         _refuse_beside_items(options)
 
 
 def _refuse_beside_items(options: CacheOptions) -> None:
-    for name in ("stale", "stale_on_error", "refresh_ahead", "negative_ttl"):
+    unfit = "stale", "stale_on_error", "refresh_ahead", "negative_ttl", "hard_timeout"
+    for name in unfit:
         if getattr(options, name) is not None:
             raise ConfigurationError(
                 f"{name}= doesn't go with per_item= yet: what is missing of a batch is computed "
