@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # A slow moment of the machine is no failure, and a failure must come back on the next run.
-settings.register_profile("agentperf", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile(
+    "agentperf",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],  # that is a limit of time, on a busy machine
+)
 settings.load_profile("agentperf")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from agentperf.events.base import Event
 from agentperf.events.breakers import CallRefused, CircuitChanged
 from agentperf.events.cache import (
-    CacheBackendChanged,
+    CacheBackendDown,
+    CacheBackendUp,
     CacheCleared,
     CacheEviction,
     CacheExpired,
@@ -23,7 +24,8 @@ from agentperf.events.prompts import PromptCompressed
 from agentperf.events.retries import RetryGaveUp, RetryScheduled
 
 __all__ = [
-    "CacheBackendChanged",
+    "CacheBackendDown",
+    "CacheBackendUp",
     "CacheCleared",
     "CacheEviction",
     "CacheExpired",

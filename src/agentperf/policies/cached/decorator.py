@@ -20,7 +20,7 @@ from agentperf.abc.backends import AnyBackend, Backends, backends
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.core import CacheLayer
 from agentperf.policies.cached.flights.flight import Airspace
-from agentperf.policies.cached.memory.layer import MemoryContents, MemoryLayer, StampOf
+from agentperf.policies.cached.memory.layer import MemoryContents, MemoryLayer
 from agentperf.policies.cached.options import (
     CacheOptions,
     CopyMode,
@@ -110,6 +110,7 @@ class Cached(Policy):
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         state = self.state(site.host, site.target)
+        tags_of = self._tags_of(site.target)
         if self.options.copy == "freeze":
             from agentperf.policies.cached.memory.freezing import freezing  # for who asks for it
 
@@ -118,24 +119,23 @@ class Cached(Policy):
         if self.options.per_item is not None:
             layer = self._items_layer(site, state)
         elif (remote := self._remote(site.host, site.target)) is not None:
-            layer = remote.layer(site, state, self._tags_of(site.target))
+            layer = remote.layer(site, state, tags_of)
         else:
-            layer = MemoryLayer(
-                site, state, self.key_of(site.host, site.target), self._stamp_of(site)
-            )
+            key_of = self.key_of(site.host, site.target)
+            layer = MemoryLayer(site, state, key_of, tags_of)
         step = layer.bound(inner)
         return layer.by_mode(step, inner) if site.host.bindings.minds_modes else step
 
     def _items_layer(self, site: Site, state: CacheState) -> CacheLayer:
-        per_item, tags = self.calls_of_items(site.target), self._tags_of(site.target)
+        per_item, tags_of = self.calls_of_items(site.target), self._tags_of(site.target)
         if (remote := self._remote(site.host, site.target)) is not None:
             from agentperf.policies.cached.items.backed import BackedItems
 
-            return remote.layer(site, state, tags, partial(BackedItems, per_item))
+            return remote.layer(site, state, tags_of, partial(BackedItems, per_item))
         from agentperf.policies.cached.items.memory import MemoryItems
 
         key_of = self.key_of(site.host, site.target)
-        return MemoryItems(per_item, site, state, key_of, self._stamp_of(site))
+        return MemoryItems(per_item, site, state, key_of, tags_of)
 
     def calls_of_items(self, target: Target) -> PerItem:
         """Return what takes calls of a function apart by their items.
@@ -146,13 +146,6 @@ class Cached(Policy):
         from agentperf.policies.cached.items.calls import PerItem  # for who has items
 
         return PerItem(target, self.options)
-
-    def _stamp_of(self, site: Site) -> StampOf | None:
-        """Return what gives the versions that the tags of a call have now; None without tags."""
-        if self.options.tags is None:
-            return None
-        tags, table = self._tags_of(site.target), tag_table(site.host)
-        return lambda args, kwargs: table.markers(tags(args, kwargs))
 
     def _remote(self, host: Host, target: Target) -> Remote | None:
         """Return the cache in its backend; None for one in memory."""
@@ -242,7 +235,8 @@ def made_state(
     host: Host, options: CacheOptions, name: str | None, owners: tuple[object, ...]
 ) -> CacheState:
     """Return what the cache of these owners, or of this name, remembers on a host."""
-    airspace = host.state(Airspace, Airspace, owners=(), name="flights")
+    table = tag_table(host)
+    airspace = host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
     return host.state(
         CacheState,
         lambda: CacheState(options, airspace, name),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agentperf._base.keys import digest, freeze, method_self, parse_fields
@@ -24,12 +24,14 @@ class ExplainedArgument:
         kind: The type of what counts.
         digest: Twelve digits that are the same for equal values; empty for what counts by
             identity or not at all.
+        given: Whether the call gave it; else it counts as its default.
     """
 
     name: str
     counts: str
     kind: str
     digest: str
+    given: bool = field(default=True, compare=False)
 
     def __str__(self) -> str:
         return " ".join(filter(None, (f"{self.name}: {self.kind} by {self.counts}", self.digest)))
@@ -74,7 +76,9 @@ class CacheExplanation:
 
     def __str__(self) -> str:
         lines = [f"{self.operation}: key {self.key}, made of {self.made_by}"]
-        lines += [f"  {argument}" for argument in self.arguments]
+        lines += [f"  {argument}" for argument in self.arguments if argument.given]
+        if left := sum(not argument.given for argument in self.arguments):
+            lines.append(f"  and {left} more at their defaults")
         lines += [f"  kept apart by {name} {shown}" for name, shown in self.scope]
         return "\n".join(lines)
 
@@ -84,12 +88,16 @@ def explained_arguments(
 ) -> tuple[ExplainedArgument, ...]:
     """Tell what the arguments of a call add to its key; the call must have one."""
     bound = target.signature.bind(*args, **kwargs)
+    given = set(bound.arguments)
     bound.apply_defaults()
     itself = method_self(target.function, target.signature)
     first = next(iter(target.signature.parameters)) if itself else None
     told = _told(options, dict(bound.arguments))
     return tuple(
-        _explained(name, counts, value, is_self=name == first) for name, counts, value in told
+        _explained(
+            name + path, counts, value, is_self=name == first and not path, given=name in given
+        )
+        for name, path, counts, value in told
     )
 
 
@@ -111,30 +119,38 @@ def shown(frozen: Hashable) -> str:
     return digest(frozen)[:_SHOWN]
 
 
-def _told(options: CacheOptions, given: dict[str, Any]) -> Iterator[tuple[str, bool, Any]]:
-    """Give the name of each part, whether it counts, and its value."""
+def _told(options: CacheOptions, given: dict[str, Any]) -> Iterator[tuple[str, str, bool, Any]]:
+    """Give parameter and path of each part, whether it counts, and its value."""
     key = options.key
     if isinstance(key, str) and "{" in key:
         fields = parse_fields(key)
         for name, value in given.items():
             mine = [field for field in fields if field.parameter == name]
             if not mine:
-                yield name, False, value
+                yield name, "", False, value
             for field in mine:
-                yield name + field.path, True, field.read(value)
+                yield name, field.path, True, field.read(value)
         return
     names = {key} if isinstance(key, str) else set(key) if isinstance(key, tuple) else None
     for name, value in given.items():
         if callable(key):
-            yield name, False, value
+            yield name, "", False, value
         else:
-            yield name, name in names if names is not None else name not in options.ignore, value
+            counts = name in names if names is not None else name not in options.ignore
+            yield name, "", counts, value
 
 
-def _explained(name: str, counts: bool, value: Any, *, is_self: bool) -> ExplainedArgument:  # noqa: FBT001 - private
+def _explained(
+    name: str,
+    counts: bool,  # noqa: FBT001 - private
+    value: Any,
+    *,
+    is_self: bool,
+    given: bool,
+) -> ExplainedArgument:
     kind = type(value).__qualname__
     if not counts:
-        return ExplainedArgument(name, "nothing", kind, "")
+        return ExplainedArgument(name, "nothing", kind, "", given)
     if is_self and not hasattr(type(value), HOOK):
-        return ExplainedArgument(name, "identity", kind, "")
-    return ExplainedArgument(name, "value", kind, shown(freeze(value)))
+        return ExplainedArgument(name, "identity", kind, "", given)
+    return ExplainedArgument(name, "value", kind, shown(freeze(value)), given)

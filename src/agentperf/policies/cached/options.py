@@ -131,11 +131,6 @@ def checked(
 
 
 def _check_together(options: CacheOptions) -> None:
-    if options.tags is not None and options.lingers:
-        raise ConfigurationError(
-            "tags= doesn't go with stale=, stale_on_error= or refresh_ahead= yet: an answer with "
-            'tags is never given past its time. Leave them away, as in tags="profile:{user_id}"'
-        )
     if options.ttl is None:
         for name in ("jitter", "stale", "stale_on_error", "refresh_ahead"):
             if getattr(options, name):

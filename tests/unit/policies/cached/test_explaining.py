@@ -139,3 +139,22 @@ def test_nothing_is_looked_up_or_computed(fresh_host):
     f = cached(_ask)
     handle(f).explain(1, 2)
     assert handle(f).cache.stats().misses == 0
+
+
+def test_arguments_at_their_defaults_are_counted_not_listed():
+    """A model client's method has forty of them."""
+
+    @cached
+    def ask(question, model="small", limit=10):
+        return question
+
+    explanation = handle(ask).explain("hi", limit=10)
+    assert {argument.name: argument.given for argument in explanation.arguments} == {
+        "question": True,
+        "model": False,
+        "limit": True,
+    }
+    assert "model:" not in str(explanation)
+    assert str(explanation).endswith("and 1 more at their defaults")
+    assert handle(ask).explain("hi", "small").against(explanation) == ()
+    assert handle(ask).explain("ho", "small").against(explanation) == ("question: another value",)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Hashable
 
-from agentperf._base.keys import Unkeyable, digest, digester, freeze
+from agentperf._base.keys import digest, digester
 from agentperf._engine.site import Target
-from agentperf.errors import ConfigurationError
+from agentperf.policies.cached.backed.identity import identity_of
 from agentperf.policies.cached.state import KeyOf
 
 _FORMAT = "ap1"
@@ -36,16 +35,7 @@ class Keyspace:
     """
 
     def __init__(self, target: Target, name: str | None, *, shared: bool) -> None:
-        self._identity: tuple[str, ...] = ("operation", target.operation)
-        if name is not None:
-            self._identity = ("name", name)
-        elif "<" in target.operation:  # `<locals>` or `<lambda>`: there may be many of that name
-            if shared:
-                raise ConfigurationError(
-                    f"{target.operation} can't be told from other functions of that name by the "
-                    f'other users of its backend: give the cache a name, cached(..., name="search")'
-                )
-            self._identity = ("operation", target.operation, secrets.token_hex(8))
+        self._identity = identity_of(target, name, shared=shared)
         readable = re.sub(r"[^A-Za-z0-9_.-]", "_", name or target.operation)[:_READABLE]
         self.prefix = f"{_FORMAT}:{readable}:{digest(self._identity)[:16]}:"
 
@@ -62,17 +52,3 @@ class Keyspace:
             return lambda args, kwargs: prefix + digest_of(key_of(args, kwargs))
         digest_anybodys = digester(self._identity)
         return lambda args, kwargs: prefix + digest_anybodys(partition(), key_of(args, kwargs))
-
-
-def named_instance(instance: object) -> Hashable:
-    """Refuse an instance as part of a key that others read; a class goes by its name.
-
-    Raises:
-        Unkeyable: It is no class, and its class doesn't say what it is keyed by.
-    """
-    if isinstance(instance, type):
-        return freeze(instance)
-    raise Unkeyable(
-        "other processes can't know it: its class has to say what it is keyed by, such as "
-        "def __agentperf_key__(self): return self.model"
-    )

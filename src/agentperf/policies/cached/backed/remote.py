@@ -11,7 +11,8 @@ from agentperf._engine.site import Site, Target
 from agentperf._engine.waiting import waiting_for
 from agentperf.abc.backends import Backends
 from agentperf.policies.cached.backed.dates import Dates
-from agentperf.policies.cached.backed.keyspace import Keyspace, named_instance
+from agentperf.policies.cached.backed.identity import named_instance
+from agentperf.policies.cached.backed.keyspace import Keyspace
 from agentperf.policies.cached.backed.layer import BackedLayer, BackendContents
 from agentperf.policies.cached.backed.packing import Packing
 from agentperf.policies.cached.backed.reach import Reach, check_colour

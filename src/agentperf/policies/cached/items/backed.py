@@ -12,7 +12,7 @@ from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.items.calls import PerItem
 from agentperf.policies.cached.items.layer import Answer, Answers, ItemsLayer, Want
 from agentperf.policies.cached.state import Recording
-from agentperf.policies.cached.tags.seals import look_all, marker_key, sealed, settled
+from agentperf.policies.cached.tags.seals import Stamp, look_all, marker_key, sealed, settled
 
 
 class BackedItems(ItemsLayer, BackedLayer):
@@ -31,7 +31,7 @@ class BackedItems(ItemsLayer, BackedLayer):
         tags = {cast(str, want.key): self._tags_of(*want.call) for want in wants}
         answers: Answers = {}
         for want in wants:
-            want.stamp = None if tags[cast(str, want.key)] else ()  # None: not to be kept
+            want.stamp = None  # not to be kept, unless the versions of its tags are found
         try:
             found = await look_all(self._reach, tags)
             for want in wants:
@@ -42,16 +42,16 @@ class BackedItems(ItemsLayer, BackedLayer):
                 if answer is not NOTHING and not isinstance(answer, Recording):
                     answers[want.key] = Answer(answer, entry.data)
             missing = [want for want in wants if want.key not in answers]
-            if union := {tag: None for want in missing for tag in tags[cast(str, want.key)]}:
-                versions = await settled(
-                    self._reach, union, found[cast(str, missing[0].key)].versions
-                )
+            if missing:
+                union = {tag: None for want in missing for tag in tags[cast(str, want.key)]}
+                known = found[cast(str, missing[0].key)].versions
+                versions = await settled(self._reach, union, known)
                 for want in missing:
-                    marked = map(marker_key, tags[cast(str, want.key)])
-                    want.stamp = {marker: versions[marker] for marker in marked} or ()
-        except Exception as error:
-            if self._state.options.on_store_failure == "closed":
-                raise self._unavailable() from error
+                    markers = map(marker_key, tags[cast(str, want.key)])
+                    # Of its own tags alone: another batch with this item has the same stamp.
+                    want.stamp = Stamp({marker: versions[marker] for marker in markers}, {})
+        except Exception as error:  # noqa: BLE001 - the reach has told of it
+            self._pass_over(error)
         return answers
 
     async def _keep_all(self, landed: Sequence[tuple[Flight, Any]]) -> list[Any]:
@@ -70,12 +70,12 @@ class BackedItems(ItemsLayer, BackedLayer):
 
     async def _put_all(self, packed: list[tuple[Flight, bytes]]) -> None:
         life = self._state.freshness.life(packed[0][0].control.ttl)
-        valid = {
-            cast(str, flight.key): sealed(flight.stamp, data)
-            for flight, data in packed
-            if flight.valid
-        }
+        valid: dict[str, bytes] = {}
         try:
+            for flight, data in packed:
+                versions = await self._versions(flight)
+                if flight.valid and versions is not None:
+                    valid[cast(str, flight.key)] = sealed(versions, data)
             await self._reach.set_many(valid, life)
         except UncacheableValueError:  # of which of them, nobody says
             for flight, data in packed:
@@ -84,10 +84,11 @@ class BackedItems(ItemsLayer, BackedLayer):
         except Exception:  # noqa: BLE001 - the reach has told of it, and there are answers
             return
         for flight, _ in packed:
-            if flight.valid:
+            key = cast(str, flight.key)
+            if flight.valid and key in valid:
                 next(self._puts)
                 continue
-            if (key := cast(str, flight.key)) in valid:  # invalidated while it was being stored
+            if key in valid:  # invalidated while it was being stored
                 await self._dropped(key)
             self._refuse("it was invalidated while it was computed")
 

@@ -114,7 +114,7 @@ class ItemsLayer(CacheLayer):
         wants = self._wants(batch)
         for want in wants:
             self._state.invalidate(want.key)
-            want.stamp = await self._stamp(*want.call)
+            want.stamp = await self._stamp(self._tags_of(*want.call))
         answers: Answers = {}
         if wants:
             answers = await self._made_alone(partial(self._computed, proceed, batch), wants)
@@ -271,10 +271,10 @@ class ItemsLayer(CacheLayer):
         self, crew: Flight, flights: list[tuple[Want, Flight]], compute: ComputeAll
     ) -> None:
         _count(self._misses, flights)
-        began = self._now()
-        values = await compute([want.item for want, _ in flights])
+        self._flights.begin(crew, self._now())
         for _, flight in flights:
-            flight.began, flight.control = began, crew.control
+            flight.began, flight.since, flight.control = crew.began, crew.since, crew.control
+        values = await compute([want.item for want, _ in flights])
         landed = [(flight, value) for (_, flight), value in zip(flights, values, strict=True)]
         kept = await self._keep_all(landed)
         for (flight, value), for_others in zip(landed, kept, strict=True):

@@ -8,9 +8,10 @@ from typing import Any
 from agentperf._engine.site import Site
 from agentperf.policies.cached.items.calls import PerItem
 from agentperf.policies.cached.items.layer import Answer, Answers, ItemsLayer, Want
-from agentperf.policies.cached.memory.layer import MemoryLayer, StampOf
+from agentperf.policies.cached.memory.layer import MemoryLayer
 from agentperf.policies.cached.memory.store import NO_ENTRY
 from agentperf.policies.cached.state import CacheState, KeyOf
+from agentperf.policies.cached.tags.naming import TagsOf
 
 
 class MemoryItems(ItemsLayer, MemoryLayer):
@@ -21,13 +22,13 @@ class MemoryItems(ItemsLayer, MemoryLayer):
         site: The function's place in its pipeline.
         state: What the cache remembers here.
         key: Makes the keys.
-        stamp_of: Gives the versions that the tags of a call have now; None without tags.
+        tags_of: Gives the tags of calls.
     """
 
     def __init__(
-        self, per_item: PerItem, site: Site, state: CacheState, key: KeyOf, stamp_of: StampOf | None
+        self, per_item: PerItem, site: Site, state: CacheState, key: KeyOf, tags_of: TagsOf
     ) -> None:
-        super().__init__(site, state, key, stamp_of)
+        super().__init__(site, state, key, tags_of)
         self.per_item = per_item
 
     async def _find(self, wants: Sequence[Want]) -> Answers:
@@ -38,5 +39,5 @@ class MemoryItems(ItemsLayer, MemoryLayer):
             if self._fresh(entry):
                 answers[want.key] = Answer(self._given(entry), entry)
             else:
-                want.stamp = await self._stamp(*want.call)
+                want.stamp = await self._stamp(self._tags_of(*want.call))
         return answers

@@ -35,11 +35,9 @@ def checked_tags(tags: Tags) -> tuple[str, ...] | Callable[..., Any]:
     """
     if callable(tags):
         return tags
-    names = (tags,) if isinstance(tags, str) else tags
-    if (
-        not isinstance(names, list | tuple)
-        or not names
-        or not all(isinstance(name, str) and name for name in names)
+    names = (tags,) if isinstance(tags, str) else tags  # none: the function names them itself
+    if not isinstance(names, list | tuple) or not all(
+        isinstance(name, str) and name for name in names
     ):
         raise ConfigurationError(f"tags={tags!r} gives no tags; {_EXAMPLE}")
     return tuple(names)
@@ -83,6 +81,8 @@ def tags_of(
     """
     if callable(tags):
         return _by_function(function, signature, tags)
+    if not tags:
+        return NO_TAGS
     templates = [_template(function, signature, text) for text in tags]
     if not any(template.fields for template in templates):
         return _always(plain_tags(["".join(template.literals) for template in templates]))

@@ -193,7 +193,7 @@ def test_no_tags_for_this_one(host, where, nothing):
     assert source.calls == 1
 
 
-@pytest.mark.parametrize("tags", ["", (), 7, ("a", ""), ("a", 1), {"a"}, [None]])
+@pytest.mark.parametrize("tags", ["", 7, ("a", ""), ("a", 1), {"a"}, [None]])
 def test_bad_tags(tags):
     """What gives no tags is refused, with an example."""
     with pytest.raises(errors.ConfigurationError, match=r'tags=.*write tags="profiles"'):
@@ -355,8 +355,7 @@ def test_a_backend_that_fails(host):
     backend.broken = False
     host.clock.advance("1m")  # it is left alone for a moment
     f()
-    assert source.calls == 4  # it was never invalidated there
-    agentperf.invalidate(tags="a")
+    assert source.calls == 5  # what it missed was made up for
     f()
     assert source.calls == 5
 
