@@ -38,6 +38,7 @@ from agentperf.policies.cached.tags.naming import NO_TAGS, Tags, TagsOf, tags_of
 if TYPE_CHECKING:
     from agentperf.policies.cached.backed.remote import Remote
     from agentperf.policies.cached.items.calls import PerItem
+    from agentperf.policies.cached.options import AnyCodec
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -276,6 +277,7 @@ def cached(
     version: str | None = None,
     soft_timeout: Duration | None = None,
     hard_timeout: Duration | None = None,
+    codec: AnyCodec | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> Cached: ...
@@ -301,6 +303,7 @@ def cached(
     version: str | None = None,
     soft_timeout: Duration | None = None,
     hard_timeout: Duration | None = None,
+    codec: AnyCodec | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -363,6 +366,9 @@ def cached(
         hard_timeout: For how long to wait for an answer at all; then `CallTimeout` is raised, or
             an old answer is given if there is one. The computation goes on, unless `on_abandon`
             says otherwise. A function that blocks is computed in a thread then.
+        codec: How answers become bytes on a backend: an `agentperf.codec.Codec`, which is told of
+            the classes that the function's annotation names, or its options such as
+            `{"compress_over": 4096}`. Where it has no secret, `AGENTPERF_CACHE_SECRET` signs.
         name: Share one cache, with one set of entries, among all functions that name it. A lambda
             or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.
@@ -404,5 +410,6 @@ def cached(
         version=version,
         soft_timeout=soft_timeout,
         hard_timeout=hard_timeout,
+        codec=codec,
     )
     return Cached(options, name=name, enabled=enabled)

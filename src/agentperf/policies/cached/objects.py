@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentperf._base.durations import Duration, seconds
 from agentperf._engine.current import current_host
@@ -21,6 +21,9 @@ from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.cached.options import CopyMode, OnFailure, Partition, checked
 from agentperf.policies.cached.state import CacheState, CacheStats, Tally
 from agentperf.policies.cached.tags.naming import plain_tags
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.options import AnyCodec
 
 T = TypeVar("T")
 Names = str | Iterable[str]
@@ -52,6 +55,7 @@ class Cache:
         scope: As for `cached`: whose values are kept apart while an `agentperf.scope` is open.
         on_store_failure: What to do while the backend fails: `"open"` finds nothing and keeps
             nothing, `"closed"` raises `StoreUnavailable`.
+        codec: How values become bytes on a backend, as for `cached`.
         name: What it is called in events, and on a backend; caches of one name share their values.
 
     Example:
@@ -71,6 +75,7 @@ class Cache:
         copy: CopyMode = "auto",
         scope: Partition = "auto",
         on_store_failure: OnFailure = "open",
+        codec: AnyCodec | None = None,
         name: str | None = None,
     ) -> None:
         options = checked(
@@ -83,6 +88,7 @@ class Cache:
             backend=backend,
             on_store_failure=on_store_failure,
             tags=_tags_of_call,
+            codec=codec,
         )
         if name is None and not options.in_memory:
             raise ConfigurationError(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from agentperf._base.durations import Duration, seconds
 from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.tags.naming import Tags, checked_tags
+
+if TYPE_CHECKING:
+    from agentperf.codec import Codec
+
+    AnyCodec = Codec | Mapping[str, Any]
 
 T = TypeVar("T")
 CopyMode = Literal["auto", "share", "copy", "freeze"]
@@ -45,6 +50,7 @@ class CacheOptions:
     version: str | None = None
     soft_timeout: float | None = None
     hard_timeout: float | None = None
+    codec: Codec | None = field(default=None, repr=False, compare=False)
 
     @property
     def lingers(self) -> bool:
@@ -79,6 +85,7 @@ def checked(
     version: str | None = None,
     soft_timeout: Duration | None = None,
     hard_timeout: Duration | None = None,
+    codec: AnyCodec | None = None,
 ) -> CacheOptions:
     """Turn what the user wrote into options.
 
@@ -125,6 +132,7 @@ def checked(
         version=_version(version),
         soft_timeout=None if soft_timeout is None else seconds(soft_timeout, "soft_timeout"),
         hard_timeout=None if hard_timeout is None else seconds(hard_timeout, "hard_timeout"),
+        codec=None if codec is None else _codec(codec),
     )
     _check_together(options)
     return options
@@ -154,6 +162,11 @@ def _check_together(options: CacheOptions) -> None:
                 "soft_timeout= has to be shorter than hard_timeout=, such as "
                 'soft_timeout="2s", hard_timeout="20s"'
             )
+    if options.codec is not None and options.in_memory:
+        raise ConfigurationError(
+            "codec= is for backends, which keep bytes: leave it away, or give backend= too, such as "
+            'backend="sqlite:~/answers.db"'
+        )
     if options.per_item is not None:
         _refuse_beside_items(options)
 
@@ -179,6 +192,26 @@ def _per_item(value: object) -> str | None:
     raise ConfigurationError(
         f"per_item={value!r}: the name of the parameter that takes the items, such as "
         'per_item="texts"'
+    )
+
+
+def _codec(value: object) -> Codec:
+    from agentperf.codec import Codec  # whoever names one has it, or needs it
+
+    if isinstance(value, Mapping):
+        try:
+            return Codec(**value)
+        except TypeError as error:
+            raise ConfigurationError(
+                "codec=: the options of a codec are types, compress_over, secret, pickle and "
+                'max_bytes; an example: codec={"compress_over": 4096}'
+            ) from error
+    if isinstance(value, Codec):
+        return value
+    raise ConfigurationError(
+        "codec=: an agentperf.codec.Codec is needed, or its options, not "
+        f"{type(value).__name__}; "
+        'an example: codec=Codec(compress_over=4096) or codec={"compress_over": 4096}'
     )
 
 

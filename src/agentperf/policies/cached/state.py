@@ -138,6 +138,7 @@ class CacheState:
         self.flights = Flights(airspace)
         self._airspace = airspace
         self.told_uncopyable = False
+        self.told_unreadable: set[str] = set()
         self.instances = InstanceTokens()
         self.keys: WeakKeyDictionary[Target, KeyOf] = WeakKeyDictionary()
         self.remotes: WeakKeyDictionary[Target, Any] = WeakKeyDictionary()

@@ -12,7 +12,7 @@ from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
 from agentperf.policies.cached.backed.dates import Dates
-from agentperf.policies.cached.backed.packing import NOTHING, Packing
+from agentperf.policies.cached.backed.packing import NOTHING, Packed, Packing, Reading
 from agentperf.policies.cached.backed.reach import Reach
 from agentperf.policies.cached.core import Args, CacheLayer, Kwargs, Look
 from agentperf.policies.cached.flights.flight import Flight
@@ -56,6 +56,7 @@ class BackedLayer(CacheLayer):
         super().__init__(site, state, key, tags_of)
         self._reach = reach
         self._packing = packing
+        self._read = Reading(site.host, site.operation, state, packing).answer
         self._wall = site.host.clock.wall
         self._dates = Dates(state.freshness, self._wall)
 
@@ -73,7 +74,7 @@ class BackedLayer(CacheLayer):
         try:
             found = await look(self._reach, cast(str, key), tags)
             data, standing = self._dates.opened(found.data)
-            answer = self._packing.unpack(data)
+            answer = self._read(cast(str, key), data)
         except Exception as error:  # noqa: BLE001 - the reach has told of it
             self._pass_over(error)
             return Look(partial(self._replayed, NOTHING), Standing.GONE, {})
@@ -104,19 +105,20 @@ class BackedLayer(CacheLayer):
                 name=self._state.name or operation,
             ) from error
 
-    async def _come_in(self, flight: Flight, looked: int) -> bytes | None:
+    async def _come_in(self, flight: Flight, looked: int) -> Packed | None:
         if looked == self._flights.ended or not self._reach.works:
             return None  # nobody here can have stored anything since this call looked
+        key = cast(str, flight.key)
         try:
-            found = await look(self._reach, cast(str, flight.key))
+            found = await look(self._reach, key)
             data, standing = self._dates.opened(found.data)
         except Exception:  # noqa: BLE001 - the reach has told of it
             return None
-        if standing is not Standing.FRESH or self._packing.unpack(data) is NOTHING:
+        if data is None or standing is not Standing.FRESH or self._read(key, data) is NOTHING:
             return None
-        return data
+        return Packed(key, data)
 
-    def _given(self, kept: bytes) -> Any:
+    def _given(self, kept: Packed) -> Any:
         return self._replayed(self._packing.unpack(kept))
 
     def _replayed(self, answer: Any) -> Any:
@@ -124,19 +126,19 @@ class BackedLayer(CacheLayer):
             return replayed(answer, _itself, self._now)
         return answer
 
-    async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> bytes | None:
-        data = self._packed(value)
+    async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> Packed | None:
+        packed = self._packed(flight, value)
         if refusal is not None:
             self._refuse(refusal)
-        elif data is not None:
-            await self._put(flight, data)
-        return data
+        elif packed is not None:
+            await self._put(flight, packed.data)
+        return packed
 
     def _keep_recording(self, reading: Flight, recorded: Recording) -> Awaitable[None] | None:
-        data = self._packed(recorded)
-        if data is None:
+        packed = self._packed(reading, recorded)
+        if packed is None:
             return None
-        store = partial(self._put_and_end, reading, data)
+        store = partial(self._put_and_end, reading, packed.data)
         if recorded.is_async:
             return store()
         if not self._site.driver.is_async:
@@ -155,9 +157,9 @@ class BackedLayer(CacheLayer):
         finally:
             self._flights.end(reading)
 
-    def _packed(self, answer: Any) -> bytes | None:
+    def _packed(self, flight: Flight, answer: Any) -> Packed | None:
         try:
-            return self._packing.pack(answer)
+            return self._packing.pack(cast(str, flight.key), answer)
         except UncacheableValueError as error:
             self._refuse_uncopyable(error, "it can't be written as bytes")
             return None
@@ -215,14 +217,18 @@ class BackendContents:
 
     Args:
         reach: The backend.
-        packing: Turns bytes into answers.
+        packing: Turns answers into bytes.
+        reading: Turns them back.
         prefix: What the keys of the cache begin with.
         dates: Tells which answers are fresh.
     """
 
-    def __init__(self, reach: Reach, packing: Packing, prefix: str, dates: Dates) -> None:
+    def __init__(
+        self, reach: Reach, packing: Packing, reading: Reading, *, prefix: str, dates: Dates
+    ) -> None:
         self._reach = reach
         self._packing = packing
+        self._read = reading.answer
         self._prefix = prefix
         self._dates = dates
 
@@ -230,7 +236,7 @@ class BackendContents:
         """Return the answer under a key, a stream as the tuple of its items."""
         found = await _told(look(self._reach, cast(str, key)))
         data, standing = self._dates.opened(found.data)
-        answer = self._packing.unpack(data)
+        answer = self._read(cast(str, key), data)
         if answer is NOTHING or standing not in (Standing.FRESH, Standing.DUE):
             return default
         return answer.items if isinstance(answer, Recording) else answer
@@ -247,8 +253,8 @@ class BackendContents:
         Raises:
             UncacheableValueError: It can't be turned into bytes.
         """
-        data = self._packing.pack(value)
-        await _told(self._stored(cast(str, key), data, ttl, tags))
+        packed = self._packing.pack(cast(str, key), value)
+        await _told(self._stored(packed.key, packed.data, ttl, tags))
         return 0
 
     async def _stored(

@@ -10,11 +10,12 @@ from agentperf._engine.hosting import Host
 from agentperf._engine.site import Site, Target
 from agentperf._engine.waiting import waiting_for
 from agentperf.abc.backends import Backends
+from agentperf.config.settings import Secrets
 from agentperf.policies.cached.backed.dates import Dates
 from agentperf.policies.cached.backed.identity import named_instance
 from agentperf.policies.cached.backed.keyspace import Keyspace
 from agentperf.policies.cached.backed.layer import BackedLayer, BackendContents
-from agentperf.policies.cached.backed.packing import Packing
+from agentperf.policies.cached.backed.packing import Packing, Reading
 from agentperf.policies.cached.backed.reach import Reach, check_colour
 from agentperf.policies.cached.options import CacheOptions
 from agentperf.policies.cached.partition import partition_of
@@ -50,10 +51,15 @@ class Remote:
         self._options = options
         self._make_key = make_key
         self._keyspace = Keyspace(target, name, shared=backends.shared)
+        self._packings: dict[Secrets, Packing] = {}
 
-    @functools.cached_property
-    def _packing(self) -> Packing:
-        return Packing(self._target.function)
+    def _packing(self, host: Host) -> Packing:
+        """Return what makes bytes of answers; what others can write to is signed."""
+        secrets = host.settings.cache_secret if self._backends.shared else Secrets()
+        if (packing := self._packings.get(secrets)) is None:
+            function, codec = self._target.function, self._options.codec
+            packing = self._packings[secrets] = Packing(function, codec, secrets.reveal())
+        return packing
 
     @functools.cached_property
     def _structured(self) -> KeyOf:
@@ -77,7 +83,8 @@ class Remote:
         waiting = site.waiting if site.driver.is_async else None
         reach = Reach(site.host, site.operation, self._backends, waiting)
         key_of = self.key_of(site.host)
-        return make(site, state, key_of, reach, self._packing, tags_of=tags_of)
+        packing = self._packing(site.host)
+        return make(site, state, key_of, reach, packing, tags_of=tags_of)
 
     def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
         """Return what the handle can do there.
@@ -88,4 +95,7 @@ class Remote:
         waiting = waiting_for(is_async=True, clock=host.clock) if is_async else None
         reach = Reach(host, self._target.operation, self._backends, waiting)
         dates = Dates(state.freshness, host.clock.wall)
-        return BackendContents(reach, self._packing, self._keyspace.prefix, dates)
+        packing = self._packing(host)
+        reading = Reading(host, self._target.operation, state, packing)
+        prefix = self._keyspace.prefix
+        return BackendContents(reach, packing, reading, prefix=prefix, dates=dates)

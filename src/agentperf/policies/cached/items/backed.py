@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from agentperf.errors import UncacheableValueError
 from agentperf.policies.cached.backed.layer import BackedLayer
-from agentperf.policies.cached.backed.packing import NOTHING
+from agentperf.policies.cached.backed.packing import NOTHING, Packed
 from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.items.calls import PerItem
 from agentperf.policies.cached.items.layer import Answer, Answers, ItemsLayer, Want
@@ -35,12 +35,14 @@ class BackedItems(ItemsLayer, BackedLayer):
         try:
             found = await look_all(self._reach, tags)
             for want in wants:
-                entry = found[cast(str, want.key)]
+                key = cast(str, want.key)
+                entry = found[key]
                 if entry.void:
                     next(self._voids)
-                answer = self._packing.unpack(entry.data)
-                if answer is not NOTHING and not isinstance(answer, Recording):
-                    answers[want.key] = Answer(answer, entry.data)
+                answer = self._read(key, entry.data)
+                if entry.data is None or answer is NOTHING or isinstance(answer, Recording):
+                    continue
+                answers[want.key] = Answer(answer, Packed(key, entry.data))
             missing = [want for want in wants if want.key not in answers]
             if missing:
                 union = {tag: None for want in missing for tag in tags[cast(str, want.key)]}
@@ -58,12 +60,12 @@ class BackedItems(ItemsLayer, BackedLayer):
         kept: list[Any] = []
         good: list[tuple[Flight, bytes]] = []
         for flight, value in landed:
-            data = self._packed(value)
+            packed = self._packed(flight, value)
             if (refusal := self._refusal(flight, value)) is not None:
                 self._refuse(refusal)
-            elif data is not None and flight.stamp is not None:
-                good.append((flight, data))
-            kept.append(data)
+            elif packed is not None and flight.stamp is not None:
+                good.append((flight, packed.data))
+            kept.append(packed)
         if good and self._reach.works:
             await self._put_all(good)
         return kept
