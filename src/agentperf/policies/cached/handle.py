@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from agentperf.policies.cached.state import CacheStats
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.explaining import CacheExplanation
+    from agentperf.policies.cached.exporting import Exporting
 
 
 class CacheHandle:
@@ -198,6 +200,44 @@ class CacheHandle:
                     async for _ in result:
                         pass
         return self._warmed(len(calls))
+
+    def save(self, path: str | os.PathLike[str]) -> int:
+        """Write the fresh answers of a cache in memory into a file, for another process to load.
+
+        Left out is what can't be turned into bytes, and what belongs to an instance that is known
+        by its identity. The file is signed where `cache_secret` is set, and readable for its owner
+        only. It holds answers and keys of all tenants.
+
+        Returns:
+            How many were written.
+
+        Raises:
+            ConfigurationError: The cache is in a backend.
+            OSError: The file can't be written.
+        """
+        return self._exporting().save(path)
+
+    def load(self, path: str | os.PathLike[str]) -> int:
+        """Take in what `save` wrote, for as long as each answer is still good.
+
+        What is in the cache already, and fresh, stays. Nothing is run or imported by what the file
+        says.
+
+        Returns:
+            How many answers were taken in.
+
+        Raises:
+            BackendError: The file is no such file, is damaged, or is not signed with the secret
+                that is set; nothing was taken in.
+            ConfigurationError: The cache is in a backend, or another cache wrote the file.
+            OSError: The file can't be read.
+        """
+        return self._exporting().load(path)
+
+    def _exporting(self) -> Exporting:
+        from agentperf.policies.cached.exporting import Exporting  # for who has a file
+
+        return Exporting(self._host, self._target, self._state)
 
     def _warmed(self, entries: int) -> int:
         self._tell(CacheWarmed(operation=self._operation, entries=entries))

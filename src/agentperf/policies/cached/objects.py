@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -190,6 +191,23 @@ class Cache:
     async def aclear(self) -> int:
         """The same as `clear`, without holding up an event loop."""
         return await self._handle(self._acomputed).aclear()
+
+    def save(self, path: str | os.PathLike[str]) -> int:
+        """Write the fresh values of a cache in memory into a file; return how many.
+
+        See `CacheHandle.save`.
+        """
+        return self._handle(self._computed).save(path)
+
+    def load(self, path: str | os.PathLike[str]) -> int:
+        """Take in what `save` wrote, as far as it is still good; return how many.
+
+        See `CacheHandle.load`.
+
+        Raises:
+            BackendError: The file is no such file or damaged; nothing was taken in.
+        """
+        return self._handle(self._computed).load(path)
 
     def stats(self) -> CacheStats:
         """Return hits, misses, shared, evictions, size and hit rate of now."""

@@ -164,8 +164,8 @@ def _check_together(options: CacheOptions) -> None:
             )
     if options.codec is not None and options.in_memory:
         raise ConfigurationError(
-            "codec= is for backends, which keep bytes: leave it away, or give backend= too, such as "
-            'backend="sqlite:~/answers.db"'
+            "codec= is for backends, which keep bytes: leave it away, or give backend= too, such "
+            'as backend="sqlite:~/answers.db"'
         )
     if options.per_item is not None:
         _refuse_beside_items(options)
