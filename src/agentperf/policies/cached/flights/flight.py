@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Hashable, Iterable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
@@ -322,8 +323,8 @@ class computing_for:  # noqa: N801 - reads as a statement
         self._control = controlled.set(self._flight.control)
 
     def __exit__(self, *_: object) -> None:
-        controlled.reset(self._control)
-        _computing.reset(self._token)
+        _leave(controlled, self._control)
+        _leave(_computing, self._token)
 
 
 class computing_alone:  # noqa: N801 - reads as a statement
@@ -338,4 +339,10 @@ class computing_alone:  # noqa: N801 - reads as a statement
         self._control = controlled.set(self._flight.control)
 
     def __exit__(self, *_: object) -> None:
-        controlled.reset(self._control)
+        _leave(controlled, self._control)
+
+
+def _leave(variable: ContextVar[Any], token: Token[Any]) -> None:
+    # What is suspended when its loop goes is closed by the collector, in whatever context it is in.
+    with contextlib.suppress(ValueError):
+        variable.reset(token)

@@ -69,8 +69,9 @@ def _frozen(value: Any) -> Any:
 
 
 def _object(value: Any, kind: type[Any]) -> Any:
-    if issubclass(kind, tuple) and hasattr(kind, "_make"):
-        return kind._make(map(_frozen, value))
+    make = getattr(kind, "_make", None) if issubclass(kind, tuple) else None
+    if make is not None:
+        return make(map(_frozen, value))
     if dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         return _dataclass(value)
     if (kind.__module__, kind.__qualname__) == ("numpy", "ndarray") and not value.dtype.hasobject:
