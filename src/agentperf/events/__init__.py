@@ -20,9 +20,9 @@ from agentperf.events.cache import (
 )
 from agentperf.events.calls import CallEnded, SlowCall
 from agentperf.events.clients import HttpCallEnded, ModelCallEnded
-from agentperf.events.limits import CallDelayed, LeaseSettled
+from agentperf.events.limits import CallDelayed, CallTimedOut, ConcurrencyChanged, LeaseSettled
 from agentperf.events.prompts import PromptCompressed
-from agentperf.events.retries import RetryGaveUp, RetryScheduled
+from agentperf.events.retries import FellBack, RetryGaveUp, RetryScheduled
 
 __all__ = [
     "CacheBackendDown",
@@ -40,8 +40,11 @@ __all__ = [
     "CallDelayed",
     "CallEnded",
     "CallRefused",
+    "CallTimedOut",
     "CircuitChanged",
+    "ConcurrencyChanged",
     "Event",
+    "FellBack",
     "HttpCallEnded",
     "LeaseSettled",
     "ModelCallEnded",

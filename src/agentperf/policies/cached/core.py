@@ -62,7 +62,7 @@ class Look(NamedTuple):
     known: Any = None
 
 
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes, tuple, list})
+PLAIN = frozenset({type(None), bool, int, float, str, bytes, tuple, list})
 """What is no reply of a model."""
 
 
@@ -359,6 +359,7 @@ class CacheLayer(ABC):
         if type(value) in LIVE:
             self._keep_when_read(flight, value)
             return None
+        self._state.loaded(self._now() - flight.began)
         if _has_one_reader(value):
             self._refuse("it can be read only once")
             return None
@@ -367,7 +368,7 @@ class CacheLayer(ABC):
     def _refusal(self, flight: Flight, value: Any) -> str | None:
         if not flight.control.store:
             return "the computation said no"
-        if type(value) in _PLAIN and not self._judges_plain:
+        if type(value) in PLAIN and not self._judges_plain:
             return None
         return self._verdict(value)
 
@@ -382,6 +383,7 @@ class CacheLayer(ABC):
         reading = self._flights.alone(flight.key, flight.stamp)
         reading.began, reading.since = flight.began, flight.since
         reading.control = flight.control
+        reading.books = flight.books
         if not flight.valid:
             reading.valid = False
         recorder = Recorder(self._state.taken_in)

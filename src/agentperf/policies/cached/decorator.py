@@ -25,6 +25,7 @@ from agentperf.policies.cached.options import (
     CacheOptions,
     CopyMode,
     Key,
+    MaxEntries,
     OnAbandon,
     OnFailure,
     Partition,
@@ -36,6 +37,8 @@ from agentperf.policies.cached.tags.markers import TagTable
 from agentperf.policies.cached.tags.naming import NO_TAGS, Tags, TagsOf, tags_of
 
 if TYPE_CHECKING:
+    from agentperf._base.sizes import Size
+    from agentperf.events import Event
     from agentperf.policies.cached.backed.remote import Remote
     from agentperf.policies.cached.items.calls import PerItem
     from agentperf.policies.cached.options import AnyCodec
@@ -52,6 +55,10 @@ class Contents(Protocol):
 
     async def peek(self, key: Any, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
+
+    async def get(self, key: Any, default: Any) -> tuple[Any, type[Event] | None]:
+        """Return the same as `peek`, and what became of an entry that is no longer good."""
+        ...
 
     async def remove(self, key: Any) -> bool:
         """Remove a key; tell whether it was there."""
@@ -240,7 +247,7 @@ def made_state(
     airspace = host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
     return host.state(
         CacheState,
-        lambda: CacheState(options, airspace, name),
+        lambda: CacheState(options, airspace, name, host.clock.now),
         owners=owners,
         name=name,
         options=options,
@@ -262,7 +269,8 @@ def cached(
     ignore: str | Sequence[str] = (),
     tags: Tags | None = None,
     backend: str | AnyBackend = "memory",
-    max_entries: int = 1024,
+    max_entries: MaxEntries = 1024,
+    max_bytes: Size | None = None,
     copy: CopyMode = "auto",
     scope: Partition = "auto",
     on_store_failure: OnFailure = "open",
@@ -288,7 +296,8 @@ def cached(
     ignore: str | Sequence[str] = (),
     tags: Tags | None = None,
     backend: str | AnyBackend = "memory",
-    max_entries: int = 1024,
+    max_entries: MaxEntries = 1024,
+    max_bytes: Size | None = None,
     copy: CopyMode = "auto",
     scope: Partition = "auto",
     on_store_failure: OnFailure = "open",
@@ -324,13 +333,18 @@ def cached(
         ignore: Names of parameters that don't count.
         tags: Under which names `agentperf.invalidate` reaches the answers: tags such as
             `"profiles"`, templates such as `"profile:{user_id}"`, or a callable over the call's
-            arguments that returns a tag, several, or None.
-        backend: Where the answers are kept: `"memory"`, a file such as
+            arguments that returns a tag, several, or None; `()` where the function names them with
+            `agentperf.cache_control(tags=...)`.
+        backend: Where the answers are kept: `"memory"`, with another eviction than the default
+            one `"memory:lru"`, `"memory:lfu"`, `"memory:ttl"` or `"memory:sieve"`, a file such as
             `"sqlite:~/answers.db?max_bytes=1GB"`, the word of a plugin's backend such as
             `"example"` or `"example:/var/cache"`, or an object of a class that extends
             `agentperf.abc.CacheBackend`. Other backends than memory keep bytes: an answer that
             can't be turned into bytes is not kept.
-        max_entries: How many answers to keep in memory at most; 1024 by default.
+        max_entries: How many answers to keep in memory at most; 1024 by default. `"auto"` lets
+            their number grow and shrink with what that wins.
+        max_bytes: How much memory the answers and their keys may take, about: bytes, or text such
+            as `"100MB"`; None: whatever they do. An answer that is larger alone is not kept.
         copy: `"auto"` hands out values that nobody can change as they are, and copies of all
             others; `"share"` hands out the stored object itself, `"copy"` always a copy.
             `"freeze"` makes one that nobody can change (lists become tuples, sets frozensets, dicts
@@ -394,6 +408,7 @@ def cached(
         key=key,
         ignore=ignore,
         max_entries=max_entries,
+        max_bytes=max_bytes,
         copy=copy,
         scope=scope,
         backend=backend,

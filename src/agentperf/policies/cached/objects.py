@@ -9,6 +9,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentperf._base.durations import Duration, seconds
+from agentperf._base.sizes import Size
 from agentperf._engine.current import current_host
 from agentperf._engine.hosting import Host
 from agentperf._engine.pipeline import pipeline_of
@@ -16,11 +17,19 @@ from agentperf._engine.site import Target
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.backends import AnyBackend
 from agentperf.errors import BackendError, ConfigurationError, StoreUnavailable
-from agentperf.events import CacheEviction, CacheHit, CacheMiss, CacheStored, Event
+from agentperf.events import (
+    CacheEviction,
+    CacheExpired,
+    CacheHit,
+    CacheMiss,
+    CacheStored,
+    Event,
+)
 from agentperf.policies.cached.decorator import Cached, made_state
 from agentperf.policies.cached.handle import CacheHandle
-from agentperf.policies.cached.options import CopyMode, OnFailure, Partition, checked
-from agentperf.policies.cached.state import CacheState, CacheStats, Tally
+from agentperf.policies.cached.options import CopyMode, MaxEntries, OnFailure, Partition, checked
+from agentperf.policies.cached.state import CacheState, Tally
+from agentperf.policies.cached.stats import CacheStats
 from agentperf.policies.cached.tags.naming import plain_tags
 
 if TYPE_CHECKING:
@@ -51,7 +60,8 @@ class Cache:
         ttl: How long a value is good: seconds, a `timedelta`, or text such as `"10m"`; None: as
             long as there is room for it.
         backend: Where the values are kept, as for `cached`; others than memory need `name=`.
-        max_entries: How many values to keep in memory at most; 1024 by default.
+        max_entries: How many values to keep in memory at most; 1024 by default; or `"auto"`.
+        max_bytes: How much memory they may take, about, as for `cached`.
         copy: As for `cached`: `"auto"` hands out copies of what somebody could change.
         scope: As for `cached`: whose values are kept apart while an `agentperf.scope` is open.
         on_store_failure: What to do while the backend fails: `"open"` finds nothing and keeps
@@ -72,7 +82,8 @@ class Cache:
         ttl: Duration | None = None,
         *,
         backend: str | AnyBackend = "memory",
-        max_entries: int = 1024,
+        max_entries: MaxEntries = 1024,
+        max_bytes: Size | None = None,
         copy: CopyMode = "auto",
         scope: Partition = "auto",
         on_store_failure: OnFailure = "open",
@@ -84,6 +95,7 @@ class Cache:
             key="key",
             ignore=(),
             max_entries=max_entries,
+            max_bytes=max_bytes,
             copy=copy,
             scope=scope,
             backend=backend,
@@ -226,10 +238,13 @@ class Cache:
         state = self._policy.state(host, target)
         contents = self._policy.contents(host, target, is_async=is_async)
         try:
-            found = await contents.peek(self._key(host, target, key), _ABSENT)
+            found, gone = await contents.get(self._key(host, target, key), _ABSENT)
         except BackendError as error:
             self._refuse_if_closed(target, error)
-            found = _ABSENT
+            found, gone = _ABSENT, None
+        if gone is not None:
+            tally = state.expired if gone is CacheExpired else state.invalidated
+            _count(host, target, tally, gone)
         if found is _ABSENT:
             _count(host, target, state.misses, CacheMiss)
             return default

@@ -62,9 +62,12 @@ class Bounds:
 
         async def park(parker: Parker) -> None:
             if not await parker.park(max(0.0, end - now()), passive=True):
-                raise late(f"{self._site.operation}: there was no answer within {seconds:.3g} s")
+                raise self._late(late, seconds)
 
         return park
+
+    def _late(self, late: type[CallTimeout], seconds: float | None) -> CallTimeout:
+        return late(f"{self._site.operation}: there was no answer within {seconds:.3g} s")
 
     def takes_long(self, error: Exception) -> bool:
         """Whether that is no failure, only the end of a caller's patience."""
@@ -74,7 +77,9 @@ class Bounds:
         """Compute for one caller alone; nobody else waits, so it ends with the caller's time."""
         if self._hard is None:
             return await compute()
-        return await self._site.waiting.bounded(self._hard, compute)
+        return await self._site.waiting.bounded(
+            self._hard, compute, lambda: self._late(CallTimeout, self._hard)
+        )
 
     async def _in_thread(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object]

@@ -11,17 +11,17 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
+from agentperf.events import CacheInvalidated, Event
 from agentperf.policies.cached.backed.dates import Dates
 from agentperf.policies.cached.backed.packing import NOTHING, Packed, Packing, Reading
 from agentperf.policies.cached.backed.reach import Reach
-from agentperf.policies.cached.core import Args, CacheLayer, Kwargs, Look
+from agentperf.policies.cached.core import PLAIN, Args, CacheLayer, Kwargs, Look
 from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.flights.recording import replayed
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
 from agentperf.policies.cached.tags.naming import TagsOf
 from agentperf.policies.cached.tags.seals import (
-    Versions,
     completed,
     look,
     present,
@@ -29,6 +29,7 @@ from agentperf.policies.cached.tags.seals import (
     settled,
     stamped,
 )
+from agentperf.policies.cached.tags.versions import Versions
 
 
 class BackedLayer(CacheLayer):
@@ -122,6 +123,8 @@ class BackedLayer(CacheLayer):
         return self._replayed(self._packing.unpack(kept))
 
     def _replayed(self, answer: Any) -> Any:
+        if type(answer) not in PLAIN:
+            self._state.saved(answer)
         if isinstance(answer, Recording):
             return replayed(answer, _itself, self._now)
         return answer
@@ -234,12 +237,17 @@ class BackendContents:
 
     async def peek(self, key: Hashable, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
+        found, _ = await self.get(key, default)
+        return found
+
+    async def get(self, key: Hashable, default: Any) -> tuple[Any, type[Event] | None]:
+        """Return the same as `peek`, and what became of an entry that is no longer good."""
         found = await _told(look(self._reach, cast(str, key)))
         data, standing = self._dates.opened(found.data)
         answer = self._read(cast(str, key), data)
         if answer is NOTHING or standing not in (Standing.FRESH, Standing.DUE):
-            return default
-        return answer.items if isinstance(answer, Recording) else answer
+            return default, CacheInvalidated if found.void else None
+        return answer.items if isinstance(answer, Recording) else answer, None
 
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""

@@ -9,8 +9,10 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
+from agentperf._engine.frames import WatchedFrame, current_frame
 from agentperf.abc.waiting import Parker
 from agentperf.policies.cached.tags.markers import Marker, TagTable
+from agentperf.usage import Usage
 
 _computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
@@ -40,6 +42,24 @@ controlled: ContextVar[CacheControl | None] = ContextVar("agentperf.cache_contro
 """What the innermost computation that is being cached says of its answer."""
 
 
+class FlightBooks:
+    """What is spent while a flight is under way, by whatever it calls."""
+
+    __slots__ = ("_usages",)
+
+    def __init__(self) -> None:
+        self._usages: list[Usage] = []
+
+    def used(self, usage: Usage, *, own: bool) -> None:
+        """Add tokens and cost."""
+        self._usages.append(usage)
+
+    @property
+    def total(self) -> Usage | None:
+        """All of it; None where nothing was said of it."""
+        return sum(self._usages, Usage()) if self._usages else None
+
+
 class Flight:
     """One computation and those who wait for it.
 
@@ -60,6 +80,7 @@ class Flight:
         began: When its computation began.
         since: The moment of the table of tags then.
         control: What the computation says of the keeping of its answer.
+        books: What the computation spends.
         aboard: How many wait for it.
         cancel: Cancels the computation, where that is to be done once nobody waits any more.
         over: Whether it has come to its end.
@@ -68,6 +89,7 @@ class Flight:
     __slots__ = (
         "aboard",
         "began",
+        "books",
         "cancel",
         "control",
         "error",
@@ -102,6 +124,7 @@ class Flight:
         self.began = 0.0
         self.since = 0
         self.control = CacheControl()
+        self.books = FlightBooks()
         self.aboard = 0
         self.cancel: Callable[[], None] | None = None
         self.over = False
@@ -313,7 +336,7 @@ class Boarding:
 class computing_for:  # noqa: N801 - reads as a statement
     """Marks a region as working for a flight, which others may wait for."""
 
-    __slots__ = ("_control", "_flight", "_token")
+    __slots__ = ("_control", "_flight", "_frame", "_token")
 
     def __init__(self, flight: Flight) -> None:
         self._flight = flight
@@ -321,8 +344,10 @@ class computing_for:  # noqa: N801 - reads as a statement
     def __enter__(self) -> None:
         self._token = _computing.set(self._flight)
         self._control = controlled.set(self._flight.control)
+        self._frame = current_frame.set(WatchedFrame(current_frame.get(), self._flight.books))
 
     def __exit__(self, *_: object) -> None:
+        _leave(current_frame, self._frame)
         _leave(controlled, self._control)
         _leave(_computing, self._token)
 
@@ -330,15 +355,17 @@ class computing_for:  # noqa: N801 - reads as a statement
 class computing_alone:  # noqa: N801 - reads as a statement
     """Marks a region as working for a flight that nobody can wait for."""
 
-    __slots__ = ("_control", "_flight")
+    __slots__ = ("_control", "_flight", "_frame")
 
     def __init__(self, flight: Flight) -> None:
         self._flight = flight
 
     def __enter__(self) -> None:
         self._control = controlled.set(self._flight.control)
+        self._frame = current_frame.set(WatchedFrame(current_frame.get(), self._flight.books))
 
     def __exit__(self, *_: object) -> None:
+        _leave(current_frame, self._frame)
         _leave(controlled, self._control)
 
 

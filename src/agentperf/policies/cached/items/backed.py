@@ -12,7 +12,8 @@ from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.items.calls import PerItem
 from agentperf.policies.cached.items.layer import Answer, Answers, ItemsLayer, Want
 from agentperf.policies.cached.state import Recording
-from agentperf.policies.cached.tags.seals import Stamp, look_all, marker_key, sealed, settled
+from agentperf.policies.cached.tags.seals import Stamp, look_all, sealed, settled
+from agentperf.policies.cached.tags.versions import marker_key
 
 
 class BackedItems(ItemsLayer, BackedLayer):

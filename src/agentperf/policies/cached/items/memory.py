@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agentperf._engine.site import Site
+from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.items.calls import PerItem
 from agentperf.policies.cached.items.layer import Answer, Answers, ItemsLayer, Want
 from agentperf.policies.cached.memory.layer import MemoryLayer
@@ -41,3 +42,9 @@ class MemoryItems(ItemsLayer, MemoryLayer):
             else:
                 want.stamp = await self._stamp(self._tags_of(*want.call))
         return answers
+
+    async def _keep_all(self, landed: Sequence[tuple[Flight, Any]]) -> list[Any]:
+        now = self._now()
+        for flight, _ in landed:  # what an item costs is its share of what they took together
+            flight.began = now - (now - flight.began) / len(landed)
+        return await super()._keep_all(landed)

@@ -31,7 +31,7 @@ class MemoryBackend(CacheBackend):
         if entry is None:
             return None
         if self._now() < entry.fresh_until:
-            entry.visited = True
+            self._store.used(entry)
             return bytes(entry.value)
         self._store.remove(key, entry)
         return None

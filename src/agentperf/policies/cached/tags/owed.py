@@ -10,7 +10,7 @@ from typing import Any
 from agentperf._base.log import fault, warn
 from agentperf._engine.hosting import Host
 from agentperf.abc.backends import Backends
-from agentperf.policies.cached.tags.seals import LIFETIME, PREFIX, new_versions
+from agentperf.policies.cached.tags.versions import LIFETIME, PREFIX, new_versions
 
 MOST = 10_000
 """How many tags are kept; when there are more, all tags of the backend are to be invalidated."""

@@ -1,38 +1,31 @@
-"""Tags in a backend: a version for each, and the versions that an entry was made under.
+"""What ties an entry in a backend to the versions that its tags had when it was computed.
 
-A version is random, never comes back, and says when it was put in place of another. An entry is
-sealed with the versions that its tags had when its computation began; it is good while they are
-still there. Whoever invalidates a tag puts another version in place, whatever the number of
-entries. A version that got lost voids what was made under it.
+An entry is sealed with the versions that its tags had when its computation began; it is good while
+they are still there. Whoever invalidates a tag puts another version in place, whatever the number
+of entries. A version that got lost voids what was made under it.
 """
 
 from __future__ import annotations
 
-import secrets
-import struct
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from agentperf._base.keys import digest
-
-if TYPE_CHECKING:
-    from agentperf.policies.cached.backed.reach import Reach
-
-Versions = dict[str, bytes]
-"""The versions of tags, by the keys they are kept under."""
+from agentperf.policies.cached.backed.reach import Reach
+from agentperf.policies.cached.tags.versions import (
+    LIFETIME,
+    PREFIX,
+    SIZE,
+    Versions,
+    date_of,
+    marker_key,
+    new_version,
+)
 
 SKEW = 5.0
 """Seconds that the clocks of processes which share a backend may differ by."""
 
-LIFETIME = 30 * 86_400.0
-"""How long a version is kept, in seconds; what was made under it is void then."""
-
-PREFIX = "ap1t:"
-"""What the keys of all versions begin with."""
-
 _SEAL = b"#"
-_DIGITS, _VERSION = 20, 16
-_DATE, _NEVER = struct.Struct(">d"), 0.0
+_DIGITS = 20
 
 
 class Stamp(NamedTuple):
@@ -61,25 +54,6 @@ class Found(NamedTuple):
     void: bool = False
 
 
-def marker_key(tag: str) -> str:
-    """Return the key under which a backend keeps the version of a tag."""
-    return PREFIX + digest(tag)
-
-
-def new_version(date: float = _NEVER) -> bytes:
-    """Return a version that nothing was made under.
-
-    Args:
-        date: When it invalidates, in seconds since the epoch; never, where there was none before.
-    """
-    return _DATE.pack(date) + secrets.token_bytes(_VERSION - _DATE.size)
-
-
-def new_versions(tags: Iterable[str], date: float) -> Versions:
-    """Return what invalidates tags at a date, to be stored for `LIFETIME`."""
-    return {marker_key(tag): new_version(date) for tag in tags}
-
-
 def sealed(versions: Versions, data: bytes) -> bytes:
     """Put a seal on an entry; one without tags has none."""
     if not versions:
@@ -92,7 +66,7 @@ def opened(data: bytes) -> tuple[Versions, bytes]:
     """Take off the seal."""
     if data[:1] != _SEAL or len(data) < 2:
         return {}, data
-    size = _DIGITS + _VERSION
+    size = _DIGITS + SIZE
     end = 2 + data[1] * size
     versions = {
         PREFIX + data[at : at + _DIGITS].hex(): data[at + _DIGITS : at + size]
@@ -181,7 +155,7 @@ async def completed(
     known = stamp.others | stamp.versions
     new = [tag for tag in named if marker_key(tag) not in known]
     for marker, version in (await settled(reach, new, await present(reach, new))).items():
-        if _DATE.unpack_from(version)[0] > began - SKEW:
+        if date_of(version) > began - SKEW:
             return None
         versions[marker] = version
     return versions | {key: known[key] for key in map(marker_key, named) if key in known}

@@ -11,7 +11,7 @@ from agentperf import cached, errors
 from agentperf.abc import Backends
 from agentperf.policies.cached.tags import owed as owing
 from agentperf.policies.cached.tags.owed import Owed, owed_to
-from agentperf.policies.cached.tags.seals import PREFIX
+from agentperf.policies.cached.tags.versions import PREFIX
 from agentperf.testing import fresh_host
 from tests.unit.policies.cached.backed.test_layer import Awaited
 from tests.unit.policies.cached.calls import COLOURS, Counted, outcome
