@@ -60,7 +60,9 @@ class BackedItems(ItemsLayer, BackedLayer):
     async def _keep_all(self, landed: Sequence[tuple[Flight, Any]]) -> list[Any]:
         kept: list[Any] = []
         good: list[tuple[Flight, bytes]] = []
+        now = self._now()
         for flight, value in landed:
+            self._state.loaded((now - flight.began) / len(landed))
             packed = self._packed(flight, value)
             if (refusal := self._refusal(flight, value)) is not None:
                 self._refuse(refusal)

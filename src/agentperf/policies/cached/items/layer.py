@@ -275,7 +275,6 @@ class ItemsLayer(CacheLayer):
         for _, flight in flights:
             flight.began, flight.since, flight.control = crew.began, crew.since, crew.control
         values = await compute([want.item for want, _ in flights])
-        self._state.loaded(self._now() - crew.began)
         landed = [(flight, value) for (_, flight), value in zip(flights, values, strict=True)]
         kept = await self._keep_all(landed)
         for (flight, value), for_others in zip(landed, kept, strict=True):
