@@ -15,6 +15,7 @@ from agentperf.events.cache import (
     CacheMiss,
     CacheRefused,
     CacheStored,
+    CacheUnreadable,
     CacheWarmed,
 )
 from agentperf.events.calls import CallEnded, SlowCall
@@ -34,6 +35,7 @@ __all__ = [
     "CacheMiss",
     "CacheRefused",
     "CacheStored",
+    "CacheUnreadable",
     "CacheWarmed",
     "CallDelayed",
     "CallEnded",

@@ -74,7 +74,7 @@ class FakeClock(Clock):
             self._jump_when_idle()
         elif threading.get_ident() == self._owner and not passive:
             self.advance(seconds)
-        elif self._waiting_for_work and len(self._alarms) > 1:
+        elif 0 < self._waiting_for_work < len(self._alarms):
             # One waits for the other's work, which waits for time: nobody else will move it.
             self._ring_next(float("inf"))
 

@@ -145,7 +145,7 @@ class Leases:
         self._reach = reach
         self._waiting = site.waiting
 
-    async def taken(self, flight: Flight, fresh: Callable[[], Awaitable[bytes | None]]) -> Any:
+    async def taken(self, flight: Flight, fresh: Callable[[], Awaitable[object | None]]) -> Any:
         """Take the lease of what a flight computes, as `flight.lease`; wait while others have it.
 
         Whoever must not wait, or finds the lease in trouble, computes without one.
@@ -168,7 +168,7 @@ class Leases:
             return None
 
     async def _taken(
-        self, lease: Lease, flight: Flight, fresh: Callable[[], Awaitable[bytes | None]]
+        self, lease: Lease, flight: Flight, fresh: Callable[[], Awaitable[object | None]]
     ) -> Any:
         delays, tries = self._delays(), 0
         stands: bytes | None = None

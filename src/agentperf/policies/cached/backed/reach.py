@@ -97,6 +97,10 @@ class Reach:
             return
         await self._asked(lambda backend: backend.set(key, value, ttl))
 
+    async def set_many(self, values: dict[str, bytes], ttl: float | None) -> None:
+        """Store under several keys."""
+        await self._asked(lambda backend: backend.set_many(values, ttl))
+
     async def delete(self, key: str) -> bool:
         """Remove a key; tell whether it was there."""
         return await self._removed(lambda backend: backend.delete(key))  # type: ignore[no-any-return]
