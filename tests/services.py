@@ -20,6 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from agentperf.events import CacheBackendDown, CacheBackendUp
+from agentperf.testing import EventLog
+
 PATIENCE = 20
 """Seconds that a server may take to come up."""
 
@@ -147,6 +150,12 @@ def listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def told(log: EventLog) -> list[str]:
+    """Return what a recorder heard of backends that went down and came up again."""
+    names = {CacheBackendDown: "down", CacheBackendUp: "up"}
+    return [names[type(event)] for event in log if type(event) in names]
 
 
 @contextlib.contextmanager

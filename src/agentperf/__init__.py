@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from agentperf.hookspecs import hookimpl as hookimpl
     from agentperf.instrumentation import instrument as instrument
     from agentperf.instrumentation import uninstrument as uninstrument
+    from agentperf.policies.bulkhead import BulkheadHandle as BulkheadHandle
+    from agentperf.policies.bulkhead import BulkheadStats as BulkheadStats
+    from agentperf.policies.bulkhead import bulkhead as bulkhead
     from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
     from agentperf.policies.cached.control import cache_control as cache_control
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
     from agentperf.policies.compose import resilient as resilient
     from agentperf.policies.compose import stack as stack
     from agentperf.policies.compress_prompt import compress_prompt as compress_prompt
+    from agentperf.policies.fallback import fallback as fallback
     from agentperf.policies.rate_limited import LimiterHandle as LimiterHandle
     from agentperf.policies.rate_limited import rate_limited as rate_limited
     from agentperf.policies.retry import retry as retry
@@ -86,6 +90,7 @@ if TYPE_CHECKING:
     from agentperf.policies.timed import measure as measure
     from agentperf.policies.timed import record as record
     from agentperf.policies.timed import timed as timed
+    from agentperf.policies.timeout import timeout as timeout
     from agentperf.telemetry import Decision as Decision
     from agentperf.telemetry import OperationStats as OperationStats
     from agentperf.tokens import TokenCount as TokenCount
@@ -100,6 +105,8 @@ _ERRORS = (
 )
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
+    "BulkheadHandle": "agentperf.policies.bulkhead",
+    "BulkheadStats": "agentperf.policies.bulkhead",
     "CacheControl": "agentperf.policies.cached.flights.flight",
     "CacheExplanation": "agentperf.policies.cached.explaining",
     "Cache": "agentperf.policies.cached.objects",
@@ -123,6 +130,7 @@ _EXPORTS = {
     "cache_control": "agentperf.policies.cached.control",
     "cache_mode": "agentperf.policies.cached.mode",
     "ainvalidate": "agentperf.policies.cached.tags.invalidation",
+    "bulkhead": "agentperf.policies.bulkhead",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",
@@ -134,6 +142,7 @@ _EXPORTS = {
     "count_tokens": "agentperf.tokens",
     "errors": "agentperf.errors",
     "events": "agentperf.events",
+    "fallback": "agentperf.policies.fallback",
     "handle": "agentperf._handle",
     "hookimpl": "agentperf.hookspecs",
     "instrument": "agentperf.instrumentation",
@@ -149,6 +158,7 @@ _EXPORTS = {
     "stats": "agentperf._host",
     "testing": "agentperf.testing",
     "timed": "agentperf.policies.timed",
+    "timeout": "agentperf.policies.timeout",
     "tokens": "agentperf.tokens",
     "uninstrument": "agentperf.instrumentation",
     "use": "agentperf._engine.current",

@@ -12,6 +12,7 @@ from agentperf._engine.policy import Policy
 from agentperf._engine.site import operation_of
 from agentperf._host import Host
 from agentperf.errors import ConfigurationError
+from agentperf.policies.bulkhead import Bulkhead, BulkheadHandle
 from agentperf.policies.cached import Cached
 from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.circuit_breaker import BreakerHandle, CircuitBreaker
@@ -102,6 +103,18 @@ class Handle:
         if policy is None:
             raise self._without("rate_limited", '@rate_limited("500/min")')
         return LimiterHandle(current_host(), self._pipeline.target, policy, self._leading)
+
+    @property
+    def bulkhead(self) -> BulkheadHandle:
+        """The outermost bulkhead of the function.
+
+        Raises:
+            ConfigurationError: The function has none.
+        """
+        policy = self._first(Bulkhead)
+        if policy is None:
+            raise self._without("behind a bulkhead", "@bulkhead(8)")
+        return BulkheadHandle(current_host(), policy)
 
     @property
     def breaker(self) -> BreakerHandle:

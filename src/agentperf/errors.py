@@ -110,7 +110,29 @@ class StoreUnavailable(CallRejected):
 
 
 class CallTimeout(AgentPerfError, TimeoutError):
-    """A call, its first item or the gap between two items took too long."""
+    """A call, its first item or the gap between two items took too long.
+
+    Attributes:
+        policy: The kind of policy that bounds the time, such as `"timeout"`.
+        policy_name: The name of that policy, or the operation it stands before.
+        limit: Which of its limits ran out, such as `"total"`, `"first_item"` or `"gap"`.
+        seconds: How long that limit is.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        policy: str = "",
+        name: str = "",
+        limit: str = "",
+        seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.policy = policy
+        self.policy_name = name
+        self.limit = limit
+        self.seconds = seconds
 
 
 class BackendError(AgentPerfError):

@@ -37,6 +37,8 @@ MEMBERS: dict[type, str] = {
     CacheStats: "handle",
     agentperf.Cache: "cache",
     LimiterHandle: "handle",
+    agentperf.BulkheadHandle: "handle",
+    agentperf.BulkheadStats: "handle",
     BreakerHandle: "handle",
     Tally: "handle",
     Decision: "handle",
@@ -52,11 +54,14 @@ HEADINGS: dict[type, str] = {agentperf.Cache: "Methods"}
 
 POLICIES = {
     "timed": agentperf.timed,
+    "fallback": agentperf.fallback,
     "cached": agentperf.cached,
     "compress_prompt": agentperf.compress_prompt,
     "retry": agentperf.retry,
+    "bulkhead": agentperf.bulkhead,
     "rate_limited": agentperf.rate_limited,
     "circuit_breaker": agentperf.circuit_breaker,
+    "timeout": agentperf.timeout,
 }
 EVENTS = [getattr(events, name) for name in events.__all__ if name != "Event"]
 
@@ -104,7 +109,8 @@ def test_options_and_defaults(policy):
     """The table of defaults has every option, in order, with the default that the code has."""
     parameters = inspect.signature(POLICIES[policy]).parameters.values()
     # What is decorated is no option, and unknown ones are refused.
-    options = [p for p in parameters if p.kind not in (p.POSITIONAL_ONLY, p.VAR_KEYWORD)]
+    no_options = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+    options = [p for p in parameters if p.kind not in (*no_options, p.VAR_KEYWORD)]
     expected = [[f"`{p.name}`", "`" + repr(p.default).replace("'", '"') + "`"] for p in options]
     listed = [row[:2] for row in rows(section(f"policies/{policy}", "Defaults"))]
     assert sorted(listed) == sorted(expected)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import openai
 import pytest
 
 import agentperf
-from agentperf.errors import CircuitOpen
+from agentperf.errors import BulkheadFull, CallTimeout, CircuitOpen
 
 ANSWER = json.dumps(
     {
@@ -105,7 +106,8 @@ class Upstream:
                 self._treat(connection, self._script.pop(0) if self._script else self._then)
 
     def _treat(self, connection: socket.socket, what: bytes) -> None:
-        if what == HANG:
+        if what.endswith(HANG):
+            connection.sendall(what.removesuffix(HANG))
             self._held.append(connection)
             return
         if what == RESET:
@@ -142,6 +144,20 @@ def upstream() -> Iterator[Callable[..., Upstream]]:
 def client(server: Upstream) -> openai.OpenAI:
     """Make a client that leaves retrying to us."""
     return openai.OpenAI(base_url=server.url, api_key="none", max_retries=0, timeout=5)
+
+
+def async_client(server: Upstream) -> openai.AsyncOpenAI:
+    """Make an asynchronous one."""
+    return openai.AsyncOpenAI(base_url=server.url, api_key="none", max_retries=0, timeout=5)
+
+
+async def aread(model: openai.AsyncOpenAI) -> AsyncIterator[str]:
+    """Ask for an answer in pieces."""
+    messages = [{"role": "user", "content": "count"}]
+    chunks = await model.chat.completions.create(model="m", messages=messages, stream=True)  # type: ignore[call-overload]
+    async for chunk in chunks:
+        if chunk.choices:
+            yield chunk.choices[0].delta.content or ""
 
 
 def reply(model: openai.OpenAI) -> Any:
@@ -251,3 +267,53 @@ def test_a_failure_gives_the_tokens_back(upstream):
             limited(model)
     assert limited(model).usage.total_tokens == 4
     assert agentperf.handle(limited).limiter.remaining()["tokens"] == 96
+
+
+def test_a_fallback_answers_for_an_upstream_that_hangs(upstream):
+    """The caller waits no longer than it said, and gets an answer; so does the next one."""
+    server = upstream(HANG)
+    model = client(server)
+    guarded = agentperf.fallback("sorry")(agentperf.timeout(0.3)(ask))
+    assert guarded(model) == "sorry"
+    assert guarded(model) == "fine"
+
+
+def test_a_stream_that_falls_silent(upstream):
+    """Its reader keeps what came, and the request is over when the error is raised."""
+    server = upstream(stream(2, whole=False) + HANG, then=stream(4, whole=True))
+
+    async def main() -> None:
+        async with async_client(server) as model:
+            reading = agentperf.timeout(gap=0.3, first_item=4)(aread)(model)
+            assert [await anext(reading), await anext(reading)] == ["0", "1"]
+            with pytest.raises(CallTimeout) as caught:
+                await anext(reading)
+            assert caught.value.limit == "gap"
+            again = agentperf.timeout(gap=4)(aread)(model)
+            assert [piece async for piece in again] == ["0", "1", "2", "3"]
+
+    asyncio.run(main())
+
+
+def test_an_upstream_that_hangs_takes_up_no_more_than_its_places(upstream):
+    """Others are refused at once, and the places come back with the timeouts."""
+    server = upstream(HANG, HANG)
+
+    async def main() -> None:
+        async with async_client(server) as model:
+
+            @agentperf.bulkhead(2, queue=0)
+            @agentperf.timeout(0.5)
+            async def complete() -> str | None:
+                messages = [{"role": "user", "content": "how are you?"}]
+                made = await model.chat.completions.create(model="m", messages=messages)  # type: ignore[arg-type]
+                text: str | None = made.choices[0].message.content
+                return text
+
+            ended = await asyncio.gather(*(complete() for _ in range(5)), return_exceptions=True)
+            assert [type(end) for end in ended] == [CallTimeout] * 2 + [BulkheadFull] * 3
+            assert await complete() == "fine"
+            stats = agentperf.handle(complete).bulkhead.stats()
+            assert (stats.in_use, stats.rejected) == (0, 3)
+
+    asyncio.run(main())

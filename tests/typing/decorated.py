@@ -105,6 +105,34 @@ async def wrong_calls() -> None:
         pass
 
 
+# -- policies that need an argument ---------------------------------------------------------------
+
+
+@agentperf.fallback([], "none", on=(ConnectionError, LookupError))
+@agentperf.bulkhead(8, queue=20, adaptive=(2, 32))
+@agentperf.timeout("30s", gap=5)
+def guarded(a: int) -> list[str]:
+    """Above each other."""
+    return [str(a)]
+
+
+@agentperf.timeout(first_item="5s")
+async def guarded_stream(a: int) -> AsyncIterator[int]:
+    """A stream."""
+    yield a
+
+
+async def guards() -> None:
+    """Types are as they were written, also of what the handle gives."""
+    assert_type(guarded(1), list[str])
+    async for item in guarded_stream(1):
+        assert_type(item, int)
+    assert_type(agentperf.handle(guarded).bulkhead.stats().limit, int)
+    guarded("1")  # type: ignore[arg-type]
+    agentperf.bulkhead("8")  # type: ignore[arg-type]
+    agentperf.timeout(total=b"5")  # type: ignore[arg-type]
+
+
 # -- methods --------------------------------------------------------------------------------------
 
 

@@ -18,8 +18,11 @@ from agentperf.policies.retry import retry
 from agentperf.testing import FakeClock
 
 ALL = {
+    "timeout": {"total": "30s"},
     "circuit_breaker": True,
     "rate_limited": {"requests": "500/min"},
+    "bulkhead": {"concurrency": 8, "adaptive": [2, 16]},
+    "fallback": {"targets": [["later"]]},
     "retry": {"attempts": 4, "budget": "80%"},
     "compress_prompt": {"max_tokens": 1000},
     "cached": {"ttl": "30d"},
@@ -29,11 +32,14 @@ ALL = {
 
 CANONICAL = [
     "timed",
+    "fallback",
     "cached",
     "compress_prompt",
     "retry",
+    "bulkhead",
     "rate_limited",
     "circuit_breaker",
+    "timeout",
 ]
 
 
@@ -147,7 +153,9 @@ def test_options_are_read_as_people_write_them():
     function = timed("op")(flaky(failures=0))
     without_timed = {kind: options for kind, options in ALL.items() if kind != "timed"}
     with use(host_of("op", without_timed)):
-        _, cache, _, tries, limit, _ = handle(function).pipeline
+        _, _, cache, _, tries, places, limit, _, time = handle(function).pipeline
+        assert places.options.bounds == (2, 16)
+        assert time.limits.total == 30
         assert cache.options.ttl == 30 * 86400
         assert (tries.options.attempts, tries.options.budget) == (4, 0.8)
         assert limit.limits.rates[0][0].limit == 500
@@ -239,7 +247,7 @@ def test_a_named_policy_is_shared():
     ("text", "says"),
     [
         ("retri = true", r":2: policies\.op\.retri: no such policy; did you mean 'retry'"),
-        ("zzz = true", "no such policy; known: timed, cached"),
+        ("zzz = true", "no such policy; known: timed, fallback, cached"),
         ("\nretry = {attemps = 4}", ":3: .*no such option of retry; did you mean 'attempts'"),
         ("retry.zzz = 4", "no such option of retry; known: on, attempts"),
         ("retry = {attempts = 0}", r"policies\.op\.retry\.attempts: attempts=0: "),
@@ -293,4 +301,15 @@ def test_there_is_an_example_for_every_policy():
     """And it can be used."""
     assert _EXAMPLES.keys() == DECORATORS.keys()
     for kind, example in _EXAMPLES.items():
-        DECORATORS[kind](**json.loads(example))
+        Host(settings=Settings(policies={"app.search": {kind: json.loads(example)}}))
+
+
+def test_what_a_decorator_takes_by_position_is_a_list():
+    """As a file can say it: values that answer."""
+    answer = flaky(1)
+    operation = handle(timed(answer)).operation
+    decorated = timed(answer)
+    with use(host_of(operation, {"fallback": {"targets": ["later"]}})):
+        assert [decorated(), decorated()] == ["later", "p"]
+    with pytest.raises(ConfigurationError, match=r"fallback\.targets: targets='later': a list"):
+        host_of(operation, {"fallback": {"targets": "later"}})

@@ -46,6 +46,12 @@ def test_two_of_a_kind_are_refused():
         ((circuit_breaker(), retry()), "last of several failures"),
         ((rate_limited("1/s"), agentperf.cached(ttl=1)), "use up the limit"),
         ((circuit_breaker(), agentperf.cached(ttl=1)), "refused while it is open"),
+        ((retry(), agentperf.fallback("x")), "nothing be retried"),
+        ((circuit_breaker(), agentperf.fallback("x")), "would not see"),
+        ((agentperf.cached(ttl=1), agentperf.fallback("x")), "kept for what should have"),
+        ((agentperf.bulkhead(1), retry()), "Write @retry above @bulkhead"),
+        ((agentperf.bulkhead(1), agentperf.cached(ttl=1)), "take up places"),
+        ((rate_limited("1/s"), agentperf.bulkhead(1)), "come all at once"),
         ((retry(), agentperf.cached(ttl=1)), "every attempt"),
     ],
 )

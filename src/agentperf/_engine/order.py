@@ -28,6 +28,15 @@ CANONICAL = (
 _HARM = {
     ("rate_limited", "retry"): "one permit would pay for all attempts, and the limit be exceeded",
     ("rate_limited", "cached"): "answers from the cache would use up the limit",
+    (
+        "rate_limited",
+        "bulkhead",
+    ): "calls with a permit would wait for a place, and come all at once",
+    ("bulkhead", "retry"): "a place would be held while nothing runs, between the attempts",
+    ("bulkhead", "cached"): "answers from the cache would take up places",
+    ("retry", "fallback"): "the fallback would answer at the first failure, and nothing be retried",
+    ("circuit_breaker", "fallback"): "the breaker would not see what the fallback answers for",
+    ("cached", "fallback"): "what answered instead would be kept for what should have",
     ("rate_limited", "compress_prompt"): "the limit would count tokens that are never sent",
     ("circuit_breaker", "retry"): "the breaker would see only the last of several failures",
     ("circuit_breaker", "cached"): "answers from the cache would be refused while it is open",

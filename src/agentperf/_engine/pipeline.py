@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,12 @@ from agentperf._engine.bindings import Step, Steps, Token
 from agentperf._engine.drivers import AsyncDriver, SyncDriver
 from agentperf._engine.site import Bindable, Site, Target, operation_of
 from agentperf._engine.streams import AsyncLiveStream, LiveStream, Recogniser
-from agentperf._engine.waiting import waiting_for
+from agentperf._engine.waiting import ThreadWaiting, waiting_for
 
 if TYPE_CHECKING:
     from agentperf._engine.hosting import Host
     from agentperf._engine.layers import Driver
+    from agentperf.abc.waiting import Lane
 
 
 class Pipeline:
@@ -53,7 +55,9 @@ class Pipeline:
         is_async = self.target.shape.is_async or self._turned_async
         recognise = Recogniser(host.clock.now, is_async=is_async)
         driver: Driver = AsyncDriver(recognise) if is_async else SyncDriver(recognise)
-        waiting = waiting_for(is_async=is_async, clock=host.clock)
+        waiting = waiting_for(
+            is_async=is_async, clock=host.clock, lane_for=partial(_lane, host, self.target)
+        )
         policies = self.completed(host) if host.settings.enabled else ()
         operation = operation_of(policies, self.target)
         site = Site(host, self.target, self.token, driver, waiting, operation)
@@ -90,6 +94,13 @@ def pipeline_of(wrapper: object) -> Pipeline | None:
     if isinstance(pipeline, Pipeline) and pipeline.wrapper() is wrapper:
         return pipeline
     return None
+
+
+def _lane(host: Host, target: Target, waiting: ThreadWaiting) -> Lane:
+    """Make a lane in one of the threads of a function."""
+    from agentperf._engine.lanes import Crew, ThreadLane  # few calls need one
+
+    return ThreadLane(waiting, host.state(Crew, Crew, owners=(target, Crew)))
 
 
 def _around(policy: Bindable, site: Site, inner: Step) -> Step:

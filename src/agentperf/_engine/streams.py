@@ -131,7 +131,8 @@ class _Life:
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The type of the source, so that `isinstance` sees through the stand-in."""
-        return type(self._source)
+        source: type = self._source.__class__
+        return source
 
 
 class LiveStream(_Life):
@@ -149,8 +150,8 @@ class LiveStream(_Life):
             item = next(self._iterator)
         except StopIteration as stop:
             self._held = (None, 0.0, stop)
-        except BaseException:
-            self._ended = True
+        except BaseException as error:
+            self._broke(error)
             raise
         else:
             self._held = (item, self._now() - start, None)
@@ -228,8 +229,8 @@ class AsyncLiveStream(_Life):
             item = await anext(self._iterator)
         except StopAsyncIteration as stop:
             self._held = (None, 0.0, stop)
-        except BaseException:
-            self._ended = True
+        except BaseException as error:
+            self._broke(error)
             raise
         else:
             self._held = (item, self._now() - start, None)

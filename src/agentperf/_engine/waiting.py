@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from agentperf._base.clock import Clock
-from agentperf.abc.waiting import Parker, Waiting
+from agentperf.abc.waiting import Lane, Parker, Waiting
 from agentperf.errors import CallTimeout
 
 T = TypeVar("T")
@@ -50,41 +50,83 @@ def in_one_go(work: Any) -> Any:
     )
 
 
+class Overrun(CallTimeout):
+    """The time of a call further out was up; who bounds that call says what it wants to say.
+
+    Attributes:
+        deadline: Whose time it was.
+    """
+
+    deadline: Deadline
+
+
+class Deadline:
+    """Until when somebody waits for what this thread does.
+
+    On event loops cancel scopes lie inside of each other, and the nearest ends what is inside.
+    Nobody can end what a thread does: here the nearest deadline goes along with the context, bounds
+    further in shrink to it, and pauses end with it.
+
+    Attributes:
+        at: The time, on the host's clock.
+    """
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def passed(self) -> Overrun:
+        """Make the error that ends what goes on for nobody."""
+        error = Overrun("nobody waits for this call any more")
+        error.deadline = self
+        return error
+
+
+nearest_deadline: contextvars.ContextVar[Deadline | None] = contextvars.ContextVar(
+    "agentperf.deadline", default=None
+)
+
+
+LaneFor = Callable[["ThreadWaiting"], Lane]
+
+
 class ThreadWaiting:
     """Waiting for synchronous calls: blocks the thread, never suspends."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, lane_for: LaneFor | None = None) -> None:
+        self.clock = clock
+        self._lane_for = lane_for
         self.now = clock.now
 
     async def sleep(self, seconds: float) -> None:
-        """Block for `seconds`."""
-        await self.parker().park(seconds)
+        """Block for `seconds`, or until nobody waits for this call any more."""
+        if (deadline := nearest_deadline.get()) is None:
+            await self.parker().park(seconds)
+            return
+        left = deadline.at - self.now()
+        await self.parker().park(min(seconds, left))
+        if left <= seconds:
+            raise deadline.passed()
 
-    async def bounded(self, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
+    async def bounded(
+        self,
+        seconds: float,
+        work: Callable[[], Awaitable[T]],
+        late: Callable[[], CallTimeout],
+    ) -> T:
         """Do the work in a thread of its own and wait for it no longer than `seconds`."""
-        parker = _ThreadParker(self._clock)
-        outcome: list[tuple[bool, Any]] = []
+        lane = self.lane()
+        try:
+            return await lane.within(seconds, work, late)
+        finally:
+            lane.leave()
 
-        def run() -> None:
-            try:
-                outcome.append((True, in_one_go(work())))
-            except BaseException as error:  # noqa: BLE001 - raised by who waits for it
-                outcome.append((False, error))
-            parker.unpark()
-
-        threading.Thread(
-            target=contextvars.copy_context().run,
-            args=(run,),
-            name="agentperf-bounded",
-            daemon=True,
-        ).start()
-        if not await parker.park(seconds, passive=True):
-            raise CallTimeout(f"the call took longer than {seconds:.3g} s")
-        worked, value = outcome[0]
-        if not worked:
-            raise value
-        return value  # type: ignore[no-any-return]
+    def lane(self) -> Lane:
+        """Make a lane, which becomes a thread with its first step."""
+        if self._lane_for is None:
+            raise RuntimeError("nobody said whose threads these lanes are to be")
+        return self._lane_for(self)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do the work here and now."""
@@ -92,7 +134,7 @@ class ThreadWaiting:
 
     def parker(self) -> Parker:
         """Make a place to wait in."""
-        return _ThreadParker(self._clock)
+        return ThreadParker(self.clock)
 
     def holds_a_loop(self) -> bool:
         """Whether this thread runs an event loop, which would stand still."""
@@ -101,36 +143,45 @@ class ThreadWaiting:
     async def detached(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
     ) -> Callable[[], None]:
-        """Do the work here and now."""
+        """Do the work here and now; whoever waits for this call doesn't bound it."""
+        bounded_by = nearest_deadline.set(None)
         try:
             await work()
         finally:
+            nearest_deadline.reset(bounded_by)
             ended()
         return _nothing
 
 
-class _ThreadParker:
+class ThreadParker:
+    """Where a thread waits; `passive` where it is for another thread's work."""
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._event = threading.Event()
         self._woken = False
 
     async def park(self, timeout: float | None = None, *, passive: bool = False) -> bool:
-        if timeout is None:
-            self._event.wait()
-        else:
-            take_back = self._clock.alarm(timeout, self._event.set, blocking=True, passive=passive)
+        """Wait until somebody calls `unpark`."""
+        take_back = None
+        if timeout is not None or passive:
+            ever = float("inf") if timeout is None else timeout
+            take_back = self._clock.alarm(ever, self._event.set, blocking=True, passive=passive)
+        try:
             self._event.wait(timeout if take_back is None else None)
+        finally:
             if take_back is not None:
                 take_back()
         return self._woken
 
     def unpark(self) -> None:
+        """Wake the waiter."""
         self._woken = True
         self._event.set()
 
     @property
     def deserted(self) -> bool:
+        """Somebody always can wait in a thread."""
         return False
 
 
@@ -146,20 +197,33 @@ class LoopWaiting:
         """Suspend for `seconds`."""
         await self.parker().park(seconds)
 
-    async def bounded(self, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
+    async def bounded(
+        self,
+        seconds: float,
+        work: Callable[[], Awaitable[T]],
+        late: Callable[[], CallTimeout],
+    ) -> T:
         """Do the work in a cancel scope that ends after `seconds`."""
-        import anyio
+        return await self.within(seconds, work, late)
 
-        with anyio.CancelScope() as scope:
-            take_back = self._clock.alarm(seconds, scope.cancel, blocking=False)
-            if take_back is None:
-                scope.deadline = anyio.current_time() + seconds
-            try:
-                return await work()
-            finally:
-                if take_back is not None:
-                    take_back()
-        raise CallTimeout(f"the call took longer than {seconds:.3g} s")
+    def lane(self) -> Lane:
+        """Steps on a loop have nothing in common but the task that makes them."""
+        return self
+
+    async def within(
+        self,
+        seconds: float | None,
+        work: Callable[[], Awaitable[T]],
+        late: Callable[[], CallTimeout],
+    ) -> T:
+        """Do one step in a cancel scope."""
+        if seconds is None:
+            return await work()
+        bounded = _within_on_trio if in_trio() else _within_on_asyncio
+        return await bounded(self._clock, seconds, work, late)
+
+    def leave(self, last: Callable[[], object] | None = None) -> None:
+        """Each step is over when it is over."""
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do the work in a worker thread; whoever is cancelled doesn't wait for it."""
@@ -209,14 +273,57 @@ class LoopWaiting:
         return partial(_quietly, RuntimeError, loop.call_soon_threadsafe, task.cancel)
 
 
+async def _within_on_asyncio(
+    clock: Clock, seconds: float, work: Callable[[], Awaitable[T]], late: Callable[[], CallTimeout]
+) -> T:
+    import asyncio
+
+    # Not a scope of anyio, which costs several times as much and cancels clean-up over and over.
+    loop, scope = asyncio.get_running_loop(), asyncio.timeout(None)
+    expire = partial(_quietly, RuntimeError, scope.reschedule, 0)
+    ring = partial(_quietly, RuntimeError, loop.call_soon_threadsafe, expire)
+    take_back = clock.alarm(seconds, ring, blocking=False)
+    if take_back is None:
+        scope = asyncio.timeout(seconds)
+    try:
+        async with scope:
+            return await work()
+    except TimeoutError:
+        if not scope.expired():
+            raise
+    finally:
+        if take_back is not None:
+            take_back()
+    raise late()
+
+
+async def _within_on_trio(
+    clock: Clock, seconds: float, work: Callable[[], Awaitable[T]], late: Callable[[], CallTimeout]
+) -> T:
+    import trio
+
+    scope, token = trio.CancelScope(), trio.lowlevel.current_trio_token()
+    ring = partial(_quietly, trio.RunFinishedError, token.run_sync_soon, scope.cancel)
+    take_back = clock.alarm(seconds, ring, blocking=False)
+    if take_back is None:
+        scope.deadline = trio.current_time() + seconds
+    with scope:
+        try:
+            return await work()
+        finally:
+            if take_back is not None:
+                take_back()
+    raise late()
+
+
 def _nothing() -> None:
     pass
 
 
-def _quietly(closed: type[Exception], call_soon: Callable[..., object], act: Any) -> None:
-    """Have a loop act, unless it was closed meanwhile."""
+def _quietly(closed: type[Exception], call: Callable[[Any], object], what: Any) -> None:
+    """Have a loop do something, unless it was closed meanwhile."""
     with contextlib.suppress(closed):
-        call_soon(act)
+        call(what)
 
 
 class _AsyncioParker:
@@ -297,6 +404,12 @@ class _TrioParker:
             self._event.set()
 
 
-def waiting_for(*, is_async: bool, clock: Clock) -> Waiting:
-    """Return the waiting port of a colour."""
-    return LoopWaiting(clock) if is_async else ThreadWaiting(clock)
+def waiting_for(*, is_async: bool, clock: Clock, lane_for: LaneFor | None = None) -> Waiting:
+    """Return the waiting port of a colour.
+
+    Args:
+        is_async: Whether calls are driven by an event loop.
+        clock: Where time comes from.
+        lane_for: Makes the lanes of synchronous calls.
+    """
+    return LoopWaiting(clock) if is_async else ThreadWaiting(clock, lane_for)

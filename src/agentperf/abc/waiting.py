@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from agentperf.errors import CallTimeout
+
 T = TypeVar("T")
 
 
@@ -24,6 +26,33 @@ class Parker(Protocol):
         ...
 
 
+class Lane(Protocol):
+    """Where the steps of one call are made, one after the other, each within a time.
+
+    On an event loop a step that takes too long is cancelled. Elsewhere the lane is a thread, as
+    nobody can end what blocks: who waits for it goes on, and the thread ends when the step does.
+    """
+
+    async def within(
+        self,
+        seconds: float | None,
+        work: Callable[[], Awaitable[T]],
+        late: Callable[[], CallTimeout],
+    ) -> T:
+        """Do `work` and wait for it no longer than `seconds`; None for as long as it takes.
+
+        A lane that did something too slowly is lost, and does nothing more.
+
+        Raises:
+            CallTimeout: What `late` makes; the time is up.
+        """
+        ...
+
+    def leave(self, last: Callable[[], object] | None = None) -> None:
+        """Make no further steps; `last` is done where and when the others are done."""
+        ...
+
+
 class Waiting(Protocol):
     """Clock, sleep, park and detached work for threads, asyncio and trio alike.
 
@@ -38,15 +67,21 @@ class Waiting(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
 
-    async def bounded(self, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
-        """Run `work` for `seconds` at most.
-
-        On an event loop it is cancelled when they have passed. A synchronous call has to be made
-        in a thread of its own, which goes on until the work ends by itself; nobody waits for it.
+    async def bounded(
+        self,
+        seconds: float,
+        work: Callable[[], Awaitable[T]],
+        late: Callable[[], CallTimeout],
+    ) -> T:
+        """Run `work`, alone in a lane, for `seconds` at most.
 
         Raises:
-            CallTimeout: The time is up.
+            CallTimeout: What `late` makes; the time is up.
         """
+        ...
+
+    def lane(self) -> Lane:
+        """Make a lane for the steps of one call."""
         ...
 
     async def in_thread(self, work: Callable[[], T]) -> T:

@@ -23,6 +23,9 @@ _EXAMPLES: Mapping[str, str] = {
     "retry": '{"attempts": 4}',
     "rate_limited": '{"requests": "500/min"}',
     "circuit_breaker": '{"failure_rate": 0.3}',
+    "bulkhead": '{"concurrency": 8}',
+    "fallback": '{"targets": ["try again later"]}',
+    "timeout": '{"total": "30s"}',
 }
 """Options of policies, shown where something else stands in their place."""
 

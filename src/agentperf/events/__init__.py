@@ -5,7 +5,8 @@ from __future__ import annotations
 from agentperf.events.base import Event
 from agentperf.events.breakers import CallRefused, CircuitChanged
 from agentperf.events.cache import (
-    CacheBackendChanged,
+    CacheBackendDown,
+    CacheBackendUp,
     CacheCleared,
     CacheEviction,
     CacheExpired,
@@ -18,12 +19,13 @@ from agentperf.events.cache import (
 )
 from agentperf.events.calls import CallEnded, SlowCall
 from agentperf.events.clients import HttpCallEnded, ModelCallEnded
-from agentperf.events.limits import CallDelayed, LeaseSettled
+from agentperf.events.limits import CallDelayed, CallTimedOut, ConcurrencyChanged, LeaseSettled
 from agentperf.events.prompts import PromptCompressed
-from agentperf.events.retries import RetryGaveUp, RetryScheduled
+from agentperf.events.retries import FellBack, RetryGaveUp, RetryScheduled
 
 __all__ = [
-    "CacheBackendChanged",
+    "CacheBackendDown",
+    "CacheBackendUp",
     "CacheCleared",
     "CacheEviction",
     "CacheExpired",
@@ -36,8 +38,11 @@ __all__ = [
     "CallDelayed",
     "CallEnded",
     "CallRefused",
+    "CallTimedOut",
     "CircuitChanged",
+    "ConcurrencyChanged",
     "Event",
+    "FellBack",
     "HttpCallEnded",
     "LeaseSettled",
     "ModelCallEnded",

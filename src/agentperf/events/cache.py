@@ -85,13 +85,16 @@ class CacheWarmed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheBackendChanged(Event):
-    """The backend of a cache began to fail, or works again; told once for each change.
+class CacheBackendDown(Event):
+    """The backend of a cache began to fail; told once until it works again.
 
     Attributes:
-        works: Whether it works now.
-        error: The class name of the error, where it fails.
+        error: The class name of the error.
     """
 
-    works: bool
-    error: str | None = None
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheBackendUp(Event):
+    """The backend of a cache works again."""

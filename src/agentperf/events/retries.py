@@ -1,4 +1,4 @@
-"""Events of retried calls."""
+"""Events of calls that failed and were made again, or answered by somebody else."""
 
 from __future__ import annotations
 
@@ -37,5 +37,22 @@ class RetryGaveUp(Event):
     """
 
     attempt: int
+    error: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FellBack(Event):
+    """A call failed and something else answered instead.
+
+    Attributes:
+        name: The fallback's name.
+        link: Which of its targets answered, counted from 1.
+        error: Class name of the error of the call itself.
+        reason: What the classifier said of it.
+    """
+
+    name: str
+    link: int
     error: str
     reason: str

@@ -13,8 +13,11 @@ from agentperf.events import (
     CallDelayed,
     CallEnded,
     CallRefused,
+    CallTimedOut,
     CircuitChanged,
+    ConcurrencyChanged,
     Event,
+    FellBack,
     LeaseSettled,
     PromptCompressed,
     RetryGaveUp,
@@ -22,7 +25,17 @@ from agentperf.events import (
     SlowCall,
 )
 
-RARE = (CallDelayed, CallRefused, CircuitChanged, RetryGaveUp, RetryScheduled, SlowCall)
+RARE = (
+    CallDelayed,
+    CallRefused,
+    CallTimedOut,
+    CircuitChanged,
+    ConcurrencyChanged,
+    FellBack,
+    RetryGaveUp,
+    RetryScheduled,
+    SlowCall,
+)
 """Events of calls that took a turn: remembered from the start, since they cost others nothing."""
 
 EVERY = (CacheHit, CacheMiss, CallEnded, LeaseSettled, PromptCompressed)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import agentperf
@@ -112,6 +115,63 @@ def _purgatory_async() -> Callable[[str], Any]:
     return AsyncCircuitBreakerFactory()("b")(awork)
 
 
+def _threading_semaphore() -> Callable[[str], Any]:
+    semaphore = threading.Semaphore(8)
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with semaphore:
+            return work(*args, **kwargs)
+
+    return wrapper
+
+
+def _asyncio_semaphore() -> Callable[[str], Any]:
+    semaphore = asyncio.Semaphore(8)
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        async with semaphore:
+            return await awork(*args, **kwargs)
+
+    return wrapper
+
+
+def _executor() -> Callable[[str], Any]:
+    pool = ThreadPoolExecutor()
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return pool.submit(work, *args, **kwargs).result(timeout=30)
+
+    return wrapper
+
+
+def _asyncio_timeout() -> Callable[[str], Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        async with asyncio.timeout(30):
+            return await awork(*args, **kwargs)
+
+    return wrapper
+
+
+def _except() -> Callable[[str], Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return work(*args, **kwargs)
+        except ConnectionError:
+            return "instead"
+
+    return wrapper
+
+
+def _except_async() -> Callable[[str], Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await awork(*args, **kwargs)
+        except ConnectionError:
+            return "instead"
+
+    return wrapper
+
+
 RETRY = faster(floor=10, goal=30)
 BREAKER = faster(floor=1, goal=2)
 LIMIT = faster(floor=3, goal=8)
@@ -162,6 +222,41 @@ RACES = (
             Peer("circuitbreaker", _circuitbreaker_async, BREAKER),
             Peer("purgatory", _purgatory_async, BREAKER),
         ),
+    ),
+    Race(
+        "bulkhead, a place free, sync",
+        lambda: agentperf.bulkhead(8)(work),
+        (Peer("threading.Semaphore by hand", _threading_semaphore),),
+    ),
+    Race(
+        "bulkhead, a place free, async",
+        lambda: agentperf.bulkhead(8)(awork),
+        (Peer("asyncio.Semaphore by hand", _asyncio_semaphore),),
+    ),
+    Race(
+        "bulkhead, adaptive, async",
+        lambda: agentperf.bulkhead(8, adaptive=True)(awork),
+        (Peer("asyncio.Semaphore by hand", _asyncio_semaphore),),
+    ),
+    Race(
+        "timeout, in time, sync (without the other thread)",
+        lambda: agentperf.timeout(30)(work),
+        (Peer("ThreadPoolExecutor by hand", _executor),),
+    ),
+    Race(
+        "timeout, in time, async",
+        lambda: agentperf.timeout(30)(awork),
+        (Peer("asyncio.timeout by hand", _asyncio_timeout),),
+    ),
+    Race(
+        "fallback, not needed, sync",
+        lambda: agentperf.fallback("instead")(work),
+        (Peer("try and except by hand", _except),),
+    ),
+    Race(
+        "fallback, not needed, async",
+        lambda: agentperf.fallback("instead")(awork),
+        (Peer("try and except by hand", _except_async),),
     ),
 )
 

@@ -58,7 +58,8 @@ def parse_fields(template: str, parameter: str = "key") -> tuple[Field, ...]:
 def _malformed(template: str, parameter: str, why: str) -> ConfigurationError:
     return ConfigurationError(
         f"{parameter}={template!r}: {why}; write a template such as "
-        '"{user_id}:{messages}", "{user.id}" or "{messages[0]}"'
+        '"{user_id}:{messages}", "{user.id}" or "{messages[0]}", and braces that are meant twice, '
+        'as in "{{}}"'
     )
 
 

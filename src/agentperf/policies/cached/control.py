@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from agentperf._base.durations import Duration, seconds
 from agentperf.policies.cached.flights.flight import CacheControl, controlled
+from agentperf.policies.cached.tags.naming import plain_tags
 
 
 def cache_control(
     *,
     ttl: Duration | None = None,
     store: bool | None = None,
+    tags: str | Iterable[str] = (),
 ) -> CacheControl:
     """Say, inside of a cached function, how the answer being computed is to be kept.
 
@@ -19,6 +23,10 @@ def cache_control(
 
     Args:
         ttl: How long this answer is good, in place of the cache's own `ttl`.
+        tags: Under which names `agentperf.invalidate` reaches this answer, besides those of the
+            call, such as the ids found in it; as they are, no templates. On a backend that others
+            share, the function needs `tags=` too, `tags=()` if it has no others: a process that
+            only invalidates knows by it where to.
         store: False keeps this answer out of the cache; who waits for it gets it all the same.
 
     Returns:
@@ -33,11 +41,13 @@ def cache_control(
             return found
 
     Raises:
-        ConfigurationError: Something is malformed.
+        ConfigurationError: Something is malformed, or these are too many tags.
     """
     control = controlled.get() or CacheControl()
     if ttl is not None:
         control.ttl = seconds(ttl, "ttl")
     if store is not None:
         control.store = bool(store)
+    if tags:
+        control.tags = plain_tags((*control.tags, *plain_tags(tags)))
     return control

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault, warn
@@ -36,11 +36,27 @@ from agentperf.policies.cached.flights.flight import (
 from agentperf.policies.cached.flights.recording import Recorder, drained
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording, Tally
+from agentperf.policies.cached.tags.naming import TagsOf
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 Compute = Callable[[], Awaitable[Any]]
 Give = Callable[[], Any]
+
+
+class Look(NamedTuple):
+    """What a look into the cache found.
+
+    Attributes:
+        give: Gives the answer that is stored.
+        standing: What that is good for.
+        known: What was seen of the versions of tags on the way, for `CacheLayer._stamp`.
+    """
+
+    give: Give
+    standing: Standing
+    known: Any = None
+
 
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, tuple, list})
 """What is no reply of a model."""
@@ -53,8 +69,9 @@ class CacheLayer(ABC):
     holds is *kept* to this class: it only goes from those who look to those who get it.
     """
 
-    def __init__(self, site: Site, state: CacheState, key: KeyOf) -> None:
+    def __init__(self, site: Site, state: CacheState, key: KeyOf, tags_of: TagsOf) -> None:
         self._site = site
+        self._tags_of = tags_of
         self._state = state
         self._flights = state.flights
         self._key = key
@@ -107,15 +124,18 @@ class CacheLayer(ABC):
     async def _refreshed(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
         # What is under way may have begun before whatever makes the caller want a new answer.
         self._state.invalidate(key)
-        stamp = await self._stamp(args, kwargs)
+        stamp = await self._stamp(self._tags_of(args, kwargs))
         return await self._compute_alone(key, partial(proceed, args, kwargs), stamp)
 
-    async def _stamp(self, args: Args, kwargs: Kwargs) -> Any:
-        """Return the versions that the tags of a call have now; None where they can't be known."""
-        return ()
+    @abstractmethod
+    async def _stamp(self, tags: tuple[str, ...], known: Any = None) -> Any:
+        """Return the versions that tags have now, or had when a look saw those that are known.
+
+        None where they can't be known, so that the answer can't be kept.
+        """
 
     async def _if_cached(self, _: Proceed, key: Hashable, __: Args, ___: Kwargs) -> Any:
-        give, standing = await self._found(key)
+        give, standing, _ = await self._found(key)
         if standing not in (Standing.FRESH, Standing.DUE, Standing.STALE):
             raise CacheMissError(f"{self._site.operation}: there is no answer in its cache")
         next(self._stales if standing is Standing.STALE else self._hits)
@@ -126,8 +146,10 @@ class CacheLayer(ABC):
         """Return what one caller gets of what is kept."""
 
     @abstractmethod
-    async def _found(self, key: Hashable) -> tuple[Give, Standing]:
-        """Return what gives the answer that is stored, and what it is good for.
+    async def _found(self, key: Hashable, tags: tuple[str, ...] = ()) -> Look:
+        """Look for the answer that is stored, and for the versions of these tags on the way.
+
+        An answer whose tags were invalidated is good for nothing, however fresh it would be.
 
         Raises:
             StoreUnavailable: The backend fails, and that is not to be passed over.
@@ -151,17 +173,18 @@ class CacheLayer(ABC):
     async def _seek(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
         """Give what is stored as far as it is good, or make the answer."""
         looked = self._flights.ended
-        give, standing = await self._found(key)
+        tags = self._tags_of(args, kwargs)
+        give, standing, known = await self._found(key, tags)
         if standing is Standing.FRESH:
             next(self._hits)
             return give()
-        if standing is Standing.GONE:
-            return await self._answer(proceed, key, args, kwargs, looked=looked)
-        resting = self._rests(key)
-        if standing is Standing.FALLBACK and not resting:
-            return await self._answer_or_old(proceed, key, args, kwargs, looked)
-        if not resting:
-            await self._renew(key, partial(proceed, args, kwargs), looked)
+        if standing is Standing.GONE or not self._rests(key):
+            compute, stamp = partial(proceed, args, kwargs), await self._stamp(tags, known)
+            if standing is Standing.GONE:
+                return await self._answer(key, compute, looked, stamp)
+            if standing is Standing.FALLBACK:
+                return await self._answer_or_old(key, compute, looked, stamp)
+            await self._renew(key, compute, looked, stamp)
         next(self._hits if standing is Standing.DUE else self._stales)
         return give()
 
@@ -169,12 +192,10 @@ class CacheLayer(ABC):
         setback = self._state.setback(key)
         return setback is not None and self._now() < setback.rests_until
 
-    async def _answer_or_old(
-        self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs, looked: int
-    ) -> Any:
+    async def _answer_or_old(self, key: Hashable, compute: Compute, looked: int, stamp: Any) -> Any:
         """Make the answer anew; where that fails, give the old one, if it is still there."""
         try:
-            return await self._answer(proceed, key, args, kwargs, looked=looked)
+            return await self._answer(key, compute, looked, stamp)
         except Exception as error:
             give = await self._old(key)
             if give is None:
@@ -187,15 +208,18 @@ class CacheLayer(ABC):
     async def _old(self, key: Hashable) -> Give | None:
         """Return what gives the answer that is still there, however old; None if there is none."""
         try:
-            give, standing = await self._found(key)
+            give, standing, _ = await self._found(key)
         except StoreUnavailable:  # the call has an error of its own, which says more
             return None
         return None if standing is Standing.GONE else give
 
-    async def _renew(self, key: Hashable, compute: Compute, looked: int) -> None:
+    async def _renew(self, key: Hashable, compute: Compute, looked: int, stamp: Any) -> None:
         """Have an answer made anew that nobody waits for, unless somebody is at it."""
+        if stamp is None:
+            return  # it would be for nobody
         is_async = self._site.driver.is_async
-        flight = self._flights.renewing(key, self._site.waiting.parker() if is_async else None)
+        home = self._site.waiting.parker() if is_async else None
+        flight = self._flights.renewing(key, home, stamp)
         if flight is None:
             return
         fly, end = partial(self._fly, flight, compute, looked), partial(self._flights.end, flight)
@@ -210,25 +234,17 @@ class CacheLayer(ABC):
         if not errands.begin(lambda: in_one_go(fly())):
             end()
 
-    def _raise_remembered(self, key: Hashable) -> None:
+    def _raise_remembered(self, key: Hashable, stamp: Any) -> None:
         setback = self._state.setback(key)
-        if setback is not None and self._now() < setback.raised_until:
+        if setback is None or stamp is None or setback.stamp != stamp:
+            return  # none, or a tag of the call was invalidated since
+        if self._now() < setback.raised_until:
             next(self._failures)
             raise _twin(setback.error, None)
 
-    async def _answer(
-        self,
-        proceed: Proceed,
-        key: Hashable,
-        args: Args,
-        kwargs: Kwargs,
-        *,
-        looked: int = 0,
-        stamp: Any = (),
-    ) -> Any:
+    async def _answer(self, key: Hashable, compute: Compute, looked: int, stamp: Any) -> Any:
         """Give what isn't in the cache: join who computes it, or compute it."""
-        self._raise_remembered(key)
-        compute = partial(proceed, args, kwargs)
+        self._raise_remembered(key, stamp)
         while (boarding := self._board(key, stamp)) is not None:
             flight = boarding.flight
             try:
@@ -268,7 +284,7 @@ class CacheLayer(ABC):
             else:
                 if not flight.renews:
                     next(self._misses)
-                flight.began = self._now()
+                self._flights.begin(flight, self._now())
                 with computing_for(flight):
                     value = await compute()
                 flight.land(value, await self._kept(flight, value))
@@ -304,7 +320,7 @@ class CacheLayer(ABC):
     async def _compute_alone(self, key: Hashable, compute: Compute, stamp: Any) -> Any:
         next(self._misses)
         flight = self._flights.alone(key, stamp)
-        flight.began = self._now()
+        self._flights.begin(flight, self._now())
         try:
             with computing_alone(flight):
                 value = await compute()
@@ -341,7 +357,8 @@ class CacheLayer(ABC):
     def _keep_when_read(self, flight: Flight, stream: AnyLiveStream) -> None:
         # Not `flight` itself: it holds the stream, which could then never be seen to be abandoned.
         reading = self._flights.alone(flight.key, flight.stamp)
-        reading.began, reading.control = flight.began, flight.control
+        reading.began, reading.since = flight.began, flight.since
+        reading.control = flight.control
         if not flight.valid:
             reading.valid = False
         recorder = Recorder(self._state.handed_out)

@@ -20,7 +20,7 @@ from agentperf.abc.backends import AnyBackend, Backends, backends
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.core import CacheLayer
 from agentperf.policies.cached.flights.flight import Airspace
-from agentperf.policies.cached.memory.layer import MemoryContents, MemoryLayer, StampOf
+from agentperf.policies.cached.memory.layer import MemoryContents, MemoryLayer
 from agentperf.policies.cached.options import (
     CacheOptions,
     CopyMode,
@@ -36,6 +36,7 @@ from agentperf.policies.cached.tags.markers import TagTable
 from agentperf.policies.cached.tags.naming import NO_TAGS, Tags, TagsOf, tags_of
 
 if TYPE_CHECKING:
+    from agentperf.events import Event
     from agentperf.policies.cached.backed.remote import Remote
     from agentperf.policies.cached.tiered import NearStats
 
@@ -51,6 +52,10 @@ class Contents(Protocol):
 
     async def peek(self, key: Any, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
+
+    async def get(self, key: Any, default: Any) -> tuple[Any, type[Event] | None]:
+        """Return the same as `peek`, and what became of an entry that is no longer good."""
+        ...
 
     async def remove(self, key: Any) -> bool:
         """Remove a key; tell whether it was there."""
@@ -98,22 +103,15 @@ class Cached(Policy):
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         state = self.state(site.host, site.target)
+        tags_of = self._tags_of(site.target)
         layer: CacheLayer
         if (remote := self._remote(site.host, site.target)) is not None:
-            layer = remote.layer(site, state, self._tags_of(site.target))
+            layer = remote.layer(site, state, tags_of)
         else:
-            layer = MemoryLayer(
-                site, state, self.key_of(site.host, site.target), self._stamp_of(site)
-            )
+            key_of = self.key_of(site.host, site.target)
+            layer = MemoryLayer(site, state, key_of, tags_of)
         step = layer.bound(inner)
         return layer.by_mode(step, inner) if site.host.bindings.minds_modes else step
-
-    def _stamp_of(self, site: Site) -> StampOf | None:
-        """Return what gives the versions that the tags of a call have now; None without tags."""
-        if self.options.tags is None:
-            return None
-        tags, table = self._tags_of(site.target), tag_table(site.host)
-        return lambda args, kwargs: table.markers(tags(args, kwargs))
 
     def _remote(self, host: Host, target: Target) -> Remote | None:
         """Return the cache in its backend; None for one in memory."""
@@ -203,7 +201,8 @@ def made_state(
     host: Host, options: CacheOptions, name: str | None, owners: tuple[object, ...]
 ) -> CacheState:
     """Return what the cache of these owners, or of this name, remembers on a host."""
-    airspace = host.state(Airspace, Airspace, owners=(), name="flights")
+    table = tag_table(host)
+    airspace = host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
     return host.state(
         CacheState,
         lambda: CacheState(options, airspace, name),
@@ -280,7 +279,8 @@ def cached(
         ignore: Names of parameters that don't count.
         tags: Under which names `agentperf.invalidate` reaches the answers: tags such as
             `"profiles"`, templates such as `"profile:{user_id}"`, or a callable over the call's
-            arguments that returns a tag, several, or None.
+            arguments that returns a tag, several, or None; `()` where the function names them with
+            `agentperf.cache_control(tags=...)`.
         backend: Where the answers are kept: `"memory"`, a file such as
             `"sqlite:~/answers.db?max_bytes=1GB"`, the word of a plugin's backend such as
             `"example"` or `"example:/var/cache"`, a memory in front of one of these such as

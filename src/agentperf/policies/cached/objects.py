@@ -15,7 +15,14 @@ from agentperf._engine.site import Target
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.backends import AnyBackend
 from agentperf.errors import BackendError, ConfigurationError, StoreUnavailable
-from agentperf.events import CacheEviction, CacheHit, CacheMiss, CacheStored, Event
+from agentperf.events import (
+    CacheEviction,
+    CacheExpired,
+    CacheHit,
+    CacheMiss,
+    CacheStored,
+    Event,
+)
 from agentperf.policies.cached.decorator import Cached, made_state
 from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.cached.options import CopyMode, OnFailure, Partition, checked
@@ -203,10 +210,13 @@ class Cache:
         state = self._policy.state(host, target)
         contents = self._policy.contents(host, target, is_async=is_async)
         try:
-            found = await contents.peek(self._key(host, target, key), _ABSENT)
+            found, gone = await contents.get(self._key(host, target, key), _ABSENT)
         except BackendError as error:
             self._refuse_if_closed(target, error)
-            found = _ABSENT
+            found, gone = _ABSENT, None
+        if gone is not None:
+            tally = state.expired if gone is CacheExpired else state.invalidated
+            _count(host, target, tally, gone)
         if found is _ABSENT:
             _count(host, target, state.misses, CacheMiss)
             return default

@@ -114,11 +114,6 @@ def checked(
         on_abandon=_one_of("on_abandon", on_abandon, get_args(OnAbandon)),
         tags=None if tags is None else checked_tags(tags),
     )
-    if options.tags is not None and options.lingers:
-        raise ConfigurationError(
-            "tags= doesn't go with stale=, stale_on_error= or refresh_ahead= yet: an answer with "
-            'tags is never given past its time. Leave them away, as in tags="profile:{user_id}"'
-        )
     if options.ttl is None:
         for name in ("jitter", "stale", "stale_on_error", "refresh_ahead"):
             if getattr(options, name):

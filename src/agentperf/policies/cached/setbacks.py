@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from agentperf.errors import CallRejected
 from agentperf.policies.cached.options import Negative
@@ -15,11 +16,13 @@ class Setback:
 
     Attributes:
         error: What it raised.
+        stamp: The versions that the tags of the call had when it began.
         rests_until: Until when an old answer is given without another attempt.
         raised_until: Until when the error is raised again without another attempt.
     """
 
     error: Exception
+    stamp: Any
     rests_until: float
     raised_until: float
 

@@ -162,15 +162,19 @@ class CacheState:
         raised = remembered_for(error, self.options.negative_ttl)
         until = now + (REST if self.freshness.lingers else 0.0), now + raised
         # Not the error itself: its frames hold on to what the call was made with.
-        setback = Setback(twin(error), *until)
+        setback = Setback(twin(error), flight.stamp, *until)
+        if (named := self.flights.named(flight)) is None:
+            return
+        entry = Entry(flight.key, setback, max(until), quick=False)
+        entry.tagged(named)
         with self._airspace.lock:
             if flight.valid:
-                self._setbacks.put(Entry(flight.key, setback, max(until), quick=False))
+                self._setbacks.put(entry)
 
     def setback(self, key: Hashable) -> Setback | None:
         """Return the last failure under a key, if it is remembered."""
         entry = self._setbacks.entries.get(key)
-        return None if entry is None else entry.value
+        return None if entry is None or entry.void else entry.value
 
     def recover(self, key: Hashable) -> None:
         """Forget the failure under a key."""

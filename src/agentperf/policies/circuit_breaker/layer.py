@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, NoReturn
@@ -13,8 +12,8 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.classify import classify
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
-from agentperf._engine.streams import LIVE, stream_of
-from agentperf.errors import CircuitOpen, ConfigurationError
+from agentperf._engine.substitutes import Substitute
+from agentperf.errors import CircuitOpen
 from agentperf.events import CallRefused
 from agentperf.policies.circuit_breaker.machine import CLOSED, Machine, Refused, Rules
 from agentperf.policies.circuit_breaker.telling import teller
@@ -72,7 +71,8 @@ class BreakerLayer:
         if fallback is None:
             self._site.ahead.append(partial(self._forecast, _raised))
             return guarded
-        rescue = driver.flow(self._fall_back, partial(self._instead, fallback))
+        substitute = Substitute(self._site, fallback, "fallback=")
+        rescue = driver.flow(partial(self._fall_back, substitute), substitute.ask)
         self._site.ahead.append(partial(self._forecast, rescue))
         return driver.rescued(guarded, lambda: None, rescue)
 
@@ -155,31 +155,17 @@ class BreakerLayer:
         )
 
     async def _fall_back(
-        self, proceed: Proceed, error: Exception, args: Args, kwargs: Kwargs
+        self,
+        substitute: Substitute,
+        proceed: Proceed,
+        error: Exception,
+        args: Args,
+        kwargs: Kwargs,
     ) -> Any:
         """Answer instead, where it was this breaker that refused."""
         if not (isinstance(error, CircuitOpen) and error.policy_name == self._name):
             raise error
-        value = await proceed(args, kwargs)
-        site, is_async = self._site, self._site.driver.is_async
-        if is_async and inspect.isawaitable(value):
-            value = await value
-        if site.target.shape.streams and type(value) not in LIVE:
-            stream = stream_of(value, site.host.clock.now, is_async=is_async)
-            if stream is None:
-                raise self._unfit_fallback("must give items one by one, such as a list")
-            return stream
-        return value
-
-    def _instead(self, fallback: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
-        value = fallback(*args, **kwargs)
-        if inspect.iscoroutine(value) and not self._site.driver.is_async:
-            value.close()
-            raise self._unfit_fallback("must not be asynchronous, as the function is not")
-        return value
-
-    def _unfit_fallback(self, why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._site.operation}: fallback= {why}")
+        return await substitute.shaped(await proceed(args, kwargs))
 
 
 def _raised(error: Exception, *_: object) -> NoReturn:

@@ -97,7 +97,7 @@ class Configured:
                 text = f": no such option of {path[-1]}{suggestion(option, known)}"
                 raise self._settings.complaint((*path, option), text)
         try:
-            policy: Policy = decorator(**options)
+            policy: Policy = _made(decorator, options)
         except (TypeError, ValueError) as error:
             blamed = [option for option in options if str(error).startswith(f"{option}=")]
             raise self._settings.complaint((*path, *blamed[:1]), f": {error}") from error
@@ -108,6 +108,18 @@ class Configured:
             made.policy.check(target)
         except ConfigurationError as error:
             raise self._settings.complaint(made.path, f": {error}") from error
+
+
+def _made(decorator: Callable[..., Any], options: Options) -> Policy:
+    """Call a decorator; what it takes by position goes under one name, as a list."""
+    by_name, by_position = dict(options), []
+    for parameter in inspect.signature(decorator).parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL and parameter.name in by_name:
+            by_position = by_name.pop(parameter.name)
+            if not isinstance(by_position, list | tuple):
+                raise ConfigurationError(f"{parameter.name}={by_position!r}: a list is needed")
+    made: Policy = decorator(*by_position, **by_name)
+    return made
 
 
 def _options_of(decorator: Callable[..., Any]) -> list[str]:

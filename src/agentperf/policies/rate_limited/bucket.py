@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from dataclasses import dataclass
 
 from agentperf._base.rates import Rate
+from agentperf._engine.places import Line, Waiter
 from agentperf.abc.waiting import Parker
 from agentperf.policies.rate_limited.gcra import Gcra
 
@@ -39,14 +39,6 @@ class Limits:
         return any(self.rates[1:])
 
 
-@dataclass(eq=False, slots=True)
-class Waiter:
-    """One call in the queue."""
-
-    need: Need
-    parker: Parker | None = None
-
-
 class Bucket:
     """The state of one key; everything under its own lock, which is never held while waiting.
 
@@ -57,7 +49,7 @@ class Bucket:
 
     def __init__(self, limits: Limits) -> None:
         self._lock = threading.Lock()
-        self._queue: deque[Waiter] = deque()
+        self._queue = Line()
         self._free = limits.concurrency
         self._rates: tuple[tuple[int, Gcra], ...] = tuple(
             (dimension, Gcra(rate, limits.burst if dimension == 0 else None))
@@ -104,10 +96,8 @@ class Bucket:
 
     def queue(self, need: Need) -> Waiter:
         """Stand at the end of the queue."""
-        waiter = Waiter(need)
         with self._lock:
-            self._queue.append(waiter)
-        return waiter
+            return self._queue.join(need)
 
     def advance(self, now: int, waiter: Waiter, parker: Parker) -> int:
         """Take what the waiter needs if it is its turn; it has left the queue then.
@@ -117,23 +107,17 @@ class Bucket:
             `UNTIL_WOKEN`; `parker` is woken before that when things change.
         """
         with self._lock:
-            waiter.parker = parker
-            if self._queue[0] is not waiter:
+            if not self._queue.is_first(waiter, parker):
                 return UNTIL_WOKEN
             wait = self._take(now, waiter.need)
             if wait == 0:
-                self._queue.popleft()
-                self._wake_head()
+                self._queue.leave(waiter)
             return wait
 
     def leave(self, waiter: Waiter) -> None:
         """Give up one's place in the queue."""
         with self._lock:
-            if waiter in self._queue:
-                was_head = self._queue[0] is waiter
-                self._queue.remove(waiter)
-                if was_head:
-                    self._wake_head()
+            self._queue.leave(waiter)
 
     def settle(self, now: int, reserved: Need, used: Need | None) -> None:
         """End a call: free its place, and put right what it took by what it used.
@@ -153,7 +137,7 @@ class Bucket:
                         gcra.take(now, more)
                     elif more < 0:
                         gcra.give(now, -more)
-            self._wake_head()
+            self._queue.wake()
 
     def remaining(self, now: int) -> dict[str, int]:
         """Return what fits now of each dimension, by its tightest rate."""
@@ -181,7 +165,3 @@ class Bucket:
             if self._free is not None:
                 self._free -= 1
         return longest
-
-    def _wake_head(self) -> None:
-        if self._queue and (parker := self._queue[0].parker) is not None:
-            parker.unpark()

@@ -179,7 +179,12 @@ class LimiterLayer:
         if self._tell_delayed is not None:
             waited = (self._now() - began) / NANO
             self._tell_delayed(
-                CallDelayed(operation=self._site.operation, name=self._name, waited=waited)
+                CallDelayed(
+                    operation=self._site.operation,
+                    policy="rate_limited",
+                    name=self._name,
+                    waited=waited,
+                )
             )
 
     # -- settling

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 
-from agentperf._base import log
+from agentperf._engine.choosing import chosen
 from agentperf._engine.classify import Verdict
 from agentperf.policies.retry.options import RetryOptions
 
@@ -48,15 +48,7 @@ class Budget:
 
 def should_retry(error: Exception, verdict: Verdict, options: RetryOptions) -> bool:
     """Whether an error is one to retry: as `on=` says, else as the classifier does."""
-    if options.on is None:
-        return verdict.retryable
-    if isinstance(options.on, type | tuple):
-        return isinstance(error, options.on)
-    try:
-        return bool(options.on(error))
-    except Exception as fault:  # noqa: BLE001 - the error at hand is what the caller must see
-        log.fault("retry.on_failed", fault)
-        return False
+    return verdict.retryable if options.on is None else chosen(options.on, error)
 
 
 def pause(attempt: int, verdict: Verdict, options: RetryOptions) -> float:

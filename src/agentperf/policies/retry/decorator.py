@@ -10,13 +10,14 @@ from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
 from agentperf._base.options import Share, refuse_unknown
 from agentperf._engine.bindings import Step
+from agentperf._engine.choosing import On
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
 from agentperf.policies.retry.core import Budget
 from agentperf.policies.retry.layer import RetryLayer
-from agentperf.policies.retry.options import On, RetryOptions, checked
+from agentperf.policies.retry.options import RetryOptions, checked
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -13,6 +13,7 @@ from agentperf._engine.classify import Verdict, classify
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AsyncLiveStream, LiveStream
+from agentperf.errors import CallTimeout
 from agentperf.events import RetryGaveUp, RetryScheduled
 from agentperf.policies.retry.core import Budget, pause, should_retry
 from agentperf.policies.retry.options import RetryOptions
@@ -98,13 +99,26 @@ class RetryLayer:
     async def _attempt(
         self, proceed: Proceed, deadline: float | None, args: Args, kwargs: Kwargs
     ) -> Any:
-        bound = self._options.per_attempt
+        bound, limit = self._options.per_attempt, "per_attempt"
         if deadline is not None:
             left = max(0.0, deadline - self._now())
-            bound = left if bound is None else min(bound, left)
+            if bound is None or left < bound:
+                bound, limit = left, "total"
         if bound is None:
             return await proceed(args, kwargs)
-        return await self._waiting.bounded(bound, partial(proceed, args, kwargs))
+        late = partial(self._late, limit)
+        return await self._waiting.bounded(bound, partial(proceed, args, kwargs), late)
+
+    def _late(self, limit: str) -> CallTimeout:
+        seconds: float = getattr(self._options, limit)
+        what = "an attempt of" if limit == "per_attempt" else "all attempts of"
+        return CallTimeout(
+            f"{what} {self._site.operation} took longer than {limit}={seconds:g} s",
+            policy="retry",
+            name=self._site.operation,
+            limit=limit,
+            seconds=seconds,
+        )
 
     async def _pause(self, attempt: int, error: Exception, deadline: float | None) -> None:
         """Wait before the next attempt, or raise the error where there is to be none."""

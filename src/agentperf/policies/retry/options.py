@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.options import Share, share, whole
+from agentperf._engine.choosing import On, checked_on
 from agentperf.errors import ConfigurationError
-
-Predicate = Callable[[Exception], bool]
-On = type[Exception] | tuple[type[Exception], ...] | Predicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,7 @@ def checked(
     if not isinstance(restart, bool):
         raise ConfigurationError(f"restart={restart!r}: True or False, as in restart=True")
     options = RetryOptions(
-        on=_what(on),
+        on=checked_on(on),
         attempts=whole("attempts", attempts, 3),
         total=None if total is None else seconds(total, "total"),
         per_attempt=None if per_attempt is None else seconds(per_attempt, "per_attempt"),
@@ -67,17 +63,3 @@ def checked(
             'let several attempts fit, such as total="30s", per_attempt="10s"'
         )
     return options
-
-
-def _what(on: object) -> On | None:
-    if on is None:
-        return None
-    kinds = on if isinstance(on, tuple) else (on,)
-    if kinds and all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
-        return on  # type: ignore[return-value]
-    if callable(on) and not isinstance(on, type):
-        return cast(Predicate, on)
-    raise ConfigurationError(
-        f"on={on!r}: an exception type, a tuple of them such as on=(ConnectionError, TimeoutError),"
-        " or a callable such as on=lambda error: error.status_code == 503"
-    )

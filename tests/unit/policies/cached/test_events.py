@@ -7,9 +7,10 @@ import dataclasses
 import anyio
 import pytest
 
-from agentperf import cached, events, handle
+from agentperf import Cache, ainvalidate, cached, events, handle
 from agentperf.testing import recorded
 from tests.unit.policies.cached.calls import COLOURS, Counted, outcome
+from tests.unit.policies.cached.test_freshness import place
 
 pytestmark = pytest.mark.anyio
 SECRET = "s3cret-question"
@@ -38,6 +39,87 @@ async def test_a_life_in_a_cache_is_told_event_by_event(fresh_host, fake_clock, 
     assert {event.operation for event in log} == {handle(f).operation}
     assert log.of(events.CacheCleared)[0].entries == 1
     assert SECRET not in repr([dataclasses.asdict(event) for event in log])
+
+
+@pytest.mark.parametrize("where", ["memory", "bytes"])
+@pytest.mark.parametrize("colour", COLOURS)
+async def test_tags_and_backends_are_told_event_by_event(fresh_host, fake_clock, colour, where):
+    """The same in a backend, which knows neither what expires nor how much it clears."""
+    backend = place(where, fake_clock)
+    f = cached(10, tags="a", backend=backend, name="f")(Counted(lambda x: [x]).function(colour))
+    cache = handle(f).cache
+    with recorded() as log:
+        await outcome(f(1))
+        await ainvalidate(tags="a")
+        await outcome(f(1))
+        await outcome(f(1))
+        fake_clock.advance(10)
+        await outcome(f(1))
+        await cache.ainvalidate(1)
+        await (cache.awarm if "async" in colour else as_awaited(cache.warm))(1, 2)
+        await cache.aclear()
+    expired = ["CacheExpired"] if where == "memory" else []
+    assert log.names() == [
+        *("CacheMiss", "CacheStored", "CacheInvalidated", "CacheMiss", "CacheStored", "CacheHit"),
+        *(*expired, "CacheMiss", "CacheStored", "CacheInvalidated"),
+        *("CacheMiss", "CacheStored") * 2,
+        *("CacheWarmed", "CacheCleared"),
+    ]
+    assert log[-1].entries == (2 if where == "memory" else 0)
+    stats = cache.stats()
+    assert (stats.misses, stats.hits, stats.stored) == (5, 1, 5)
+    assert (stats.invalidated, stats.expired) == (1, len(expired))
+
+
+def as_awaited(function):
+    """Make a coroutine function of a plain one."""
+
+    async def awaited(*args):
+        return function(*args)
+
+    return awaited
+
+
+@pytest.mark.parametrize("where", ["memory", "bytes"])
+async def test_a_cache_object_tells_the_same(fresh_host, fake_clock, where):
+    """Whatever it is asked by; what it finds void or expired is told once."""
+    cache = Cache(10, max_entries=2, backend=place(where, fake_clock), name="c")
+    with recorded() as log:
+        cache.set("a", 1, tags="t")
+        cache.get("a")
+        await ainvalidate(tags="t")
+        cache.get("a")
+        cache.set("a", 1)
+        fake_clock.advance(10)
+        cache.get("a")
+        cache.get("a")
+        cache.get_or_compute("a", lambda: 1)
+        cache.get_or_compute("a", lambda: 1)
+        cache.delete("a")
+        cache.delete("a")
+        for key in "abc":
+            cache.set(key, 1)
+        cache.clear()
+    in_memory = where == "memory"
+    assert log.names() == [
+        *("CacheStored", "CacheHit", "CacheInvalidated", "CacheMiss", "CacheStored"),
+        *(*["CacheExpired"][: 1 if in_memory else 0], "CacheMiss", "CacheMiss"),
+        *("CacheMiss", "CacheStored", "CacheHit", "CacheInvalidated"),
+        *(*["CacheStored"] * 3, *["CacheEviction"][: 1 if in_memory else 0], "CacheCleared"),
+    ]
+    assert {event.operation for event in log} == {"agentperf.Cache.c"}
+    stats = cache.stats()
+    assert (stats.hits, stats.misses, stats.stored, stats.invalidated) == (2, 4, 6, 1)
+
+
+def test_what_is_got_stays(fresh_host):
+    """To be asked for counts as use where something must make room."""
+    cache = Cache(max_entries=2)
+    for key in "ab":
+        cache.set(key, key)
+    cache.get("a")
+    cache.set("c", "c")
+    assert cache.get("a") == "a"
 
 
 async def test_who_joins_is_told_apart_from_who_computes(fresh_host):

@@ -20,6 +20,7 @@ from agentperf.policies.cached.flights.flight import Airspace, Flights
 from agentperf.policies.cached.freshness import REST, Freshness, Standing
 from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.policies.cached.options import checked
+from agentperf.policies.cached.tags.markers import TagTable
 from agentperf.testing import FakeClock, recorded
 from tests.unit.policies.cached.backed.test_layer import Awaited, Spied
 from tests.unit.policies.cached.calls import COLOURS, PLAIN, Counted, aboard, auntil, outcome, until
@@ -387,7 +388,7 @@ async def test_an_entry_that_breaks_off_is_gone(fresh_host, fake_clock):
 def test_a_renewal_whose_loop_is_gone_is_no_longer_under_way():
     """The next reader begins another one."""
     home = types.SimpleNamespace(deserted=False)
-    flights = Flights(Airspace())
+    flights = Flights(Airspace(TagTable()))
     first = flights.renewing("k", home)
     assert flights.renewing("k", home) is None
     home.deserted = True
@@ -582,10 +583,3 @@ async def test_a_backend_that_fails_meanwhile_hides_no_error(fresh_host, fake_cl
         await f()
     with pytest.raises(errors.StoreUnavailable):
         await f()
-
-
-@pytest.mark.parametrize("late", [{"stale": 5}, {"stale_on_error": 5}, {"refresh_ahead": 0.5}])
-def test_tags_with_what_is_given_past_its_time(late):
-    """What was invalidated is never given again, also not as a stale answer: refused together."""
-    with pytest.raises(ConfigurationError, match="tags="):
-        cached(ttl=60, tags="a", **late)

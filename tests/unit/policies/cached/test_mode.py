@@ -206,7 +206,7 @@ async def test_it_speaks_of_the_innermost_computation(fresh_host):
 def test_outside_of_a_computation_it_does_nothing():
     """So a function needn't know whether it is cached."""
     control = agentperf.cache_control(ttl=5, store=False)
-    assert repr(control) == "CacheControl(ttl=5.0, store=False)"
+    assert repr(control) == "CacheControl(ttl=5.0, store=False, tags=0)"
     assert repr(agentperf.cache_control()) == repr(CacheControl())
 
 

@@ -275,4 +275,4 @@ def test_a_predicate_that_fails_hides_no_error(clock, caplog):
     work = retry(on=lambda error: error.status_code == 503)(faulty(echo, fail(ConnectionError)))
     with pytest.raises(ConnectionError):
         work(1)
-    assert "retry.on_failed" in caplog.text
+    assert "policy.on_failed" in caplog.text

@@ -6,21 +6,30 @@ from collections.abc import Awaitable, Hashable
 from functools import partial
 from typing import Any, cast
 
+from agentperf._base.log import warn
 from agentperf._engine.bindings import Step
-from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
+from agentperf.events import CacheInvalidated, Event
 from agentperf.policies.cached.backed.dates import Dates
 from agentperf.policies.cached.backed.packing import NOTHING, Packing
 from agentperf.policies.cached.backed.reach import Reach
-from agentperf.policies.cached.core import Args, CacheLayer, Give, Kwargs
+from agentperf.policies.cached.core import Args, CacheLayer, Kwargs, Look
 from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.flights.recording import replayed
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording
-from agentperf.policies.cached.tags.naming import NO_TAGS, TagsOf
-from agentperf.policies.cached.tags.seals import look, present, sealed, settled
+from agentperf.policies.cached.tags.naming import TagsOf
+from agentperf.policies.cached.tags.seals import (
+    completed,
+    look,
+    present,
+    sealed,
+    settled,
+    stamped,
+)
+from agentperf.policies.cached.tags.versions import Versions
 
 
 class BackedLayer(CacheLayer):
@@ -45,73 +54,56 @@ class BackedLayer(CacheLayer):
         *,
         tags_of: TagsOf,
     ) -> None:
-        super().__init__(site, state, key)
-        self._tags_of = tags_of
+        super().__init__(site, state, key, tags_of)
         self._reach = reach
         self._packing = packing
-        self._dates = Dates(state.freshness, site.host.clock.wall)
+        self._wall = site.host.clock.wall
+        self._dates = Dates(state.freshness, self._wall)
 
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         key_of = self._key
-        seek = self._seek if self._tags_of is NO_TAGS else self._seek_tagged
-        answer = self._site.driver.flow(seek, inner)
+        answer = self._site.driver.flow(self._seek, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             return answer(key_of(args, kwargs), args, kwargs)
 
         return step
 
-    async def _found(self, key: Hashable) -> tuple[Give, Standing]:
-        try:
-            found = await look(self._reach, cast(str, key))
-            data, standing = self._dates.opened(found.data)
-            answer = self._packing.unpack(data)
-        except Exception as error:
-            if self._state.options.on_store_failure == "closed":
-                raise self._unavailable() from error
-            answer, standing = NOTHING, Standing.GONE
-        if answer is NOTHING:
-            standing = Standing.GONE
-        return partial(self._replayed, answer), standing
-
-    async def _stamp(self, args: Args, kwargs: Kwargs) -> Any:
-        tags = self._tags_of(args, kwargs)
-        try:
-            return await settled(self._reach, tags, await present(self._reach, tags))
-        except Exception:  # noqa: BLE001 - the reach has told of it; the answer is not kept then
-            return None
-
-    async def _seek_tagged(
-        self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs
-    ) -> Any:
-        """Give what is stored while the versions of its tags stand, or make the answer."""
-        looked = self._flights.ended
-        tags = self._tags_of(args, kwargs)
-        stamp: Any = None if tags else {}  # where they can't be known, the answer is not kept
+    async def _found(self, key: Hashable, tags: tuple[str, ...] = ()) -> Look:
         try:
             found = await look(self._reach, cast(str, key), tags)
-            answer = self._packing.unpack(found.data)
-            if found.void:
-                next(self._voids)
-            if answer is NOTHING:
-                stamp = await settled(self._reach, tags, found.versions)
-        except Exception as error:
-            if self._state.options.on_store_failure == "closed":
-                raise self._unavailable() from error
-            answer = NOTHING
+            data, standing = self._dates.opened(found.data)
+            answer = self._packing.unpack(data)
+        except Exception as error:  # noqa: BLE001 - the reach has told of it
+            self._pass_over(error)
+            return Look(partial(self._replayed, NOTHING), Standing.GONE, {})
+        if found.void:
+            next(self._voids)
         if answer is NOTHING:
-            return await self._answer(proceed, key, args, kwargs, looked=looked, stamp=stamp)
-        next(self._hits)
-        return self._replayed(answer)
+            standing = Standing.GONE
+        return Look(partial(self._replayed, answer), standing, found.versions)
 
-    def _unavailable(self) -> StoreUnavailable:
-        operation = self._site.operation
-        return StoreUnavailable(
-            f"{operation}: the backend of its cache failed, and on_store_failure is 'closed'",
-            policy="cached",
-            name=self._state.name or operation,
-        )
+    async def _stamp(self, tags: tuple[str, ...], known: Versions | None = None) -> Any:
+        try:
+            return await stamped(self._reach, tags, known)
+        except Exception as error:  # noqa: BLE001 - the reach has told of it
+            self._pass_over(error)
+            return None
+
+    def _pass_over(self, error: Exception) -> None:
+        """Go on without a backend that fails, as far as that is allowed.
+
+        Raises:
+            StoreUnavailable: It isn't.
+        """
+        if self._state.options.on_store_failure == "closed":
+            operation = self._site.operation
+            raise StoreUnavailable(
+                f"{operation}: the backend of its cache failed, and on_store_failure is 'closed'",
+                policy="cached",
+                name=self._state.name or operation,
+            ) from error
 
     async def _come_in(self, flight: Flight, looked: int) -> bytes | None:
         if looked == self._flights.ended or not self._reach.works:
@@ -180,8 +172,9 @@ class BackedLayer(CacheLayer):
             data = self._dates.dated(data, life, self._now() - flight.began)
             life += freshness.extra
         try:
-            if flight.valid:
-                await self._reach.set(key, sealed(flight.stamp, data), life)
+            versions = await self._versions(flight)
+            if flight.valid and versions is not None:
+                await self._reach.set(key, sealed(versions, data), life)
                 if flight.valid:
                     self._state.recover(key)
                     next(self._puts)
@@ -193,6 +186,29 @@ class BackedLayer(CacheLayer):
         except Exception:  # noqa: BLE001 - the reach has told of it, and there is an answer
             return
         self._refuse("it was invalidated while it was computed")
+
+    async def _versions(self, flight: Flight) -> Versions | None:
+        """Return what to seal an answer with; None where it was invalidated meanwhile."""
+        named = flight.control.tags
+        if named:
+            self._declare()
+            if self._flights.named(flight) is None:
+                return None
+        began = self._wall() - (self._now() - flight.began)
+        return await completed(self._reach, flight.stamp, named, began)
+
+    def _declare(self) -> None:
+        """Have invalidations reach a backend that nobody said has answers with tags."""
+        backends, known = self._reach.backends, self._flights.table.backends
+        if backends in known:
+            return
+        known.add(backends)
+        if backends.shared:
+            warn(
+                "cache.undeclared_tags",
+                operation=self._site.operation,
+                advice="write tags=() beside backend=: other processes that invalidate read it",
+            )
 
 
 class BackendContents:
@@ -213,12 +229,17 @@ class BackendContents:
 
     async def peek(self, key: Hashable, default: Any) -> Any:
         """Return the answer under a key, a stream as the tuple of its items."""
+        found, _ = await self.get(key, default)
+        return found
+
+    async def get(self, key: Hashable, default: Any) -> tuple[Any, type[Event] | None]:
+        """Return the same as `peek`, and what became of an entry that is no longer good."""
         found = await _told(look(self._reach, cast(str, key)))
         data, standing = self._dates.opened(found.data)
         answer = self._packing.unpack(data)
         if answer is NOTHING or standing not in (Standing.FRESH, Standing.DUE):
-            return default
-        return answer.items if isinstance(answer, Recording) else answer
+            return default, CacheInvalidated if found.void else None
+        return answer.items if isinstance(answer, Recording) else answer, None
 
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""

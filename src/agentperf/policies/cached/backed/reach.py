@@ -12,8 +12,9 @@ from agentperf._engine.waiting import in_trio
 from agentperf.abc.backends import Backends
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError, UncacheableValueError
-from agentperf.events import CacheBackendChanged
+from agentperf.events import CacheBackendDown, CacheBackendUp
 from agentperf.policies.cached.backed.guard import Guard
+from agentperf.policies.cached.tags.owed import owed_to
 
 Work = Callable[[Any], Any]
 """What is asked of a backend of whichever colour; from an asynchronous one it can be awaited."""
@@ -50,12 +51,15 @@ class Reach:
         local: bool = False,
     ) -> None:
         check_colour(operation, backends, is_async=waiting is not None)
+        self.backends = backends
         self._operation = operation
         self._clock = host.clock
         self._now = host.clock.now
         self._local = local
-        self._tell = host.bus.emitter(CacheBackendChanged)
+        self._tell_down = host.bus.emitter(CacheBackendDown)
+        self._tell_up = host.bus.emitter(CacheBackendUp)
         self._guard = guard_of(host, backends)
+        self._owed = owed_to(host, backends)
         self._ask = way_to(backends, waiting)
         asked = backends.sync if waiting is None else backends.asynchronous or backends.sync
         self._at_hand: Callable[[str], bytes | None] = asked.at_hand  # type: ignore[union-attr]
@@ -124,22 +128,28 @@ class Reach:
                 f"the cache backend failed: {guard.trouble}; it is left alone for a moment"
             )
         try:
+            if self._owed:
+                await self._owed.deliver(self._ask)  # what it has may be void
             answer = await self._ask(work)
         except UncacheableValueError:
             raise
         except Exception as error:
             if guard.failed(era, self._now(), error):
-                fault("cache.backend_failed", error, operation=self._operation)
-                self._told(works=False, error=type(error).__name__)
+                self._failed(error)
             raise
         if not guard.works and guard.answered(era, self._now()):
-            warn("cache.backend_works_again", operation=self._operation)
-            self._told(works=True, error=None)
+            self._works_again()
         return answer
 
-    def _told(self, *, works: bool, error: str | None) -> None:
-        if self._tell is not None:
-            self._tell(CacheBackendChanged(operation=self._operation, works=works, error=error))
+    def _failed(self, error: Exception) -> None:
+        fault("cache.backend_failed", error, operation=self._operation)
+        if self._tell_down is not None:
+            self._tell_down(CacheBackendDown(operation=self._operation, error=type(error).__name__))
+
+    def _works_again(self) -> None:
+        warn("cache.backend_works_again", operation=self._operation)
+        if self._tell_up is not None:
+            self._tell_up(CacheBackendUp(operation=self._operation))
 
 
 def guard_of(host: Host, backends: Backends) -> Guard:

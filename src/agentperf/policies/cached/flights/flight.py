@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from agentperf.abc.waiting import Parker
+from agentperf.policies.cached.tags.markers import Marker, TagTable
 
 _computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
@@ -20,16 +21,18 @@ class CacheControl:
     Attributes:
         ttl: How many seconds it is good; None: as long as the cache says.
         store: Whether it may be kept at all.
+        tags: Under which names it is invalidated, besides those of the call.
     """
 
-    __slots__ = ("store", "ttl")
+    __slots__ = ("store", "tags", "ttl")
 
     def __init__(self) -> None:
         self.ttl: float | None = None
         self.store = True
+        self.tags: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"CacheControl(ttl={self.ttl!r}, store={self.store!r})"
+        return f"CacheControl(ttl={self.ttl!r}, store={self.store!r}, tags={len(self.tags)})"
 
 
 controlled: ContextVar[CacheControl | None] = ContextVar("agentperf.cache_control", default=None)
@@ -54,6 +57,7 @@ class Flight:
         leaderless: Whether the call that began it has gone away.
         renews: Whether it makes an answer anew that can still be given.
         began: When its computation began.
+        since: The moment of the table of tags then.
         control: What the computation says of the keeping of its answer.
         aboard: How many wait for it.
         cancel: Cancels the computation, where that is to be done once nobody waits any more.
@@ -74,6 +78,7 @@ class Flight:
         "over",
         "parkers",
         "renews",
+        "since",
         "stamp",
         "traceback",
         "valid",
@@ -94,6 +99,7 @@ class Flight:
         self.leaderless = False
         self.renews = False
         self.began = 0.0
+        self.since = 0
         self.control = CacheControl()
         self.aboard = 0
         self.cancel: Callable[[], None] | None = None
@@ -130,9 +136,14 @@ class Flight:
 
 
 class Airspace:
-    """What the flights of all caches of a host share: a cycle of waits may run through several."""
+    """What the flights of all caches of a host share: a cycle of waits may run through several.
 
-    def __init__(self) -> None:
+    Args:
+        table: The versions of tags.
+    """
+
+    def __init__(self, table: TagTable) -> None:
+        self.table = table
         # Reentrant: at any time the collector may find an abandoned stream, whose flight then ends.
         self.lock = threading.RLock()
 
@@ -142,6 +153,7 @@ class Flights:
 
     def __init__(self, airspace: Airspace) -> None:
         self._lock = airspace.lock
+        self.table = airspace.table
         self._shared: dict[Hashable, Flight] = {}
         self._alone: set[Flight] = set()
         self.ended = 0
@@ -158,13 +170,7 @@ class Flights:
         """
         mine = _computing.get()
         with self._lock:
-            flight = self._shared.get(key)
-            if flight is not None and flight.home is not None and flight.home.deserted:
-                self.end(flight)  # its event loop was closed under it
-                flight = None
-            elif flight is not None and flight.stamp != stamp:
-                flight.valid = False
-                flight = None
+            flight = self._joinable(key, stamp)
             leads = flight is None
             if flight is None:
                 flight = self._shared[key] = Flight(key, home=parker, stamp=stamp)
@@ -176,16 +182,39 @@ class Flights:
                 mine.waits_on.add(flight)
             return Boarding(flight, parker, mine, leads=leads)
 
-    def renewing(self, key: Hashable, home: Parker | None) -> Flight | None:
+    def renewing(self, key: Hashable, home: Parker | None, stamp: Any = ()) -> Flight | None:
         """Begin a flight of `key` that nobody waits for yet; None while there is one."""
         with self._lock:
-            if (found := self._shared.get(key)) is not None:
-                if found.home is None or not found.home.deserted:
-                    return None
-                self.end(found)  # its event loop was closed under it
-            flight = self._shared[key] = Flight(key, home)
+            if self._joinable(key, stamp) is not None:
+                return None
+            flight = self._shared[key] = Flight(key, home, stamp)
             flight.renews = flight.leaderless = True
             return flight
+
+    def _joinable(self, key: Hashable, stamp: Any) -> Flight | None:
+        flight = self._shared.get(key)
+        if flight is None:
+            return None
+        if flight.home is not None and flight.home.deserted:
+            self.end(flight)  # its event loop was closed under it
+            return None
+        stands = not flight.control.tags or self.table.stood(flight.since, flight.control.tags)
+        if flight.stamp != stamp or not stands:
+            flight.valid = False
+            return None
+        return flight
+
+    def begin(self, flight: Flight, now: float) -> None:
+        """Take note that the computation of a flight begins now."""
+        flight.began, flight.since = now, self.table.moment
+
+    def named(self, flight: Flight) -> tuple[Marker, ...] | None:
+        """Return the versions, in memory, of the tags that a flight named.
+
+        None where one of them was invalidated since its computation began.
+        """
+        tags = flight.control.tags
+        return self.table.markers_since(flight.since, tags) if tags else ()
 
     def alone(self, key: Hashable, stamp: Any = ()) -> Flight:
         """Begin a flight that nobody can join."""

@@ -8,17 +8,16 @@ from typing import Any
 
 from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
-from agentperf._engine.site import Site
 from agentperf.errors import UncacheableValueError
-from agentperf.policies.cached.core import Args, CacheLayer, Give, Kwargs
+from agentperf.events import CacheExpired, CacheInvalidated, Event
+from agentperf.policies.cached.core import Args, CacheLayer, Kwargs, Look
 from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.flights.recording import replayed
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.memory.store import NO_ENTRY, Entry
-from agentperf.policies.cached.state import CacheState, KeyOf, Recording
-from agentperf.policies.cached.tags.markers import Marker, TagTable
-
-StampOf = Callable[[Args, Kwargs], tuple[Marker, ...]]
+from agentperf.policies.cached.state import CacheState, Recording
+from agentperf.policies.cached.tags.markers import TagTable
+from agentperf.policies.cached.tags.naming import NO_TAGS
 
 
 class MemoryLayer(CacheLayer):
@@ -28,25 +27,15 @@ class MemoryLayer(CacheLayer):
         site: The function's place in its pipeline.
         state: What the cache remembers here.
         key: Makes the keys.
-        stamp_of: Gives the versions that the tags of a call have now; None without tags.
+        tags_of: Gives the tags of calls.
     """
-
-    def __init__(
-        self, site: Site, state: CacheState, key: KeyOf, stamp_of: StampOf | None = None
-    ) -> None:
-        super().__init__(site, state, key)
-        self._stamp_of = stamp_of
 
     def bound(self, inner: Step) -> Step:
         """Put the cache in front of `inner`."""
         key_of, now, hits = self._key, self._now, self._hits
         entries, fresh, given = self._state.store.entries, self._fresh, self._given
-        run: Callable[..., Coroutine[Any, Any, Any]] = self._answer
-        if self._state.freshness.lingers:
-            run = self._seek
-        elif self._stamp_of is not None:
-            run = partial(self._answer_tagged, self._stamp_of)
-        answer = self._site.driver.flow(run, inner)
+        plain = self._tags_of is NO_TAGS and not self._state.freshness.lingers
+        answer = self._site.driver.flow(self._answer_plain if plain else self._seek, inner)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             key = key_of(args, kwargs)
@@ -65,13 +54,13 @@ class MemoryLayer(CacheLayer):
 
         return step
 
-    async def _stamp(self, args: Args, kwargs: Kwargs) -> Any:
-        return () if self._stamp_of is None else self._stamp_of(args, kwargs)
+    async def _stamp(self, tags: tuple[str, ...], known: Any = None) -> Any:
+        return self._flights.table.markers(tags) if tags else ()
 
-    async def _answer_tagged(
-        self, stamp_of: StampOf, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs
-    ) -> Any:
-        return await self._answer(proceed, key, args, kwargs, stamp=stamp_of(args, kwargs))
+    def _answer_plain(
+        self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs
+    ) -> Coroutine[Any, Any, Any]:
+        return self._answer(key, partial(proceed, args, kwargs), 0, ())
 
     def _fresh(self, entry: Entry) -> bool:
         """Whether an entry is good to give; one that is good for nothing goes."""
@@ -98,12 +87,14 @@ class MemoryLayer(CacheLayer):
             return replayed(kept.value, self._state.handed_out, self._now)
         return self._state.handed_out(kept.value)
 
-    async def _found(self, key: Hashable) -> tuple[Give, Standing]:
+    async def _found(self, key: Hashable, tags: tuple[str, ...] = ()) -> Look:
         entry = self._state.store.entries.get(key, NO_ENTRY)
         give = partial(self._given, entry)
         if self._fresh(entry):
-            return give, Standing.FRESH
-        return give, Standing.GONE if entry.term is None else entry.term.at(self._now())
+            return Look(give, Standing.FRESH)
+        if entry.term is None or entry.void:
+            return Look(give, Standing.GONE)
+        return Look(give, entry.term.at(self._now()))
 
     async def _come_in(self, flight: Flight, looked: int) -> Entry | None:
         entry = self._state.store.entries.get(flight.key, NO_ENTRY)
@@ -125,8 +116,11 @@ class MemoryLayer(CacheLayer):
         self._put(reading, self._state.recorded_entry(reading, recorded, self._now()))
 
     def _put(self, flight: Flight, entry: Entry) -> None:
-        entry.tagged(flight.stamp)
-        evicted = None if entry.void else self._state.put(flight, entry)
+        named = self._flights.named(flight)
+        evicted = None
+        if named is not None:
+            entry.tagged(flight.stamp + named)
+            evicted = None if entry.void else self._state.put(flight, entry)
         if evicted is None:
             self._refuse("it was invalidated while it was computed")
             return
@@ -154,6 +148,16 @@ class MemoryContents:
         if isinstance(entry.value, Recording):
             return tuple(map(self._state.handed_out, entry.value.items))
         return self._state.handed_out(entry.value)
+
+    async def get(self, key: Hashable, default: Any) -> tuple[Any, type[Event] | None]:
+        """Return the same as `peek`, and what became of an entry that is no longer good."""
+        entry = self._state.store.entries.get(key, NO_ENTRY)
+        found = await self.peek(key, default)
+        if found is not default:
+            entry.visited = True
+        elif self._state.store.remove(key, entry):
+            return found, CacheInvalidated if entry.void else CacheExpired
+        return found, None
 
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""

@@ -49,7 +49,7 @@ def invalidates(
 
     It happens after the call and before the caller goes on: who reads then, reads the new state.
     A call that raised, or was cancelled, invalidates nothing. A backend that fails doesn't make
-    the call fail, whose work is done: it is logged.
+    the call fail, whose work is done: it is logged, and made up for when the backend works again.
 
     Args:
         names: Tags such as `"profiles"`, or templates over the parameters such as
@@ -106,14 +106,13 @@ def _after_stream(
     if type(stream) is AsyncLiveStream:
         return _finish(site, Invalidation(site.host, site.waiting), tags)
     # Who reads it can't await: what blocks is used also where the call was awaited.
-    operation = site.target.operation
-    in_one_go(Invalidation(site.host, None).quietly_of(tags, operation))
+    in_one_go(Invalidation(site.host, None).quietly_of(tags))
     return None
 
 
 async def _finish(site: Site, invalidation: Invalidation, tags: tuple[str, ...]) -> None:
     """Invalidate to the end, also when the call is cancelled meanwhile: its work is done."""
-    work = partial(invalidation.quietly_of, tags, site.target.operation)
+    work = partial(invalidation.quietly_of, tags)
     if invalidation.in_memory:
         await work()
         return

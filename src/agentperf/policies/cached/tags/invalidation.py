@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
-from agentperf._base.log import fault
 from agentperf._engine.current import current_host
 from agentperf._engine.hosting import Host
 from agentperf._engine.waiting import in_one_go, waiting_for
 from agentperf.abc.backends import Backends, backends
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError
-from agentperf.policies.cached.backed.reach import Ask, guard_of, way_to
+from agentperf.policies.cached.backed.reach import guard_of, way_to
 from agentperf.policies.cached.decorator import TAGGED, tag_table
 from agentperf.policies.cached.tags.naming import plain_tags
-from agentperf.policies.cached.tags.seals import LIFETIME, Versions, new_versions
+from agentperf.policies.cached.tags.owed import Owed, owed_to, replace
 
 
 def invalidate(*, tags: str | Iterable[str]) -> None:
@@ -35,7 +34,8 @@ def invalidate(*, tags: str | Iterable[str]) -> None:
 
     Raises:
         ConfigurationError: These are no tags, or a backend has to be awaited (`ainvalidate`).
-        BackendError: A backend failed; the others and the memory were done.
+        BackendError: A backend failed; the others and the memory were done. This process makes up
+            for it as soon as it works again, and takes nothing from it before.
     """
     in_one_go(Invalidation(current_host(), None).of(plain_tags(tags)))
 
@@ -51,7 +51,7 @@ async def ainvalidate(*, tags: str | Iterable[str]) -> None:
 
     Raises:
         ConfigurationError: These are no tags.
-        BackendError: A backend failed; the others and the memory were done.
+        BackendError: As for `invalidate`.
     """
     host = current_host()
     waiting = waiting_for(is_async=True, clock=host.clock)
@@ -71,6 +71,7 @@ class Invalidation:
 
     def __init__(self, host: Host, waiting: Waiting | None) -> None:
         self._table = tag_table(host)
+        self._wall = host.clock.wall
         reached = _backends(host, self._table.backends.copy())
         if waiting is None and any(backend.sync is None for backend in reached):
             raise ConfigurationError(
@@ -79,7 +80,7 @@ class Invalidation:
                 "@agentperf.invalidates, or give a backend of both colours, "
                 "backend=Backends(sync=..., asynchronous=...)"
             )
-        self._ways = [way_to(backend, waiting) for backend in reached]
+        self._ways = [(way_to(backend, waiting), owed_to(host, backend)) for backend in reached]
         self._guards = [guard_of(host, backend) for backend in reached]
 
     @property
@@ -88,12 +89,12 @@ class Invalidation:
         return not self._ways
 
     async def of(self, tags: tuple[str, ...]) -> None:
-        """Invalidate tags.
+        """Invalidate tags; what a backend misses is made up for as soon as it works again.
 
         Raises:
             BackendError: A backend failed; the others and the memory were done.
         """
-        failed: dict[Ask, Exception] = {}
+        failed: dict[Owed, Exception] = {}
         # A function that is cached in one place may call one that is cached in another, and be
         # computed from its old answer in between: by as many rounds as there are places, each is
         # done once more after all that it may depend on. A backend is asked also where it failed
@@ -101,13 +102,16 @@ class Invalidation:
         for _ in self._ways:
             self._table.invalidate(tags)
             self._in_place_of_backends(tags)
-            for ask in self._ways:
-                if ask in failed:
+            for ask, owed in self._ways:
+                if owed in failed:
                     continue
                 try:
-                    await ask(partial(_replace, new_versions(tags)))
+                    await ask(partial(replace, tags, self._wall()))
+                    if owed:
+                        await owed.deliver(ask)
                 except Exception as error:  # noqa: BLE001 - raised when the others are done
-                    failed[ask] = error
+                    failed[owed] = error
+                    owed.add(tags, error)
         self._table.invalidate(tags)
         self._in_place_of_backends(tags)
         for cause in failed.values():
@@ -116,18 +120,12 @@ class Invalidation:
     def _in_place_of_backends(self, tags: tuple[str, ...]) -> None:
         for guard in self._guards:
             if (local := guard.local) is not None:
-                local.set_many(new_versions(tags), LIFETIME)
+                replace(tags, self._wall(), local)
 
-    async def quietly_of(self, tags: tuple[str, ...], operation: str) -> None:
-        """Invalidate tags; tell the log where a backend fails."""
-        try:
+    async def quietly_of(self, tags: tuple[str, ...]) -> None:
+        """Invalidate tags; where a backend fails, only the log tells."""
+        with contextlib.suppress(BackendError):
             await self.of(tags)
-        except BackendError as error:
-            fault("cache.invalidation_failed", error, operation=operation)
-
-
-def _replace(versions: Versions, backend: Any) -> Any:
-    return backend.set_many(versions, LIFETIME)
 
 
 def _backends(host: Host, used: Iterable[Backends]) -> list[Backends]:

@@ -35,11 +35,9 @@ def checked_tags(tags: Tags) -> tuple[str, ...] | Callable[..., Any]:
     """
     if callable(tags):
         return tags
-    names = (tags,) if isinstance(tags, str) else tags
-    if (
-        not isinstance(names, list | tuple)
-        or not names
-        or not all(isinstance(name, str) and name for name in names)
+    names = (tags,) if isinstance(tags, str) else tags  # none: the function names them itself
+    if not isinstance(names, list | tuple) or not all(
+        isinstance(name, str) and name for name in names
     ):
         raise ConfigurationError(f"tags={tags!r} gives no tags; {_EXAMPLE}")
     return tuple(names)
@@ -51,12 +49,12 @@ def plain_tags(tags: str | Iterable[str] | None) -> tuple[str, ...]:
     Raises:
         ConfigurationError: They are no texts, or too many.
     """
-    names = (tags,) if isinstance(tags, str) else () if tags is None else tags
-    if not isinstance(names, Iterable):
+    names: Any = () if tags is None else tags
+    if not isinstance(names, Iterable) or isinstance(names, str | bytes):
         names = (names,)
-    found = list(names)
+    found: list[str] = list(names)
     if not all(isinstance(name, str) and name for name in found):
-        kinds = ", ".join(sorted({type(name).__name__ for name in found}))
+        kinds = ", ".join(sorted({type(name).__name__ if name else repr(name) for name in found}))
         raise ConfigurationError(
             f'tags: texts that are not empty are needed, such as tags="profile:42"; got {kinds}'
         )
@@ -83,6 +81,8 @@ def tags_of(
     """
     if callable(tags):
         return _by_function(function, signature, tags)
+    if not tags:
+        return NO_TAGS
     templates = [_template(function, signature, text) for text in tags]
     if not any(template.fields for template in templates):
         return _always(plain_tags(["".join(template.literals) for template in templates]))
@@ -174,9 +174,19 @@ def _untaggable(function: str, field: Field, why: str) -> UncacheableArgumentErr
 
 def _by_function(function: str, signature: inspect.Signature, tags: Callable[..., Any]) -> TagsOf:
     check = compiled(function, signature, ())
+    shown = ", ".join(map(str, signature.parameters))
 
     def of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
         check(args, kwargs)  # `tags` may take what the function wouldn't
-        return plain_tags(tags(*args, **kwargs))
+        try:
+            given = tags(*args, **kwargs)
+        except TypeError as error:
+            if (raised := error.__traceback__) is None or raised.tb_next is not None:
+                raise  # by what it does, not by what it takes
+            raise ConfigurationError(
+                f"tags= of {function}() can't be called as the function itself is ({error}): give "
+                f"it the same parameters, as in tags=lambda {shown}: ..."
+            ) from error
+        return plain_tags(given)
 
     return of_call

@@ -1,29 +1,43 @@
-"""Tags in a backend: a version for each, and the versions that an entry was made under.
+"""What ties an entry in a backend to the versions that its tags had when it was computed.
 
-A version is random and never comes back. An entry is sealed with the versions that its tags had
-when its computation began; it is good while they are still there. Whoever invalidates a tag puts
-another version in place, whatever the number of entries. A version that got lost voids what was
-made under it.
+An entry is sealed with the versions that its tags had when its computation began; it is good while
+they are still there. Whoever invalidates a tag puts another version in place, whatever the number
+of entries. A version that got lost voids what was made under it.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from agentperf._base.keys import digest
 from agentperf.policies.cached.backed.reach import Reach
+from agentperf.policies.cached.tags.versions import (
+    LIFETIME,
+    PREFIX,
+    SIZE,
+    Versions,
+    date_of,
+    marker_key,
+    new_version,
+)
 
-Versions = dict[str, bytes]
-"""The versions of tags, by the keys they are kept under."""
+SKEW = 5.0
+"""Seconds that the clocks of processes which share a backend may differ by."""
 
-LIFETIME = 30 * 86_400.0
-"""How long a version is kept, in seconds; what was made under it is void then."""
-
-_PREFIX = "ap1t:"
 _SEAL = b"#"
-_DIGITS, _VERSION = 20, 16
+_DIGITS = 20
+
+
+class Stamp(NamedTuple):
+    """What was known of versions when a computation began.
+
+    Attributes:
+        versions: Those of the tags of the call.
+        others: Those of tags that an earlier answer had: this one may turn out to have them too.
+    """
+
+    versions: Versions
+    others: Versions
 
 
 class Found(NamedTuple):
@@ -40,26 +54,11 @@ class Found(NamedTuple):
     void: bool = False
 
 
-def marker_key(tag: str) -> str:
-    """Return the key under which a backend keeps the version of a tag."""
-    return _PREFIX + digest(tag)
-
-
-def new_version() -> bytes:
-    """Return a version that nothing was made under."""
-    return secrets.token_bytes(_VERSION)
-
-
-def new_versions(tags: Iterable[str]) -> Versions:
-    """Return what invalidates tags, to be stored for `LIFETIME`."""
-    return {marker_key(tag): new_version() for tag in tags}
-
-
 def sealed(versions: Versions, data: bytes) -> bytes:
     """Put a seal on an entry; one without tags has none."""
     if not versions:
         return data
-    parts = [bytes.fromhex(key[len(_PREFIX) :]) + version for key, version in versions.items()]
+    parts = [bytes.fromhex(key[len(PREFIX) :]) + version for key, version in versions.items()]
     return b"".join((_SEAL, len(parts).to_bytes(1, "big"), *parts, data))
 
 
@@ -67,10 +66,10 @@ def opened(data: bytes) -> tuple[Versions, bytes]:
     """Take off the seal."""
     if data[:1] != _SEAL or len(data) < 2:
         return {}, data
-    size = _DIGITS + _VERSION
+    size = _DIGITS + SIZE
     end = 2 + data[1] * size
     versions = {
-        _PREFIX + data[at : at + _DIGITS].hex(): data[at + _DIGITS : at + size]
+        PREFIX + data[at : at + _DIGITS].hex(): data[at + _DIGITS : at + size]
         for at in range(2, end, size)
     }
     return versions, data[end:]
@@ -109,6 +108,42 @@ async def settled(reach: Reach, tags: Iterable[str], known: Versions) -> Version
             version = await _added(reach, marker)
         versions[marker] = version
     return versions
+
+
+async def stamped(reach: Reach, tags: Iterable[str], known: Versions | None) -> Stamp:
+    """Return the stamp of a computation that begins now, from what a look has seen already."""
+    known = await present(reach, tags) if known is None else known
+    versions = await settled(reach, tags, known)
+    return Stamp(versions, {key: known[key] for key in known.keys() - versions.keys()})
+
+
+async def completed(
+    reach: Reach, stamp: Stamp, named: Iterable[str], began: float
+) -> Versions | None:
+    """Return the versions to seal an answer with: its call's, and those of tags named under way.
+
+    What was known when the computation began is taken from there. Of other tags, the version of
+    now is that of then unless somebody invalidated since, or shortly before as clocks go.
+
+    Args:
+        reach: The backend.
+        stamp: What was known when it began.
+        named: The tags that were named under way.
+        began: When it began, in seconds since the epoch.
+
+    Returns:
+        The versions; None where one of the tags may have been invalidated since it began.
+    """
+    versions = dict(stamp.versions)
+    if not named:
+        return versions
+    known = stamp.others | stamp.versions
+    new = [tag for tag in named if marker_key(tag) not in known]
+    for marker, version in (await settled(reach, new, await present(reach, new))).items():
+        if date_of(version) > began - SKEW:
+            return None
+        versions[marker] = version
+    return versions | {key: known[key] for key in map(marker_key, named) if key in known}
 
 
 async def _added(reach: Reach, marker: str) -> bytes:

@@ -16,7 +16,7 @@ import pytest
 
 import agentperf
 from agentperf import BackendError, ConfigurationError
-from agentperf.events import CacheBackendChanged
+from agentperf.events import CacheBackendDown, CacheBackendUp
 from agentperf.policies.cached.sqlite import Address, SqliteBackend
 from agentperf.policies.cached.sqlite.address import DEFAULT_BYTES
 from agentperf.testing import FakeClock, fresh_host
@@ -67,11 +67,11 @@ def call_twice(host_clock, file):
         return 2 * x
 
     with fresh_host(host_clock) as host:
-        host.subscribe(seen.append, CacheBackendChanged)
+        host.subscribe(seen.append, CacheBackendDown, CacheBackendUp)
         answers = [double(4), double(4)]
         stats = agentperf.handle(double).cache.stats()
         del host
-    return answers, [event.works for event in seen], stats
+    return answers, [type(event) for event in seen], stats
 
 
 # The address
@@ -257,7 +257,7 @@ def test_a_file_of_somebody_else_is_left_alone(file, make, clock, write):
         with pytest.raises(BackendError, match=r"no cache of agentperf.*such as"):
             use()
     answers, events, stats = call_twice(clock, file)
-    assert (answers, events, stats.hits) == ([8, 8], [False], 0)
+    assert (answers, events, stats.hits) == ([8, 8], [CacheBackendDown], 0)
     assert file.read_bytes() == before
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
@@ -271,7 +271,7 @@ def test_a_newer_file_is_left_alone(file, make, clock):
     with pytest.raises(BackendError, match=r"another version of agentperf .its format is 2"):
         make().get("key:1")
     answers, events, _ = call_twice(clock, file)
-    assert (answers, events) == ([8, 8], [False])
+    assert (answers, events) == ([8, 8], [CacheBackendDown])
     assert file.read_bytes() == before
 
 

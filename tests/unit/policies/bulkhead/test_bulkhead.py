@@ -1,0 +1,383 @@
+"""Bulkheads, as their users meet them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+
+import anyio
+import pytest
+
+import agentperf
+from agentperf import BulkheadFull, ConfigurationError, bulkhead, circuit_breaker, rate_limited
+from agentperf.errors import CircuitOpen
+from agentperf.events import CallDelayed, CallRefused, ConcurrencyChanged
+from agentperf.testing import FakeClock, fail, faulty, fresh_host, recorded
+
+
+@pytest.fixture
+def clock():
+    """A clock that the test moves, on a fresh host."""
+    clock = FakeClock()
+    with fresh_host(clock):
+        yield clock
+
+
+def stats(function):
+    """Show limit, in use, waiting, rejected."""
+    found = agentperf.handle(function).bulkhead.stats()
+    return found.limit, found.in_use, found.waiting, found.rejected
+
+
+async def idle():
+    """Let everybody who can run do so."""
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+
+
+class Upstream:
+    """Calls that end when the test says so."""
+
+    def __init__(self):
+        self.under_way = []
+        self.order = []
+
+    async def __call__(self, value):
+        """Begin, and wait."""
+        may_end = anyio.Event()
+        self.order.append(value)
+        self.under_way.append(may_end)
+        await may_end.wait()
+        return value
+
+    async def end_one(self):
+        """Let the oldest end."""
+        self.under_way.pop(0).set()
+        await idle()
+
+
+@pytest.mark.anyio
+async def test_no_more_calls_at_once_than_places(clock):
+    """The others come in turn, in the order in which they were made."""
+    upstream = Upstream()
+
+    @bulkhead(2)
+    async def work(value):
+        return await upstream(value)
+
+    with recorded(CallDelayed) as log:
+        async with anyio.create_task_group() as tasks:
+            for value in range(5):
+                tasks.start_soon(work, value)
+                await idle()
+            assert stats(work) == (2, 2, 3, 0)
+            assert repr(agentperf.handle(work).bulkhead) == "<bulkhead: 2 of 2, 3 waiting>"
+            for _ in range(5):
+                await upstream.end_one()
+    assert upstream.order == [0, 1, 2, 3, 4]
+    assert stats(work) == (2, 0, 0, 0)
+    assert [event.policy for event in log.of(CallDelayed)] == ["bulkhead"] * 3
+
+
+@pytest.mark.anyio
+async def test_a_queue_that_is_full(clock):
+    """Who finds no room is refused at once, with everything that is known."""
+    upstream = Upstream()
+
+    @bulkhead(1, queue=1, name="upstream")
+    async def work(value):
+        return await upstream(value)
+
+    async with anyio.create_task_group() as tasks:
+        for value in range(2):
+            tasks.start_soon(work, value)
+            await idle()
+        with (
+            recorded(CallRefused) as log,
+            pytest.raises(BulkheadFull, match="1 calls are under way, 1 wait") as caught,
+        ):
+            await work(2)
+        assert (caught.value.policy, caught.value.policy_name) == ("bulkhead", "upstream")
+        assert caught.value.retry_after is None
+        assert [event.policy for event in log.of(CallRefused)] == ["bulkhead"]
+        assert stats(work) == (1, 1, 1, 1)
+        await upstream.end_one()
+        await upstream.end_one()
+
+
+@pytest.mark.anyio
+async def test_no_queue_at_all(clock):
+    """A call runs now or not at all."""
+    upstream = Upstream()
+
+    @bulkhead(1, queue=0)
+    async def work(value):
+        return await upstream(value)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work, 1)
+        await idle()
+        with pytest.raises(BulkheadFull):
+            await work(2)
+        await upstream.end_one()
+        tasks.start_soon(work, 3)
+        await idle()
+        await upstream.end_one()
+
+
+@pytest.mark.anyio
+async def test_cancelled_calls_leave_nothing_behind(clock):
+    """Neither those that wait nor those that run."""
+    upstream = Upstream()
+
+    @bulkhead(1)
+    async def work(value):
+        return await upstream(value)
+
+    async with anyio.create_task_group() as tasks:
+        for value in range(4):
+            tasks.start_soon(work, value)
+            await idle()
+        tasks.cancel_scope.cancel()
+    assert stats(work) == (1, 0, 0, 0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work, 9)
+        await idle()
+        upstream.under_way[-1].set()
+    assert upstream.order == [0, 9]
+
+
+@pytest.mark.parametrize("error", [ValueError, ConnectionError, KeyboardInterrupt])
+def test_a_failed_call_gives_its_place_back(clock, error):
+    """However it failed."""
+    work = bulkhead(1, queue=0)(faulty(lambda: 1, fail(error)))
+    with pytest.raises(error):
+        work()
+    assert work() == 1
+    assert stats(work) == (1, 0, 0, 0)
+
+
+def test_a_stream_has_its_place_until_it_ends(clock):
+    """Read, closed, failed or forgotten."""
+
+    @bulkhead(1, queue=0)
+    def numbers(upto=3):
+        for number in range(3):
+            if number == upto:
+                raise LookupError
+            yield number
+
+    reading = numbers()
+    assert next(reading) == 0
+    with pytest.raises(BulkheadFull):
+        next(numbers())
+    assert list(reading) == [1, 2]
+    closed = numbers()
+    next(closed)
+    closed.close()
+    with pytest.raises(LookupError):
+        list(numbers(1))
+    forgotten = numbers()
+    next(forgotten)
+    del forgotten
+    gc.collect()
+    assert stats(numbers)[1] == 0
+
+
+@pytest.mark.anyio
+async def test_an_awaited_stream_has_its_place_until_it_ends(clock):
+    """The same on event loops."""
+
+    @bulkhead(1, queue=0)
+    async def numbers():
+        for number in range(3):
+            yield number
+
+    reading = numbers()
+    assert await anext(reading) == 0
+    with pytest.raises(BulkheadFull):
+        await anext(numbers())
+    await reading.aclose()
+    assert [number async for number in numbers()] == [0, 1, 2]
+    assert stats(numbers)[1] == 0
+
+
+def test_threads_wait_for_each_other():
+    """One place, many threads; never two at once."""
+    inside, most = [], []
+
+    @bulkhead(1)
+    def work():
+        inside.append(1)
+        most.append(len(inside))
+        inside.pop()
+
+    def many():
+        for _ in range(30):
+            work()
+
+    with fresh_host() as host:
+
+        def run():
+            with agentperf.use(host):
+                many()
+
+        threads = [threading.Thread(target=run) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert stats(work) == (1, 0, 0, 0)
+    assert (len(most), max(most)) == (120, 1)
+
+
+def test_a_synchronous_call_does_not_hold_up_a_loop(clock):
+    """Who has the place may need that loop to give it back: the call is refused."""
+    places = bulkhead(1)
+
+    @places
+    async def slow():
+        await asyncio.sleep(0)
+        with pytest.raises(BulkheadFull, match="event loop"):
+            quick()
+        return True
+
+    @places
+    def quick():
+        return 1
+
+    assert asyncio.run(slow())
+    assert quick() == 1
+
+
+def test_shared_by_name_and_by_object(clock):
+    """Functions that share have one number of places."""
+    shared = bulkhead(1, queue=0, name="upstream")
+
+    @shared
+    def outer():
+        return inner()
+
+    @bulkhead(1, queue=0, name="upstream")
+    def inner():
+        return 1
+
+    with pytest.raises(BulkheadFull):
+        outer()
+    assert inner() == 1
+    with pytest.raises(ConfigurationError, match="in use with other options"):
+        bulkhead(2, name="upstream")(lambda: 1)()
+
+
+@pytest.mark.anyio
+async def test_an_open_breaker_is_asked_before_the_queue(clock):
+    """Nobody waits for a place only to be refused."""
+    upstream = Upstream()
+
+    @bulkhead(1)
+    @rate_limited("100/s")
+    @circuit_breaker
+    async def work(value):
+        return await upstream(value)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work, 1)
+        await idle()
+        agentperf.handle(work).breaker.force("forced-open")
+        with pytest.raises(CircuitOpen):
+            await work(2)
+        assert stats(work) == (1, 1, 0, 0)
+        await upstream.end_one()
+
+
+# -- adaptive -------------------------------------------------------------------------------------
+
+
+class TooMany(Exception):
+    """A rate limit of an upstream."""
+
+    status_code = 429
+
+
+@pytest.mark.parametrize("error", [TooMany, TimeoutError])
+def test_what_is_too_much_cuts_the_limit(clock, error):
+    """And it is told."""
+    work = bulkhead(10, adaptive=True)(faulty(lambda: 1, fail(error)))
+    with recorded(ConcurrencyChanged) as log, pytest.raises(error):
+        work()
+    assert stats(work)[:2] == (7, 0)
+    (event,) = log.of(ConcurrencyChanged)
+    assert (event.old, event.new, event.reason) == (10, 7, "calls were dropped")
+
+
+@pytest.mark.parametrize("error", [TypeError, ValueError, KeyboardInterrupt])
+def test_what_says_nothing_of_the_load_changes_nothing(clock, error):
+    """Wrong calls, unknown errors and cancellations."""
+    work = bulkhead(10, adaptive=True)(faulty(lambda: 1, fail(error)))
+    with pytest.raises(error):
+        work()
+    assert stats(work)[:2] == (10, 0)
+
+
+def test_of_a_stream_the_first_item_counts(clock):
+    """A long answer is no slow one."""
+
+    @bulkhead(2, adaptive=(1, 4))
+    def numbers(pause):
+        yield 1
+        clock.advance(pause)
+        yield 2
+
+    for pause in [0.0] * 100 + [50.0] * 100:
+        clock.advance(1)
+        assert list(numbers(pause)) == [1, 2]
+    assert stats(numbers)[0] >= 2
+
+
+def test_it_grows_and_lets_the_waiting_in(clock):
+    """More places wake who waits."""
+    places = agentperf.policies.bulkhead.layer.Compartment(bulkhead(1, adaptive=(1, 4)).options)
+    assert places.adaptive is not None
+    assert places.places.take()
+    assert not places.places.take()
+    places.places.resize(2)
+    assert places.places.take()
+
+
+# -- options --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [lambda: bulkhead(lambda: 1), bulkhead, lambda: bulkhead(queue=3)])
+def test_it_needs_a_number(make):
+    """Bare or empty it says how to write it."""
+    with pytest.raises(ConfigurationError, match=r"@bulkhead\(8\)"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "said"),
+    [
+        ((0,), {}, "concurrency=0"),
+        (("8",), {}, "concurrency='8'"),
+        ((True,), {}, "concurrency=True"),
+        ((8,), {"queue": -1}, "queue=-1"),
+        ((8,), {"queue": True}, "queue=True"),
+        ((8,), {"adaptive": (9, 32)}, "adaptive="),
+        ((8,), {"adaptive": (0, 32)}, "adaptive="),
+        ((8,), {"adaptive": (1, 7)}, "adaptive="),
+        ((8,), {"adaptive": "yes"}, "adaptive='yes'"),
+        ((8,), {"adaptive": 3}, "adaptive=3"),
+        ((8,), {"queu": 3}, "did you mean queue=3"),
+    ],
+)
+def test_bad_options_are_refused_before_any_call(args, options, said):
+    """The error names the parameter."""
+    with pytest.raises(ConfigurationError, match=said):
+        bulkhead(*args, **options)
+
+
+def test_a_function_without_one(clock):
+    """The handle says what to write."""
+    with pytest.raises(ConfigurationError, match=r"@bulkhead\(8\)"):
+        _ = agentperf.handle(agentperf.timed(lambda: 1)).bulkhead
