@@ -91,6 +91,15 @@ class AsyncTieredBackend(AsyncCacheBackend):
         """Remove `key` only if `value` is in the far one."""
         return await self._changed(lambda far: far.delete_if(key, value), {key: None})  # type: ignore[no-any-return]
 
+    async def set_if(
+        self, key: str, value: bytes, ttl: float | None = None, *, guard: str, **fence: Any
+    ) -> bool:
+        """Store `value` only if the far one finds the guard standing."""
+        after = {key: value, guard: None}
+        return await self._changed(  # type: ignore[no-any-return]
+            lambda far: far.set_if(key, value, ttl, guard=guard, **fence), after, ttl
+        )
+
     async def clear(self, prefix: str = "") -> None:
         """Remove what begins with `prefix` from both."""
         self._following.begin()
@@ -188,6 +197,12 @@ class TieredBackend(CacheBackend):
     def delete_if(self, key: str, value: bytes) -> bool:
         """As for `AsyncTieredBackend`."""
         return in_one_go(self._same.delete_if(key, value))  # type: ignore[no-any-return]
+
+    def set_if(
+        self, key: str, value: bytes, ttl: float | None = None, *, guard: str, **fence: Any
+    ) -> bool:
+        """As for `AsyncTieredBackend`."""
+        return in_one_go(self._same.set_if(key, value, ttl, guard=guard, **fence))  # type: ignore[no-any-return]
 
     def clear(self, prefix: str = "") -> None:
         """As for `AsyncTieredBackend`."""

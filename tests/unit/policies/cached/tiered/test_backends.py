@@ -270,6 +270,25 @@ def test_after_a_change_that_was_refused_nothing_is_near(far, near):
     assert near.at_hand("key") == b"value"
 
 
+def test_storing_under_a_guard_is_the_far_ones(far, near):
+    """What is near says nothing of who may store."""
+
+    def set_if(key, value, ttl, *, guard, token, mark, mark_ttl):
+        allowed = MemoryBackend.replace(far, guard, token, mark, mark_ttl)
+        if allowed:
+            MemoryBackend.set(far, key, value, ttl)
+        return allowed
+
+    far.set_if = set_if
+    near.set("lease", b"mine")
+    MemoryBackend.set(far, "lease", b"his")
+    fence = {"guard": "lease", "token": b"mine", "mark": b"done", "mark_ttl": 1.0}
+    assert not near.set_if("key", b"value", 60, **fence)
+    assert (near.at_hand("key"), near.get("lease")) == (None, b"his")
+    assert near.set_if("key", b"value", 60, **fence | {"token": b"his"})
+    assert (near.at_hand("key"), near.at_hand("lease")) == (b"value", None)
+
+
 @pytest.mark.anyio
 async def test_a_cancelled_change_leaves_nothing_near():
     """Nobody knows whether it was made."""
