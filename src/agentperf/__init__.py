@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from agentperf.errors import PluginError as PluginError
     from agentperf.errors import RateLimitExceeded as RateLimitExceeded
     from agentperf.errors import RequestTooLarge as RequestTooLarge
+    from agentperf.errors import SharedStreamError as SharedStreamError
     from agentperf.errors import StoreUnavailable as StoreUnavailable
     from agentperf.errors import UncacheableArgumentError as UncacheableArgumentError
     from agentperf.errors import UncacheableValueError as UncacheableValueError
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
     from agentperf.policies.bulkhead import BulkheadHandle as BulkheadHandle
     from agentperf.policies.bulkhead import BulkheadStats as BulkheadStats
     from agentperf.policies.bulkhead import bulkhead as bulkhead
-    from agentperf.policies.cached import CacheStats as CacheStats
     from agentperf.policies.cached import cached as cached
     from agentperf.policies.cached.control import cache_control as cache_control
     from agentperf.policies.cached.explaining import CacheExplanation as CacheExplanation
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from agentperf.policies.cached.handle import CacheHandle as CacheHandle
     from agentperf.policies.cached.mode import cache_mode as cache_mode
     from agentperf.policies.cached.objects import Cache as Cache
+    from agentperf.policies.cached.stats import CacheStats as CacheStats
     from agentperf.policies.cached.tags.invalidates import invalidates as invalidates
     from agentperf.policies.cached.tags.invalidation import ainvalidate as ainvalidate
     from agentperf.policies.cached.tags.invalidation import invalidate as invalidate
@@ -100,7 +101,7 @@ if TYPE_CHECKING:
 _ERRORS = (
     "AgentPerfError BackendError BudgetExceeded BulkheadFull CacheMissError CallRejected "
     "CallTimeout CircuitOpen ConfigurationError ContextWindowExceeded MissingExtraError "
-    "OrderWarning PluginError RateLimitExceeded RequestTooLarge StoreUnavailable "
+    "OrderWarning PluginError RateLimitExceeded RequestTooLarge SharedStreamError StoreUnavailable "
     "UncacheableArgumentError UncacheableValueError"
 )
 _EXPORTS = {
@@ -111,7 +112,7 @@ _EXPORTS = {
     "CacheExplanation": "agentperf.policies.cached.explaining",
     "Cache": "agentperf.policies.cached.objects",
     "CacheHandle": "agentperf.policies.cached.handle",
-    "CacheStats": "agentperf.policies.cached",
+    "CacheStats": "agentperf.policies.cached.stats",
     "Compressed": "agentperf.context",
     "CompressionReport": "agentperf.context",
     "Decision": "agentperf.telemetry",

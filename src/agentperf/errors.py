@@ -16,6 +16,7 @@
     ├── UncacheableArgumentError      also a TypeError: an argument has no key by value
     ├── UncacheableValueError         also a TypeError: a result can't be stored
     ├── CacheMissError                also a LookupError: only a cached answer was allowed
+    ├── SharedStreamError             a stream that several read can't go on for this reader
     └── ContextWindowExceeded         also a ValueError: what must stay of a prompt is too much
 
     OrderWarning                      a UserWarning: policies stand in an order that does harm
@@ -159,6 +160,14 @@ class UncacheableValueError(AgentPerfError, TypeError):
 
 class CacheMissError(AgentPerfError, LookupError):
     """Only a cached answer was allowed and there is none."""
+
+
+class SharedStreamError(AgentPerfError):
+    """A stream that several share can't go on for this reader; the message says why.
+
+    It fell too far behind, or wants to send something into what others read too, or an item can be
+    had only once, or who drove the stream was interrupted.
+    """
 
 
 class ContextWindowExceeded(AgentPerfError, ValueError):

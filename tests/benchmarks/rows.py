@@ -7,18 +7,20 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
 
-Sense = Literal["faster", "within", "below", "shown"]
+Sense = Literal["faster", "within", "below", "points", "shown"]
 
 _RATIOS: dict[Sense, Callable[[float, float], float]] = {
     "faster": lambda ours, peer: peer / ours,
     "within": lambda ours, peer: ours / peer,
     "below": lambda ours, peer: ours,
+    "points": lambda ours, peer: peer - ours,
     "shown": lambda ours, peer: ours / peer,
 }
 _LIMITS: dict[Sense, str] = {
     "faster": "{:g}x faster",
     "within": "{:g}x its time",
     "below": "{:g} {}",
+    "points": "{:g} points less",
 }
 _RATIO: dict[Sense, str] = {"faster": "{}x faster", "within": "{}x its time", "shown": "{}x"}
 
@@ -30,7 +32,8 @@ class Terms:
     Attributes:
         sense: `"faster"`: the peer takes so many times as long as we do; `"within"`: we take at
             most so many times as long as the peer; `"below"`: our figure itself is at most so
-            much; `"shown"`: to nothing.
+            much; `"points"`: our share is at most so many points less than the peer's; `"shown"`:
+            to nothing.
         floor: What must be reached.
         goal: What would be good.
     """
@@ -59,6 +62,11 @@ def within(*, floor: float | None = None, goal: float | None = None) -> Terms:
 def below(*, floor: float | None = None, goal: float | None = None) -> Terms:
     """Hold to an absolute limit, in the unit of the row."""
     return Terms("below", floor, goal)
+
+
+def points(*, floor: float | None = None, goal: float | None = None) -> Terms:
+    """Hold a share to so many points less than the peer's at most."""
+    return Terms("points", floor, goal)
 
 
 SHOWN = Terms("shown")
@@ -104,6 +112,8 @@ class Row:
         """The ratio in words."""
         if self.ratio is None or self.terms.sense == "below":
             return "-"
+        if self.terms.sense == "points":
+            return f"{-self.ratio:+.1f} points"
         figure = f"{self.ratio:.2f}" if self.ratio < 10 else f"{self.ratio:.1f}"
         return _RATIO[self.terms.sense].format(figure)
 

@@ -4,8 +4,8 @@
 
 A group is a module in `groups/` with one function, `rows(rounds)`; another group is another file.
 The group `probes` asks what a library does instead of how fast it is, see `probes/`.
-Each other group is measured in several processes: where a process's memory happens to lie makes one
-slower than the next, by as much as a fifth.
+Each other group, unless it only counts or waits, is measured in several processes: where a
+process's memory happens to lie makes one slower than the next, by as much as a fifth.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ ROOT = HERE.parents[1]
 GROUPS = sorted(file.stem for file in (HERE / "groups").glob("*.py"))
 PROBES = "probes"
 PROCESSES = 5
+ONCE = {"eviction", "together"}
+"""Groups measured in one process: they count, or wait most of the time."""
 
 
 def arguments() -> argparse.Namespace:
@@ -49,7 +51,7 @@ def measured(group: str, rounds: int) -> list[Row]:
     command = [sys.executable, "-m", "tests.benchmarks.worker", group, str(rounds)]
     samples = [
         json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
-        for _ in range(PROCESSES)
+        for _ in range(1 if group in ONCE else PROCESSES)
     ]
     return [Row.of_several(list(row)) for row in zip(*samples, strict=True)]
 

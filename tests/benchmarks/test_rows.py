@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.harness import Peer, Race, medians
-from tests.benchmarks.rows import SHOWN, Row, Terms, below, faster, within
+from tests.benchmarks.rows import SHOWN, Row, Terms, below, faster, points, within
 
 
 def row(ours: float | None, theirs: float | None, terms: Terms) -> Row:
@@ -30,6 +30,9 @@ def row(ours: float | None, theirs: float | None, terms: Terms) -> Row:
         (20.0, None, below(floor=20, goal=10), "floor met"),
         (20.1, None, below(floor=20, goal=10), "MISSED"),
         (9.9, None, below(floor=20, goal=10), "goal met"),
+        (49.1, 50.0, points(floor=1), "floor met"),
+        (48.9, 50.0, points(floor=1), "MISSED"),
+        (60.0, 50.0, points(floor=1, goal=-5), "goal met"),
         (1.0, 2.0, SHOWN, "-"),
     ],
 )

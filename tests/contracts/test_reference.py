@@ -19,8 +19,8 @@ from agentperf._engine.classify import _BY_STATUS
 from agentperf._handle import Handle
 from agentperf.cli.main import commands
 from agentperf.codec import Codec
-from agentperf.policies.cached import CacheStats
 from agentperf.policies.cached.handle import CacheHandle
+from agentperf.policies.cached.stats import CacheStats
 from agentperf.policies.circuit_breaker import BreakerHandle
 from agentperf.policies.circuit_breaker.windows import Tally
 from agentperf.policies.rate_limited import LimiterHandle

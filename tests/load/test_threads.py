@@ -113,3 +113,26 @@ def test_failures_are_counted_exactly():
     even = sum(n % 6 == 0 for n in each) * THREADS
     assert dict(stats.errors) == {"KeyError": odd, "ValueError": even}
     assert stats.latency.count == THREADS * len(each) - odd - even
+
+
+@pytest.mark.usefixtures("often_switching")
+@pytest.mark.parametrize("backend", ["memory", "memory:sieve", "memory:lru"])
+def test_hits_are_counted_exactly_while_entries_come_and_go(backend):
+    """A hit on an entry that is evicted at that very moment is not lost."""
+
+    @agentperf.cached(max_entries=20, max_bytes="1MB", backend=backend)
+    def square(number):
+        return number * number
+
+    calls = CALLS // 6
+
+    def work(number):
+        assert all(square((n * (number + 1)) % 37) >= 0 for n in range(calls))
+
+    in_threads(work)
+    stats = agentperf.handle(square).cache.stats()
+    assert stats.calls == THREADS * calls
+    assert stats.evictions > 1_000
+    assert stats.hits > 1_000
+    assert stats.stored == stats.evictions + stats.size
+    assert stats.size <= 20

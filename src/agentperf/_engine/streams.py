@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Self
@@ -104,7 +105,9 @@ class _Life:
         if self._ended:
             return
         self._ended = True
-        for watcher in self._on_end:
+        # Let go, since they may hold whoever holds this stream.
+        watchers, self._on_end, self._on_item = self._on_end, [], []
+        for watcher in watchers:
             try:
                 left = watcher(self, ending, error)
             except Exception as problem:  # noqa: BLE001 - settling must reach every layer
@@ -158,7 +161,8 @@ class LiveStream(_Life):
 
     def _advance(self, move: Callable[..., Any], *sent: Any) -> Any:
         token = None if self.frame is None else current_frame.set(self.frame)
-        start = self._now()
+        watched = self._on_item
+        start = self._now() if watched else 0.0
         try:
             item = move(*sent)
         except StopIteration as stop:
@@ -170,7 +174,7 @@ class LiveStream(_Life):
         finally:
             if token is not None:
                 leave(token)
-        return self._given(item, self._now() - start)
+        return self._given(item, self._now() - start) if watched else item
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -237,7 +241,8 @@ class AsyncLiveStream(_Life):
 
     async def _advance(self, move: Callable[..., Awaitable[Any]], *sent: Any) -> Any:
         token = None if self.frame is None else current_frame.set(self.frame)
-        start = self._now()
+        watched = self._on_item
+        start = self._now() if watched else 0.0
         try:
             item = await move(*sent)
         except StopAsyncIteration as stop:
@@ -250,7 +255,7 @@ class AsyncLiveStream(_Life):
         finally:
             if token is not None:
                 leave(token)
-        return self._given(item, self._now() - start)
+        return self._given(item, self._now() - start) if watched else item
 
     async def _settled(self) -> None:
         """Let the watchers finish what they began at the end."""
@@ -330,6 +335,22 @@ _SDK_STREAMS: dict[str, Callable[..., AnyLiveStream]] = {
 """Streams of client libraries, known by name so that none of them has to be imported."""
 
 
+def sdk_name(kind: type | None) -> str | None:
+    """Return the name under which a class of streams is known; None for any other class."""
+    for base in () if kind is None else kind.__mro__:
+        if (name := f"{base.__module__}.{base.__qualname__}") in _SDK_STREAMS:
+            return name
+    return None
+
+
+def sdk_class(name: object) -> type | None:
+    """Return the class of that name, where this process has loaded it."""
+    if not isinstance(name, str) or name not in _SDK_STREAMS:
+        return None
+    module, _, attribute = name.rpartition(".")
+    return getattr(sys.modules.get(module), attribute, None)
+
+
 def stream_of(items: Any, now: Callable[[], float], *, is_async: bool) -> AnyLiveStream | None:
     """Make a stream, for a function that has to give one, of what else can be iterated.
 
@@ -399,9 +420,8 @@ def _stand_in(
         return LiveStream
     if kind is AsyncGeneratorType:
         return AsyncLiveStream
-    for base in kind.__mro__:
-        if (known := _SDK_STREAMS.get(f"{base.__module__}.{base.__qualname__}")) is not None:
-            return known
+    if (known := sdk_name(kind)) is not None:
+        return _SDK_STREAMS[known]
     if kwargs.get("stream") is True:
         # The caller asked for a stream; any other iterator (a file, a cursor) is a plain value.
         # One that can be read in both ways is read in that of the call.

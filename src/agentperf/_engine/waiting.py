@@ -142,7 +142,7 @@ class ThreadWaiting:
 
     async def detached(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
-    ) -> Callable[[], None]:
+    ) -> Callable[..., None]:
         """Do the work here and now; whoever waits for this call doesn't bound it."""
         bounded_by = nearest_deadline.set(None)
         try:
@@ -235,13 +235,23 @@ class LoopWaiting:
         """Make a place to wait in, on the running loop."""
         return _TrioParker(self._clock) if in_trio() else _AsyncioParker(self._clock)
 
+    def giving_way(self) -> Callable[[], Awaitable[object]]:
+        """Return what lets those go first who are ready on this loop."""
+        if in_trio():
+            import trio
+
+            return trio.lowlevel.checkpoint
+        import asyncio
+
+        return partial(asyncio.sleep, 0)
+
     def holds_a_loop(self) -> bool:
         """Suspending never holds up the loop."""
         return False
 
     async def detached(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
-    ) -> Callable[[], None]:
+    ) -> Callable[..., None]:
         """Start a task of its own, in a copy of this context."""
 
         async def run() -> None:
@@ -260,7 +270,7 @@ class LoopWaiting:
                     await run()
 
             trio.lowlevel.spawn_system_task(scoped, context=contextvars.copy_context())
-            return partial(_quietly, trio.RunFinishedError, token.run_sync_soon, scope.cancel)
+            return partial(_cancel, trio.RunFinishedError, token.run_sync_soon, scope.cancel)
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -270,7 +280,7 @@ class LoopWaiting:
         task.add_done_callback(self._tasks.discard)
         # A task that is cancelled before it began runs nothing, not even its `finally`.
         task.add_done_callback(lambda _: ended())
-        return partial(_quietly, RuntimeError, loop.call_soon_threadsafe, task.cancel)
+        return partial(_cancel, RuntimeError, loop.call_soon_threadsafe, task.cancel)
 
 
 async def _within_on_asyncio(
@@ -316,14 +326,25 @@ async def _within_on_trio(
     raise late()
 
 
-def _nothing() -> None:
-    pass
-
-
 def _quietly(closed: type[Exception], call: Callable[[Any], object], what: Any) -> None:
     """Have a loop do something, unless it was closed meanwhile."""
     with contextlib.suppress(closed):
         call(what)
+
+
+def _nothing(_: Callable[[], bool] = lambda: True) -> None:
+    pass
+
+
+def _cancel(
+    closed: type[Exception],
+    call_soon: Callable[..., object],
+    cancel: Callable[[], object],
+    still: Callable[[], bool] = lambda: True,
+) -> None:
+    """Cancel on a loop, if that is `still` wanted there; one that was closed has no tasks."""
+    with contextlib.suppress(closed):
+        call_soon(lambda: still() and cancel())
 
 
 class _AsyncioParker:
@@ -331,7 +352,8 @@ class _AsyncioParker:
         import asyncio
 
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
+        self._running_loop = asyncio.get_running_loop
+        self._loop = self._running_loop()
         self._future = self._loop.create_future()
 
     async def park(self, timeout: float | None = None) -> bool:
@@ -346,7 +368,16 @@ class _AsyncioParker:
             take_back()
 
     def unpark(self) -> None:
-        self._wake(woken=True)
+        if self._is_here():
+            self._settle(woken=True)  # to wake a loop from outside costs several times as much
+        else:
+            self._wake(woken=True)
+
+    def _is_here(self) -> bool:
+        try:
+            return self._running_loop() is self._loop
+        except RuntimeError:
+            return False
 
     @property
     def deserted(self) -> bool:

@@ -101,7 +101,7 @@ class Waiting(Protocol):
 
     async def detached(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object] = lambda: None
-    ) -> Callable[[], None]:
+    ) -> Callable[..., None]:
         """Run `work` so that the caller's cancellation can't reach it.
 
         On an event loop it becomes a task of its own and this returns at once; a synchronous call
@@ -109,6 +109,7 @@ class Waiting(Protocol):
         once it is over, perhaps twice; also when its task was cancelled before it could begin.
 
         Returns:
-            What cancels the task, from any thread; does nothing once the work is over.
+            What cancels the task, from any thread; does nothing once the work is over. What it is
+            given is asked first, in the task's thread, whether to cancel at that moment still.
         """
         ...

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from agentperf._base.text import format_dollars, format_seconds
 from agentperf.telemetry.histogram import Histogram
 from agentperf.telemetry.memory import MemoryGrowth
-from agentperf.telemetry.text import format_dollars, format_seconds
 from agentperf.usage import Usage
 
 

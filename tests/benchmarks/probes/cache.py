@@ -309,12 +309,7 @@ PROBES = (
     Probe(
         "cached stream with an empty item: replayed in full", stream_with_empty_item, ("cashews",)
     ),
-    Probe(
-        "5 concurrent identical streams: 1 upstream",
-        five_streams,
-        ("cashews",),
-        not_yet="each caller of a stream that is not in the cache yet gets one of its own",
-    ),
+    Probe("5 concurrent identical streams: 1 upstream", five_streams, ("cashews",)),
     Probe(
         "`async def` under the decorator of a cache: works, or is refused when decorated",
         async_function,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from agentperf.policies.cached.decorator import Cached, cached
-from agentperf.policies.cached.state import CacheStats
 
 __all__ = [
-    "CacheStats",
     "Cached",
     "cached",
 ]

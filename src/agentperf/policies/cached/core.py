@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from functools import partial
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault, warn
@@ -33,10 +33,13 @@ from agentperf.policies.cached.flights.flight import (
     computing_alone,
     computing_for,
 )
-from agentperf.policies.cached.flights.recording import Recorder, drained
+from agentperf.policies.cached.flights.recording import drained
 from agentperf.policies.cached.freshness import Standing
 from agentperf.policies.cached.state import CacheState, KeyOf, Recording, Tally
 from agentperf.policies.cached.tags.naming import TagsOf
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.flights.broadcast import Broadcast
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -58,7 +61,7 @@ class Look(NamedTuple):
     known: Any = None
 
 
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes, tuple, list})
+PLAIN = frozenset({type(None), bool, int, float, str, bytes, tuple, list})
 """What is no reply of a model."""
 
 
@@ -251,27 +254,36 @@ class CacheLayer(ABC):
                 if boarding.leads:
                     await self._take_off(flight, compute, looked)
                 await boarding.parker.park()
-                if flight.serves(leader=boarding.leads):
+                if flight.live is not None:
+                    if (stream := flight.live.join(boarding)) is not None:
+                        if not boarding.leads:
+                            next(self._joins)
+                        return stream
+                elif flight.serves(leader=boarding.leads):
                     return self._outcome(boarding)
             finally:
                 self._flights.leave(boarding)
+                if flight.live is not None:
+                    flight.live.left(boarding)
             if flight.landed:
                 break  # with a value that only its leader can have
             # It was cancelled under way, which is nobody else's business: begin anew.
         return await self._compute_alone(key, compute, stamp)
 
     def _board(self, key: Hashable, stamp: Any) -> Boarding | None:
-        if self._site.target.shape.streams:
-            return None
         waiting = self._site.waiting
         may_wait = not waiting.holds_a_loop()
         return self._flights.board(key, waiting.parker(), may_wait=may_wait, stamp=stamp)
 
     async def _take_off(self, flight: Flight, compute: Compute, looked: int) -> None:
-        fly, end = partial(self._fly, flight, compute, looked), partial(self._flights.end, flight)
-        cancel = await self._site.waiting.detached(fly, end)
+        fly, end = partial(self._fly, flight, compute, looked), partial(self._settle, flight)
+        cancel = flight.interrupt = await self._site.waiting.detached(fly, end)
         if self._state.options.on_abandon == "cancel":
             flight.cancel = cancel
+
+    def _settle(self, flight: Flight) -> None:
+        if flight.live is None:  # a stream under way ends by itself
+            self._flights.end(flight)
 
     async def _fly(self, flight: Flight, compute: Compute, looked: int) -> None:
         """Compute for everybody on board; raises nothing."""
@@ -287,16 +299,36 @@ class CacheLayer(ABC):
                 self._flights.begin(flight, self._now())
                 with computing_for(flight):
                     value = await compute()
-                flight.land(value, await self._kept(flight, value))
-                if flight.renews and type(value) in LIVE:
-                    await drained(value)
+                if type(value) in LIVE and not flight.renews:
+                    await self._go_live(flight, value)
+                else:
+                    flight.land(value, await self._kept(flight, value))
+                    if type(value) in LIVE:
+                        await drained(value)
         except BaseException as error:  # noqa: BLE001 - the leader raises it
             flight.crash(error)
             self._failed(flight, error)
         finally:
-            self._flights.end(flight)
-        if flight.leaderless and type(flight.value) is AsyncLiveStream:
+            self._settle(flight)
+        if flight.live is not None:
+            await flight.live.fly()
+        elif flight.leaderless and type(flight.value) is AsyncLiveStream:
             await flight.value.aclose()
+
+    async def _go_live(self, flight: Flight, stream: AnyLiveStream) -> None:
+        """Let others read along, from the first item on, while a stream is under way."""
+        from agentperf.policies.cached.flights.broadcast import Broadcast  # for streams alone
+        from agentperf.policies.cached.flights.live import live
+
+        end = partial(self._flights.end, flight)
+        own, lock = self._state.handed_out, self._flights.lock
+        shared = Broadcast(own, lock=lock, on_unfit=end)
+        self._keep_at_end(flight, stream, shared)
+        clock, flies = self._site.host.clock, self._site.driver.is_async
+        flight.live = live(flight, self._flights, stream, shared, clock, flies=flies)
+        flight.landed = True
+        await flight.live.begin()
+        self._flights.open(flight)
 
     def _failed(self, flight: Flight, error: BaseException) -> None:
         """Remember a failure as far as that is asked for; tell of one that nobody will see."""
@@ -336,6 +368,7 @@ class CacheLayer(ABC):
         if type(value) in LIVE:
             self._keep_when_read(flight, value)
             return None
+        self._state.loaded(self._now() - flight.began)
         if _has_one_reader(value):
             self._refuse("it can be read only once")
             return None
@@ -344,7 +377,7 @@ class CacheLayer(ABC):
     def _refusal(self, flight: Flight, value: Any) -> str | None:
         if not flight.control.store:
             return "the computation said no"
-        if type(value) in _PLAIN and not self._judges_plain:
+        if type(value) in PLAIN and not self._judges_plain:
             return None
         return self._verdict(value)
 
@@ -355,14 +388,21 @@ class CacheLayer(ABC):
         return verdict_by(self._state.options.store_if, self._site.operation)
 
     def _keep_when_read(self, flight: Flight, stream: AnyLiveStream) -> None:
+        """Store a stream that one alone reads."""
+        from agentperf.policies.cached.flights.broadcast import Broadcast  # for streams alone
+
         # Not `flight` itself: it holds the stream, which could then never be seen to be abandoned.
         reading = self._flights.alone(flight.key, flight.stamp)
         reading.began, reading.since = flight.began, flight.since
         reading.control = flight.control
+        reading.books = flight.books
         if not flight.valid:
             reading.valid = False
-        recorder = Recorder(self._state.handed_out)
+        recorder = Broadcast(self._state.handed_out)
+        stream.watch(item=lambda item, _: recorder.add(item))
+        self._keep_at_end(reading, stream, recorder)
 
+    def _keep_at_end(self, reading: Flight, stream: AnyLiveStream, recorder: Broadcast) -> None:
         def end(
             ended: AnyLiveStream, ending: Ending, _: BaseException | None
         ) -> Awaitable[None] | None:
@@ -370,8 +410,6 @@ class CacheLayer(ABC):
             try:
                 if ending is not Ending.COMPLETED:
                     self._refuse("the stream was not read to its end")
-                elif not ended.replayable:
-                    self._refuse("the stream's reader sent something into it")
                 elif (recorded := self._recorded(recorder, ended)) is not None:
                     if (reason := self._refusal(reading, recorded)) is not None:
                         self._refuse(reason)
@@ -382,14 +420,20 @@ class CacheLayer(ABC):
                     self._flights.end(reading)
             return storing
 
-        stream.watch(item=recorder.item, end=end)
+        stream.watch(end=end)
 
-    def _recorded(self, recorder: Recorder, ended: AnyLiveStream) -> Recording | None:
+    def _recorded(self, recorder: Broadcast, ended: AnyLiveStream) -> Recording | None:
         try:
-            return recorder.recording(ended)
+            if ended.replayable and recorder.unfit is None:
+                return recorder.recording(ended)
         except Exception as error:  # noqa: BLE001 - copying runs the items' own code
             self._refuse_uncopyable(error)
             return None
+        if recorder.uncopyable is not None:
+            self._refuse_uncopyable(recorder.uncopyable)
+        else:
+            self._refuse(recorder.unfit or "the stream's reader sent something into it")
+        return None
 
     def _refuse_uncopyable(self, error: Exception, reason: str = "it can't be copied") -> None:
         if not self._state.told_uncopyable:  # once: every other answer will be like this one

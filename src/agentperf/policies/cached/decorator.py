@@ -25,6 +25,7 @@ from agentperf.policies.cached.options import (
     CacheOptions,
     CopyMode,
     Key,
+    MaxEntries,
     OnAbandon,
     OnFailure,
     Partition,
@@ -36,6 +37,7 @@ from agentperf.policies.cached.tags.markers import TagTable
 from agentperf.policies.cached.tags.naming import NO_TAGS, Tags, TagsOf, tags_of
 
 if TYPE_CHECKING:
+    from agentperf._base.sizes import Size
     from agentperf.events import Event
     from agentperf.policies.cached.backed.remote import Remote
     from agentperf.policies.cached.tiered import NearStats
@@ -205,7 +207,7 @@ def made_state(
     airspace = host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
     return host.state(
         CacheState,
-        lambda: CacheState(options, airspace, name),
+        lambda: CacheState(options, airspace, name, host.clock.now),
         owners=owners,
         name=name,
         options=options,
@@ -227,7 +229,8 @@ def cached(
     ignore: str | Sequence[str] = (),
     tags: Tags | None = None,
     backend: str | AnyBackend = "memory",
-    max_entries: int = 1024,
+    max_entries: MaxEntries = 1024,
+    max_bytes: Size | None = None,
     copy: CopyMode = "auto",
     scope: Partition = "auto",
     on_store_failure: OnFailure = "open",
@@ -248,7 +251,8 @@ def cached(
     ignore: str | Sequence[str] = (),
     tags: Tags | None = None,
     backend: str | AnyBackend = "memory",
-    max_entries: int = 1024,
+    max_entries: MaxEntries = 1024,
+    max_bytes: Size | None = None,
     copy: CopyMode = "auto",
     scope: Partition = "auto",
     on_store_failure: OnFailure = "open",
@@ -268,7 +272,8 @@ def cached(
     While an answer is being computed, everybody who asks for it waits for that one computation:
     threads, tasks and event loops together. Whoever is cancelled leaves alone; the computation
     goes on and fills the cache. `None` is an answer like any other; errors are not kept. A stream
-    is kept when it was read to its end, and replayed item for item.
+    that is under way is read along by all who ask for it, from its first item on; it is kept when
+    it was read to its end, and replayed item for item.
 
     Args:
         ttl: How long an answer is good: seconds, a `timedelta`, or text such as `"10m"`; None: as
@@ -281,13 +286,17 @@ def cached(
             `"profiles"`, templates such as `"profile:{user_id}"`, or a callable over the call's
             arguments that returns a tag, several, or None; `()` where the function names them with
             `agentperf.cache_control(tags=...)`.
-        backend: Where the answers are kept: `"memory"`, a file such as
+        backend: Where the answers are kept: `"memory"`, with another eviction than the default
+            one `"memory:lru"`, `"memory:lfu"`, `"memory:ttl"` or `"memory:sieve"`, a file such as
             `"sqlite:~/answers.db?max_bytes=1GB"`, the word of a plugin's backend such as
             `"example"` or `"example:/var/cache"`, a memory in front of one of these such as
             `"memory+redis://localhost:6379/0"`, or an object of a class that extends
             `agentperf.abc.CacheBackend`. Other backends than memory keep bytes: an answer that
             can't be turned into bytes is not kept.
-        max_entries: How many answers to keep in memory at most; 1024 by default.
+        max_entries: How many answers to keep in memory at most; 1024 by default. `"auto"` lets
+            their number grow and shrink with what that wins.
+        max_bytes: How much memory the answers and their keys may take, about: bytes, or text such
+            as `"100MB"`; None: whatever they do. An answer that is larger alone is not kept.
         copy: `"auto"` hands out values that nobody can change as they are, and copies of all
             others; `"share"` hands out the stored object itself, `"copy"` always a copy.
         scope: Whose answers are kept apart while an `agentperf.scope` is open: `"auto"` and
@@ -308,7 +317,8 @@ def cached(
             it is stored, or `"always"`. By default all is stored but replies of models that were
             cut off, filtered or refused, are empty, or are errors.
         on_abandon: What becomes of an asynchronous computation when everybody who waited for it
-            has gone away: `"finish"` lets it fill the cache, `"cancel"` cancels it.
+            has gone away: `"finish"` lets it fill the cache, `"cancel"` cancels it. A stream that
+            everybody has left is closed either way.
         name: Share one cache, with one set of entries, among all functions that name it. A lambda
             or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.
@@ -333,6 +343,7 @@ def cached(
         key=key,
         ignore=ignore,
         max_entries=max_entries,
+        max_bytes=max_bytes,
         copy=copy,
         scope=scope,
         backend=backend,

@@ -13,7 +13,7 @@ from agentperf._engine.waiting import in_one_go
 from agentperf.errors import ConfigurationError
 from agentperf.events import CacheCleared, CacheInvalidated, CacheWarmed, Event
 from agentperf.policies.cached.decorator import Cached, Contents
-from agentperf.policies.cached.state import CacheStats
+from agentperf.policies.cached.stats import CacheStats
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.explaining import CacheExplanation

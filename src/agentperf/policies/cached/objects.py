@@ -8,6 +8,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from agentperf._base.durations import Duration, seconds
+from agentperf._base.sizes import Size
 from agentperf._engine.current import current_host
 from agentperf._engine.hosting import Host
 from agentperf._engine.pipeline import pipeline_of
@@ -25,8 +26,9 @@ from agentperf.events import (
 )
 from agentperf.policies.cached.decorator import Cached, made_state
 from agentperf.policies.cached.handle import CacheHandle
-from agentperf.policies.cached.options import CopyMode, OnFailure, Partition, checked
-from agentperf.policies.cached.state import CacheState, CacheStats, Tally
+from agentperf.policies.cached.options import CopyMode, MaxEntries, OnFailure, Partition, checked
+from agentperf.policies.cached.state import CacheState, Tally
+from agentperf.policies.cached.stats import CacheStats
 from agentperf.policies.cached.tags.naming import plain_tags
 
 T = TypeVar("T")
@@ -54,7 +56,8 @@ class Cache:
         ttl: How long a value is good: seconds, a `timedelta`, or text such as `"10m"`; None: as
             long as there is room for it.
         backend: Where the values are kept, as for `cached`; others than memory need `name=`.
-        max_entries: How many values to keep in memory at most; 1024 by default.
+        max_entries: How many values to keep in memory at most; 1024 by default; or `"auto"`.
+        max_bytes: How much memory they may take, about, as for `cached`.
         copy: As for `cached`: `"auto"` hands out copies of what somebody could change.
         scope: As for `cached`: whose values are kept apart while an `agentperf.scope` is open.
         on_store_failure: What to do while the backend fails: `"open"` finds nothing and keeps
@@ -75,7 +78,8 @@ class Cache:
         ttl: Duration | None = None,
         *,
         backend: str | AnyBackend = "memory",
-        max_entries: int = 1024,
+        max_entries: MaxEntries = 1024,
+        max_bytes: Size | None = None,
         copy: CopyMode = "auto",
         scope: Partition = "auto",
         on_store_failure: OnFailure = "open",
@@ -86,6 +90,7 @@ class Cache:
             key="key",
             ignore=(),
             max_entries=max_entries,
+            max_bytes=max_bytes,
             copy=copy,
             scope=scope,
             backend=backend,

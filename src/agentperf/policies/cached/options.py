@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from agentperf._base.durations import Duration, seconds
 from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.tags.naming import Tags, checked_tags
+
+if TYPE_CHECKING:
+    from agentperf._base.sizes import Size
+    from agentperf.policies.cached.memory.names import Eviction
 
 T = TypeVar("T")
 CopyMode = Literal["auto", "share", "copy"]
@@ -17,6 +21,7 @@ OnAbandon = Literal["finish", "cancel"]
 Partition = Literal["auto", "tenant", "user", "session", "none"]
 OnFailure = Literal["open", "closed", "local"]
 Key = str | Sequence[str] | Callable[..., object]
+MaxEntries = int | Literal["auto"]
 StoreIf = Callable[[Any], object] | Literal["always"]
 Negative = float | Mapping[type[Exception], float]
 
@@ -28,7 +33,7 @@ class CacheOptions:
     ttl: float | None
     key: str | tuple[str, ...] | Callable[..., object] | None
     ignore: tuple[str, ...]
-    max_entries: int
+    max_entries: MaxEntries
     copy: CopyMode
     scope: Partition
     backend: str | AnyBackend = field(default="memory", repr=False)  # a password may be in it
@@ -41,6 +46,8 @@ class CacheOptions:
     store_if: StoreIf | None = None
     on_abandon: OnAbandon = "finish"
     tags: tuple[str, ...] | Callable[..., object] | None = None
+    max_bytes: int | None = None
+    eviction: Eviction | None = None
 
     @property
     def lingers(self) -> bool:
@@ -50,7 +57,7 @@ class CacheOptions:
     @property
     def in_memory(self) -> bool:
         """Whether the answers themselves are kept, not bytes."""
-        return isinstance(self.backend, str) and self.backend == "memory"
+        return _in_memory(self.backend)
 
 
 def checked(
@@ -58,7 +65,7 @@ def checked(
     ttl: Duration | None,
     key: Key | None,
     ignore: str | Sequence[str],
-    max_entries: int,
+    max_entries: object,
     copy: str,
     scope: str,
     backend: str | AnyBackend = "memory",
@@ -71,6 +78,7 @@ def checked(
     store_if: StoreIf | None = None,
     on_abandon: str = "finish",
     tags: Tags | None = None,
+    max_bytes: Size | None = None,
 ) -> CacheOptions:
     """Turn what the user wrote into options.
 
@@ -85,10 +93,6 @@ def checked(
             'key= and ignore= contradict each other: key=("user_id", "question") names what '
             'counts, ignore=("client",) what does not; use one of them'
         )
-    if isinstance(max_entries, bool) or not isinstance(max_entries, int) or max_entries < 1:
-        raise ConfigurationError(
-            f"max_entries={max_entries!r}: a whole number from 1 up, such as max_entries=10_000"
-        )
     if not isinstance(backend, str | CacheBackend | AsyncCacheBackend | Backends) or not backend:
         raise ConfigurationError(
             f'backend={backend!r}: the name of one, such as backend="memory", or an object of a '
@@ -98,7 +102,7 @@ def checked(
         ttl=None if ttl is None else seconds(ttl, "ttl"),
         key=key,
         ignore=ignore,
-        max_entries=max_entries,
+        max_entries=_max_entries(max_entries),
         copy=_one_of("copy", copy, get_args(CopyMode)),
         scope=_one_of("scope", scope, get_args(Partition)),
         backend=backend,
@@ -113,6 +117,8 @@ def checked(
         store_if=_store_if(store_if),
         on_abandon=_one_of("on_abandon", on_abandon, get_args(OnAbandon)),
         tags=None if tags is None else checked_tags(tags),
+        max_bytes=None if max_bytes is None else _max_bytes(max_bytes, backend),
+        eviction=_eviction(backend),
     )
     if options.ttl is None:
         for name in ("jitter", "stale", "stale_on_error", "refresh_ahead"):
@@ -126,6 +132,40 @@ def checked(
             'copy="share" hands out the stored object, and a backend stores bytes: leave copy= out'
         )
     return options
+
+
+def _in_memory(backend: object) -> bool:
+    return isinstance(backend, str) and backend.partition(":")[0] == "memory"
+
+
+def _max_entries(value: object) -> MaxEntries:
+    if isinstance(value, str) and value == "auto":
+        return "auto"
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(
+            f"max_entries={value!r}: a whole number from 1 up, such as max_entries=10_000; or "
+            '"auto", as many as pay'
+        )
+    return value
+
+
+def _max_bytes(value: Size, backend: object) -> int:
+    if not _in_memory(backend):
+        raise ConfigurationError(
+            f"max_bytes={value!r} bounds answers in memory; a file has a bound of its own, "
+            'backend="sqlite:~/answers.db?max_bytes=1GB", and a server is configured where it runs'
+        )
+    from agentperf._base.sizes import in_bytes
+
+    return in_bytes(value, "max_bytes")
+
+
+def _eviction(backend: object) -> Eviction | None:
+    if not isinstance(backend, str) or not backend.startswith("memory:"):
+        return None
+    from agentperf.policies.cached.memory.names import eviction_of
+
+    return eviction_of(backend)
 
 
 def _names(parameter: str, value: object, example: str) -> tuple[str, ...]:

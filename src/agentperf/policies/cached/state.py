@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from math import nan
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -16,11 +19,18 @@ from agentperf.policies.cached.flights.flight import Airspace, Flight, Flights
 from agentperf.policies.cached.freshness import REST, Freshness
 from agentperf.policies.cached.memory.store import Entry, MemoryStore
 from agentperf.policies.cached.options import CacheOptions
+from agentperf.usage import Usage, usage_of
 
 if TYPE_CHECKING:
+    from agentperf.policies.cached.savings import Savings
     from agentperf.policies.cached.setbacks import Setback
+    from agentperf.policies.cached.stats import CacheStats
 
 KeyOf = Callable[[tuple[Any, ...], dict[str, Any]], Hashable]
+
+
+FOLD_AT = 4096
+"""So many durations may be pending before they are added up."""
 
 
 class Tally:
@@ -43,59 +53,6 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class CacheStats:
-    """The figures of one cache.
-
-    Attributes:
-        hits: Answers from the cache.
-        misses: Calls for which there was no fresh answer; they computed it.
-        shared: Calls that joined another one's computation.
-        stale: Answers served past their time; always 0 while no stale serving is asked for.
-        stored: Answers that went into the cache.
-        refused: Answers that could not be stored.
-        expired: Entries found past their time to live.
-        evictions: Entries that had to make room.
-        invalidated: Entries found void, because one of their tags was invalidated.
-        size: Entries now; 0 for a backend other than memory, which doesn't say.
-        max_entries: Entries at most; 0 for a backend other than memory.
-    """
-
-    hits: int = 0
-    misses: int = 0
-    shared: int = 0
-    stale: int = 0
-    stored: int = 0
-    refused: int = 0
-    expired: int = 0
-    evictions: int = 0
-    invalidated: int = 0
-    size: int = 0
-    max_entries: int = 0
-
-    @property
-    def hit_rate(self) -> float:
-        """The share (0 to 1) of calls that were answered without computing; 0 before any call.
-
-        A call that joined another's computation counts as answered without computing.
-        """
-        calls = self.hits + self.stale + self.shared + self.misses
-        return (self.hits + self.stale + self.shared) / calls if calls else 0.0
-
-    def __str__(self) -> str:
-        stale = f"{self.stale} stale, " if self.stale else ""
-        text = (
-            f"{self.hit_rate:.1%} hits ({self.hits} hits, {stale}{self.shared} shared, "
-            f"{self.misses} misses), "
-        )
-        if self.max_entries:
-            text += f"{self.size} of {self.max_entries} entries, {self.evictions} evicted, "
-            text += f"{self.expired} expired, "
-        else:
-            text += f"{self.stored} stored, "
-        return f"{text}{self.refused} refused"
-
-
-@dataclass(frozen=True, slots=True)
 class Recording:
     """A stream as it was read.
 
@@ -103,11 +60,13 @@ class Recording:
         items: Everything it gave, empty items too, one by one as it gave them.
         returned: What a generator returned.
         is_async: Whether it was read asynchronously.
+        kind: The class of the stream; None where it isn't known.
     """
 
     items: tuple[Any, ...]
     returned: Any
     is_async: bool
+    kind: type | None = None
 
 
 class CacheState:
@@ -118,7 +77,13 @@ class CacheState:
         name: What the cache is shared by, if it is.
     """
 
-    def __init__(self, options: CacheOptions, airspace: Airspace, name: str | None = None) -> None:
+    def __init__(
+        self,
+        options: CacheOptions,
+        airspace: Airspace,
+        name: str | None = None,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
         self.options = options
         self.name = name
         self.hits = Tally()
@@ -131,8 +96,10 @@ class CacheState:
         self.evictions = Tally()
         self.freshness = Freshness(options)
         self.invalidated = Tally()
-        self.store = MemoryStore(options.max_entries)
-        self._setbacks = MemoryStore(options.max_entries)
+        self.store = _store(options, now)
+        self._setbacks = MemoryStore(self.store.max_entries)
+        self._loads: list[float] = []
+        self._loaded = 0, 0.0
         self.flights = Flights(airspace)
         self._airspace = airspace
         self.told_uncopyable = False
@@ -206,13 +173,36 @@ class CacheState:
         return self._entry(flight, recording, now, quick=False)
 
     def _entry(self, flight: Flight, kept: Any, now: float, *, quick: bool) -> Entry:
-        life = self.freshness.life(flight.control.ttl)
-        if life is None:
-            return Entry(flight.key, kept, float("inf"), quick=quick)
-        if not self.freshness.lingers:
-            return Entry(flight.key, kept, now + life, quick=quick)
-        term = self.freshness.term(now, life, now - flight.began)
-        return Entry(flight.key, kept, term.fresh_until, quick=quick, term=term)
+        life, term = self.freshness.life(flight.control.ttl), None
+        until = float("inf") if life is None else now + life
+        cost = now - flight.began
+        if life is not None and self.freshness.lingers:
+            term = self.freshness.term(now, life, cost)
+            until = term.fresh_until
+        quick = quick and self.store.quick
+        entry = Entry(flight.key, kept, until, quick=quick, term=term)
+        entry.cost, entry.spent = cost, flight.books.total or self._reported(kept)
+        if self.options.max_bytes is not None:
+            from agentperf.policies.cached.memory.weighing import ENTRY, weigh
+
+            entry.weight = ENTRY + weigh(flight.key, kept)
+        return entry
+
+    def _reported(self, answer: Any) -> Usage | None:
+        """Return what a reply says it used, with its price where that is known."""
+        try:
+            if type(answer) is not Recording and usage_of(answer) is None:
+                return None
+        except Exception:  # noqa: BLE001 - a property of the answer's own
+            return None
+        from agentperf.policies.cached import savings  # for replies of models
+
+        return savings.of_stream(answer.items) if type(answer) is Recording else savings.of(answer)
+
+    def saved(self, answer: Any) -> None:
+        """Take note that an answer was given again which no entry here counts for."""
+        if (used := self._reported(answer)) is not None:
+            self._savings.add(used)
 
     def handed_out(self, value: Any) -> Any:
         """Return what one more caller may have of a value."""
@@ -222,10 +212,36 @@ class CacheState:
         mode = self.options.copy
         return mode == "share" or (mode == "auto" and is_immutable(value))
 
+    def loaded(self, seconds: float) -> None:
+        """Take note of how long a computation took."""
+        self._loads.append(seconds)  # which no thread can tear
+        if len(self._loads) >= FOLD_AT:
+            self._load_mean()
+
+    def _load_mean(self) -> float:
+        with self._airspace.lock:
+            loads = self._loads[:]
+            del self._loads[: len(loads)]
+            count, total = self._loaded
+            self._loaded = count, total = count + len(loads), total + sum(loads)
+            return total / count if count else nan
+
+    @functools.cached_property
+    def _savings(self) -> Savings:
+        from agentperf.policies.cached.savings import Savings
+
+        return Savings()
+
+    def _saved_elsewhere(self) -> Usage:
+        return self._savings.total() if "_savings" in self.__dict__ else Usage()
+
     def stats(self) -> CacheStats:
         """Return the figures of now."""
+        from agentperf.policies.cached.stats import CacheStats  # for those who ask
+
+        store, account, in_memory = self.store, self.store.account(), self.options.in_memory
         return CacheStats(
-            hits=self.hits.value,
+            hits=self.hits.value + account.hits,
             misses=self.misses.value,
             shared=self.shared.value,
             stale=self.stale.value,
@@ -234,6 +250,28 @@ class CacheState:
             expired=self.expired.value,
             evictions=self.evictions.value,
             invalidated=self.invalidated.value,
-            size=len(self.store),
-            max_entries=self.options.max_entries if self.options.in_memory else 0,
+            size=len(store),
+            max_entries=store.max_entries if in_memory else 0,
+            bytes=store.bytes,
+            max_bytes=self.options.max_bytes,
+            load_seconds=self._load_mean(),
+            saved=account.saved + self._saved_elsewhere(),
+            saved_seconds=account.spared,
+            returned=store.returned,
+            gone=account.left,
+            unasked=account.idle,
         )
+
+
+def _store(options: CacheOptions, now: Callable[[], float]) -> MemoryStore:
+    """Make the memory that the options ask for; what most don't ask for is loaded by who does."""
+    sizing, most = None, options.max_entries
+    if most == "auto":
+        from agentperf.policies.cached.memory.sizing import FIRST, Sizing
+
+        sizing, most = Sizing(), FIRST
+    if (eviction := options.eviction) is None:
+        return MemoryStore(most, options.max_bytes, sizing)
+    from agentperf.policies.cached.memory.evictions import store_by
+
+    return store_by(eviction, most, options.max_bytes, sizing, now)

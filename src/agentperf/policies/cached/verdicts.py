@@ -170,6 +170,8 @@ def _unfit_stream(items: Sequence[Any]) -> str | None:
     is_chat = is_message = False
     endings = []
     for item in items:
+        if type(item) in _PLAIN:
+            continue
         kind = _get(item, "type")
         if _is_error(item) or kind in ("error", "response.failed"):
             return FAILED

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agentperf.telemetry.text import format_dollars
+from agentperf._base.text import format_dollars
 
 NOTHING = "-"
 """Stands where there is no figure."""

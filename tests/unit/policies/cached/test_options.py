@@ -17,7 +17,9 @@ class Something:
 
 BAD = {
     "ttl": [0, -1, 0.0, math.nan, math.inf, True, "", "10 bananas", "-5s", b"5s", [5], object()],
-    "max_entries": [0, -1, 1.5, "10", True, None],
+    "max_entries": [0, -1, 1.5, "10", True, None, "Auto", ""],
+    "max_bytes": [0, -1, 1.5, "", "10 bananas", "-1kB", True, b"1kB"],
+    "backend": ["memory:", "memory:mru", "memory:lru:x"],
     "copy": ["maybe", None, True, ["auto"]],
     "scope": ["x", None, "", ["tenant"]],
     "jitter": [-0.1, 1, 1.0, "10%", None, True, math.nan],
@@ -42,6 +44,8 @@ BAD = {
 EXAMPLES = {
     "ttl": '"5m"',
     "max_entries": "max_entries=10_000",
+    "max_bytes": '"256MB"',
+    "backend": '"memory:lru"',
     "copy": '"share"',
     "scope": '"tenant"',
     "jitter": "jitter=0.1",

@@ -15,7 +15,7 @@ from agentperf.events import CacheInvalidated, Event
 from agentperf.policies.cached.backed.dates import Dates
 from agentperf.policies.cached.backed.packing import NOTHING, Packing
 from agentperf.policies.cached.backed.reach import Reach
-from agentperf.policies.cached.core import Args, CacheLayer, Kwargs, Look
+from agentperf.policies.cached.core import PLAIN, Args, CacheLayer, Kwargs, Look
 from agentperf.policies.cached.flights.flight import Flight
 from agentperf.policies.cached.flights.recording import replayed
 from agentperf.policies.cached.freshness import Standing
@@ -121,6 +121,8 @@ class BackedLayer(CacheLayer):
         return self._replayed(self._packing.unpack(kept))
 
     def _replayed(self, answer: Any) -> Any:
+        if type(answer) not in PLAIN:
+            self._state.saved(answer)
         if isinstance(answer, Recording):
             return replayed(answer, _itself, self._now)
         return answer

@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from agentperf._engine.streams import sdk_class, sdk_name
 from agentperf.codec import Codec, Undecodable, registered_for
 from agentperf.errors import UncacheableValueError
 from agentperf.policies.cached.state import Recording
@@ -34,7 +35,8 @@ class Packing:
         """
         if isinstance(answer, Recording):
             mark = _ASYNC_STREAM if answer.is_async else _STREAM
-            data = mark + self._codec.encode((answer.items, answer.returned))
+            kind = sdk_name(answer.kind)
+            data = mark + self._codec.encode((answer.items, answer.returned, kind))
         else:
             data = _VALUE + self._codec.encode(answer)
         if self.unpack(data) is NOTHING:
@@ -52,10 +54,11 @@ class Packing:
             return NOTHING
         if mark == _VALUE:
             return held
-        is_recording = isinstance(held, tuple) and len(held) == 2 and isinstance(held[0], tuple)
+        is_recording = isinstance(held, tuple) and len(held) == 3 and isinstance(held[0], tuple)
         if mark not in (_STREAM, _ASYNC_STREAM) or not is_recording:
             return NOTHING
-        return Recording(held[0], held[1], is_async=mark == _ASYNC_STREAM)
+        items, returned, kind = held
+        return Recording(items, returned, mark == _ASYNC_STREAM, sdk_class(kind))
 
 
 def _answers_of(function: Callable[..., Any]) -> tuple[type, ...]:

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
+from agentperf._engine.frames import WatchedFrame, current_frame
 from agentperf.abc.waiting import Parker
 from agentperf.policies.cached.tags.markers import Marker, TagTable
+from agentperf.usage import Usage
 
-_computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
+computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
 
 
@@ -39,6 +41,44 @@ controlled: ContextVar[CacheControl | None] = ContextVar("agentperf.cache_contro
 """What the innermost computation that is being cached says of its answer."""
 
 
+class FlightBooks:
+    """What is spent while a flight is under way, by whatever it calls."""
+
+    __slots__ = ("_usages",)
+
+    def __init__(self) -> None:
+        self._usages: list[Usage] = []
+
+    def used(self, usage: Usage, *, own: bool) -> None:
+        """Add tokens and cost."""
+        self._usages.append(usage)
+
+    @property
+    def total(self) -> Usage | None:
+        """All of it; None where nothing was said of it."""
+        return sum(self._usages, Usage()) if self._usages else None
+
+
+class Underway(Protocol):
+    """A stream that a flight landed with."""
+
+    def admits(self) -> bool:
+        """Whether who asks now can read along without holding up an event loop."""
+        ...
+
+    async def begin(self) -> None:
+        """Take the first item where it is here already."""
+
+    async def fly(self) -> None:
+        """Move the stream, where that is not its readers' business; raises nothing."""
+
+    def join(self, boarding: Boarding) -> Any:
+        """Give one more reader a stream, from the start; None where that is not held any more."""
+
+    def left(self, boarding: Boarding) -> None:
+        """Close the stream where who came to read it has gone without."""
+
+
 class Flight:
     """One computation and those who wait for it.
 
@@ -59,22 +99,29 @@ class Flight:
         began: When its computation began.
         since: The moment of the table of tags then.
         control: What the computation says of the keeping of its answer.
+        books: What the computation spends.
         aboard: How many wait for it.
         cancel: Cancels the computation, where that is to be done once nobody waits any more.
         over: Whether it has come to its end.
+        live: The stream it landed with, and those who read it. Such a flight is over when the
+            stream is.
+        interrupt: Cancels the task it runs in, if what it is given says so in that task's thread.
     """
 
     __slots__ = (
         "aboard",
         "began",
+        "books",
         "cancel",
         "control",
         "error",
         "home",
+        "interrupt",
         "kept",
         "key",
         "landed",
         "leaderless",
+        "live",
         "over",
         "parkers",
         "renews",
@@ -101,9 +148,12 @@ class Flight:
         self.began = 0.0
         self.since = 0
         self.control = CacheControl()
+        self.books = FlightBooks()
         self.aboard = 0
         self.cancel: Callable[[], None] | None = None
         self.over = False
+        self.live: Underway | None = None
+        self.interrupt: Callable[..., None] | None = None
         self.parkers: list[Parker] = []
         self.waits_on: set[Flight] = set()
 
@@ -152,7 +202,7 @@ class Flights:
     """The computations under way in one cache."""
 
     def __init__(self, airspace: Airspace) -> None:
-        self._lock = airspace.lock
+        self.lock = airspace.lock
         self.table = airspace.table
         self._shared: dict[Hashable, Flight] = {}
         self._alone: set[Flight] = set()
@@ -168,23 +218,40 @@ class Flights:
         would be to wait for oneself), and for one that may not wait for anybody. A flight that
         began under other versions of its tags is joined by nobody any more.
         """
-        mine = _computing.get()
-        with self._lock:
+        mine = computing.get()
+        with self.lock:
             flight = self._joinable(key, stamp)
             leads = flight is None
             if flight is None:
                 flight = self._shared[key] = Flight(key, home=parker, stamp=stamp)
-            elif not may_wait or (mine is not None and flight.depends_on(mine)):
+            elif not (may_wait if flight.live is None else flight.live.admits()) or (
+                mine is not None and flight.depends_on(mine)
+            ):
                 return None
-            flight.parkers.append(parker)
+            if flight.live is None:
+                flight.parkers.append(parker)
+            else:
+                parker.unpark()
             flight.aboard += 1
             if mine is not None:
                 mine.waits_on.add(flight)
             return Boarding(flight, parker, mine, leads=leads)
 
+    def open(self, flight: Flight) -> None:
+        """Wake all who wait for a stream that is there now; its key stays taken."""
+        with self.lock:
+            parkers, flight.parkers = flight.parkers, []
+        for parker in parkers:
+            parker.unpark()
+
+    def depends(self, flight: Flight, other: Flight) -> bool:
+        """Whether a flight can't land before another does."""
+        with self.lock:
+            return flight.depends_on(other)
+
     def renewing(self, key: Hashable, home: Parker | None, stamp: Any = ()) -> Flight | None:
         """Begin a flight of `key` that nobody waits for yet; None while there is one."""
-        with self._lock:
+        with self.lock:
             if self._joinable(key, stamp) is not None:
                 return None
             flight = self._shared[key] = Flight(key, home, stamp)
@@ -219,22 +286,23 @@ class Flights:
     def alone(self, key: Hashable, stamp: Any = ()) -> Flight:
         """Begin a flight that nobody can join."""
         flight = Flight(key, stamp=stamp)
-        with self._lock:
+        with self.lock:
             self._alone.add(flight)
         return flight
 
     def leave(self, boarding: Boarding) -> None:
         """Stop waiting."""
         flight = boarding.flight
-        with self._lock:
+        with self.lock:
             if boarding.parker in flight.parkers:
                 flight.parkers.remove(boarding.parker)
-            if boarding.waiter is not None:
+            if boarding.waiter is not None and not boarding.stays:
                 boarding.waiter.waits_on.discard(flight)
             if boarding.leads:
                 flight.leaderless = True
             flight.aboard -= 1
-            cancel = None if flight.aboard or flight.over else flight.cancel
+            is_busy = flight.aboard or flight.over or flight.live is not None
+            cancel = None if is_busy else flight.cancel
             if cancel is not None:
                 self.end(flight)  # who comes now begins anew
             if not flight.aboard:
@@ -245,7 +313,7 @@ class Flights:
 
     def end(self, flight: Flight) -> None:
         """Free the key, then wake everybody who waits; does nothing the second time."""
-        with self._lock:
+        with self.lock:
             if self._shared.get(flight.key) is flight:
                 del self._shared[flight.key]
             self._alone.discard(flight)
@@ -259,7 +327,7 @@ class Flights:
 
     def invalidate(self, key: Hashable) -> None:
         """Keep the results of computations under way out of the cache; later calls begin anew."""
-        with self._lock:
+        with self.lock:
             if (shared := self._shared.pop(key, None)) is not None:
                 shared.valid = False
             for flight in self._alone:
@@ -268,16 +336,24 @@ class Flights:
 
     def invalidate_all(self) -> None:
         """The same for every key."""
-        with self._lock:
+        with self.lock:
             for flight in (*self._shared.values(), *self._alone):
                 flight.valid = False
             self._shared.clear()
 
 
 class Boarding:
-    """One caller's place in a flight."""
+    """One caller's place in a flight.
 
-    __slots__ = ("flight", "leads", "parker", "waiter")
+    Attributes:
+        flight: The flight.
+        parker: Where the caller waits.
+        waiter: The flight on whose behalf it does.
+        leads: Whether it began the flight.
+        stays: Whether it reads on in the flight's stream.
+    """
+
+    __slots__ = ("flight", "leads", "parker", "stays", "waiter")
 
     def __init__(
         self, flight: Flight, parker: Parker, waiter: Flight | None, *, leads: bool
@@ -286,35 +362,40 @@ class Boarding:
         self.parker = parker
         self.waiter = waiter
         self.leads = leads
+        self.stays = False
 
 
 class computing_for:  # noqa: N801 - reads as a statement
     """Marks a region as working for a flight, which others may wait for."""
 
-    __slots__ = ("_control", "_flight", "_token")
+    __slots__ = ("_control", "_flight", "_frame", "_token")
 
     def __init__(self, flight: Flight) -> None:
         self._flight = flight
 
     def __enter__(self) -> None:
-        self._token = _computing.set(self._flight)
+        self._token = computing.set(self._flight)
         self._control = controlled.set(self._flight.control)
+        self._frame = current_frame.set(WatchedFrame(current_frame.get(), self._flight.books))
 
     def __exit__(self, *_: object) -> None:
+        current_frame.reset(self._frame)
         controlled.reset(self._control)
-        _computing.reset(self._token)
+        computing.reset(self._token)
 
 
 class computing_alone:  # noqa: N801 - reads as a statement
     """Marks a region as working for a flight that nobody can wait for."""
 
-    __slots__ = ("_control", "_flight")
+    __slots__ = ("_control", "_flight", "_frame")
 
     def __init__(self, flight: Flight) -> None:
         self._flight = flight
 
     def __enter__(self) -> None:
         self._control = controlled.set(self._flight.control)
+        self._frame = current_frame.set(WatchedFrame(current_frame.get(), self._flight.books))
 
     def __exit__(self, *_: object) -> None:
+        current_frame.reset(self._frame)
         controlled.reset(self._control)

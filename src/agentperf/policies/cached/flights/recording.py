@@ -3,40 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any, cast
 
 from agentperf._engine.streams import AnyLiveStream, AsyncLiveStream, LiveStream
 from agentperf.policies.cached.state import Recording
-
-
-class Recorder:
-    """Takes down the items of a stream while somebody reads it."""
-
-    def __init__(self, own: Callable[[Any], Any]) -> None:
-        self._own = own
-        self._items: list[Any] = []
-        self._error: Exception | None = None
-
-    def item(self, item: Any, _: float) -> None:
-        """Keep an item, as a copy where its reader could change it."""
-        if self._error is not None:
-            return
-        try:
-            self._items.append(self._own(item))
-        except Exception as error:  # noqa: BLE001 - copying runs the item's own code
-            self._error = error
-            self._items.clear()
-
-    def recording(self, stream: AnyLiveStream) -> Recording:
-        """Return the whole stream.
-
-        Raises:
-            Exception: What it gave can't be copied.
-        """
-        if self._error is not None:
-            raise self._error
-        is_async = type(stream) is AsyncLiveStream
-        return Recording(tuple(self._items), self._own(stream.returned), is_async)
 
 
 def items_of(answer: Any) -> Any:
@@ -48,9 +19,58 @@ def replayed(
     recording: Recording, own: Callable[[Any], Any], now: Callable[[], float]
 ) -> AnyLiveStream:
     """Make a stream that gives a recording's items again, each reader its own."""
+    kind = recording.kind
+    items: Any
     if recording.is_async:
-        return AsyncLiveStream(_replay_async(recording, own), now)
-    return LiveStream(_replay(recording, own), now)
+        items = _replay_async(recording, own)
+        bare = kind is None or kind is AsyncGeneratorType
+        return AsyncLiveStream(items if bare else AsyncReplay(kind, items), now)
+    items = _replay(recording, own)
+    bare = kind is None or kind is GeneratorType
+    return LiveStream(items if bare else Replay(kind, items), now)
+
+
+class Replay:
+    """What the replay of a client's stream reads from: it looks like such a stream."""
+
+    __slots__ = ("_items", "_kind")
+
+    def __init__(self, kind: Any, items: Any) -> None:
+        self._kind = kind
+        self._items = items
+
+    def __iter__(self) -> Any:
+        return self._items
+
+    def close(self) -> None:
+        """Give nothing more."""
+        self._items.close()
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"this {self._kind.__name__} is replayed from a cache and has no {name!r}: nothing was "
+            "asked of the upstream"
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self._kind.__qualname__}, replayed from a cache>"
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self._kind  # type: ignore[no-any-return]
+
+
+class AsyncReplay(Replay):
+    """The same for an asynchronous stream."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> Any:
+        return self._items
+
+    async def aclose(self) -> None:
+        """Give nothing more."""
+        await self._items.aclose()
 
 
 async def drained(stream: AnyLiveStream) -> None:

@@ -32,7 +32,7 @@ class MemoryBackend(CacheBackend):
         if entry is None:
             return None
         if self._now() < entry.fresh_until:
-            entry.visited = True
+            self._store.used(entry)
             return bytes(entry.value)
         self._store.remove(key, entry)
         return None
@@ -43,7 +43,7 @@ class MemoryBackend(CacheBackend):
         for key in keys:
             entry = self._store.entries.get(key)
             if entry is not None and now < entry.fresh_until:
-                entry.visited = True
+                self._store.used(entry)
                 found[key] = Lasting(bytes(entry.value), entry.fresh_until - now)
         return found
 

@@ -10,7 +10,7 @@ import pytest
 from agentperf import cached, handle
 from agentperf.events import CacheRefused
 from agentperf.testing import recorded
-from tests.unit.policies.cached.calls import COLOURS, STREAMS, Counted, figures, outcome
+from tests.unit.policies.cached.calls import COLOURS, STREAMS, Counted, auntil, figures, outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -154,8 +154,8 @@ async def test_a_cancelled_stream_is_not_kept(fresh_host):
         group.start_soon(read)
         await anyio.wait_all_tasks_blocked()
         group.cancel_scope.cancel()
-    stats = handle(f).cache.stats()
-    assert (stats.size, stats.refused) == (0, 1)
+    await auntil(lambda: handle(f).cache.stats().refused)  # by the task that moved it
+    assert handle(f).cache.stats().size == 0
 
 
 @pytest.mark.parametrize("colour", STREAMS)
@@ -220,21 +220,21 @@ async def test_a_stream_under_way_is_kept_out_by_invalidation(fresh_host, colour
 
 
 @pytest.mark.parametrize("colour", STREAMS)
-async def test_concurrent_streams_are_each_right(fresh_host, colour):
-    """Readers that take turns each get every item; afterwards it is replayed."""
+async def test_concurrent_readers_take_turns(fresh_host, colour):
+    """Each gets every item of the one stream; afterwards it is replayed."""
     f = cached(Counted(lambda _: list(range(5))).function(colour))
     streams = [f() for _ in range(3)]
     read = [[(await _begin(stream, 1))[0] for stream in streams] for _ in range(5)]
     assert read == [[n] * 3 for n in range(5)]
     assert [await outcome(stream) for stream in streams] == [[]] * 3
     assert await outcome(f()) == list(range(5))
-    assert figures(f) == (1, 3, 0)
+    assert figures(f) == (1, 1, 2)
 
 
 @pytest.mark.parametrize("outside", ["sync", "async"])
 @pytest.mark.parametrize("inside", STREAMS)
 async def test_a_function_that_returns_a_stream(fresh_host, outside, inside):
-    """The stream is recorded as it is read, and replayed; calls at once each read their own."""
+    """The stream is recorded as it is read, and replayed."""
     items = Counted(lambda _: ITEMS).function(inside)
     source = Counted(lambda _: items())
     f = cached(source.function(outside))

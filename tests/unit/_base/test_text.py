@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from agentperf.telemetry.text import format_dollars, format_seconds
+from agentperf._base.text import format_dollars, format_seconds
 
 
 @pytest.mark.parametrize(

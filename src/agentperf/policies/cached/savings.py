@@ -1,0 +1,64 @@
+"""What answers that were given again would have cost: tokens and money, as replies report them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from agentperf.tokens import cost
+from agentperf.usage import Usage, usage_of
+
+_LAST = 4
+"""So many items of a stream, from its end, are looked at for its usage."""
+
+_FOLD_AT = 4096
+
+
+def of_stream(items: Sequence[Any]) -> Usage | None:
+    """Return what a stream of chunks says its reply used; it stands near the end."""
+    return next((used for item in reversed(items[-_LAST:]) if (used := of(item))), None)
+
+
+def of(reply: Any) -> Usage | None:
+    """Return what a reply of a model says it used, with its cost where the price is known.
+
+    Args:
+        reply: A reply; anything else used nothing.
+    """
+    try:
+        used = usage_of(reply)
+        if used is None or used.cost_usd is not None:
+            return used
+        model = _said(reply, "model") or _said(_said(reply, "response"), "model")
+        return replace(used, cost_usd=cost(used, model, wait=False)) if model else used
+    except Exception:  # noqa: BLE001 - properties of somebody else's reply
+        return None
+
+
+def _said(reply: Any, name: str) -> Any:
+    return reply.get(name) if isinstance(reply, Mapping) else getattr(reply, name, None)
+
+
+class Savings:
+    """What was saved by answers that are kept as bytes: it stands in the replies themselves."""
+
+    def __init__(self) -> None:
+        self._pending: list[Usage] = []
+        self._total = Usage()
+        self._lock = threading.Lock()
+
+    def add(self, used: Usage) -> None:
+        """Take note of what needn't be used again."""
+        self._pending.append(used)  # which no thread can tear
+        if len(self._pending) >= _FOLD_AT:
+            self.total()
+
+    def total(self) -> Usage:
+        """Return all that was saved so far."""
+        with self._lock:
+            pending = self._pending[:]
+            del self._pending[: len(pending)]
+            self._total = sum(pending, self._total)
+            return self._total
