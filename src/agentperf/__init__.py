@@ -62,6 +62,9 @@ if TYPE_CHECKING:
     from agentperf.hookspecs import hookimpl as hookimpl
     from agentperf.instrumentation import instrument as instrument
     from agentperf.instrumentation import uninstrument as uninstrument
+    from agentperf.policies.budgeted import Budget as Budget
+    from agentperf.policies.budgeted import budget as budget
+    from agentperf.policies.budgeted import budgeted as budgeted
     from agentperf.policies.bulkhead import BulkheadHandle as BulkheadHandle
     from agentperf.policies.bulkhead import BulkheadStats as BulkheadStats
     from agentperf.policies.bulkhead import bulkhead as bulkhead
@@ -84,6 +87,7 @@ if TYPE_CHECKING:
     from agentperf.policies.compose import stack as stack
     from agentperf.policies.compress_prompt import compress_prompt as compress_prompt
     from agentperf.policies.fallback import fallback as fallback
+    from agentperf.policies.hedged import hedged as hedged
     from agentperf.policies.rate_limited import LimiterHandle as LimiterHandle
     from agentperf.policies.rate_limited import rate_limited as rate_limited
     from agentperf.policies.retry import retry as retry
@@ -106,6 +110,7 @@ _ERRORS = (
 )
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
+    "Budget": "agentperf.policies.budgeted",
     "BulkheadHandle": "agentperf.policies.bulkhead",
     "BulkheadStats": "agentperf.policies.bulkhead",
     "CacheControl": "agentperf.policies.cached.flights.flight",
@@ -131,6 +136,8 @@ _EXPORTS = {
     "cache_control": "agentperf.policies.cached.control",
     "cache_mode": "agentperf.policies.cached.mode",
     "ainvalidate": "agentperf.policies.cached.tags.invalidation",
+    "budget": "agentperf.policies.budgeted",
+    "budgeted": "agentperf.policies.budgeted",
     "bulkhead": "agentperf.policies.bulkhead",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
@@ -145,6 +152,7 @@ _EXPORTS = {
     "events": "agentperf.events",
     "fallback": "agentperf.policies.fallback",
     "handle": "agentperf._handle",
+    "hedged": "agentperf.policies.hedged",
     "hookimpl": "agentperf.hookspecs",
     "instrument": "agentperf.instrumentation",
     "invalidate": "agentperf.policies.cached.tags.invalidation",

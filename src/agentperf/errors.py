@@ -103,7 +103,29 @@ class BulkheadFull(CallRejected):
 
 
 class BudgetExceeded(CallRejected):
-    """The call would break a budget of money, tokens, calls or time."""
+    """The call would break a budget of money, tokens, calls or time.
+
+    Attributes:
+        limit: Which limit: `"usd"`, `"tokens"`, `"calls"`, `"deadline"` or `"max_repeats"`.
+        spent: How much of it is spent: dollars, tokens, calls or seconds.
+        allowed: How much it allows.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        policy: str = "budgeted",
+        name: str = "",
+        retry_after: float | None = None,
+        limit: str = "",
+        spent: float = 0,
+        allowed: float = 0,
+    ) -> None:
+        super().__init__(message, policy=policy, name=name, retry_after=retry_after)
+        self.limit = limit
+        self.spent = spent
+        self.allowed = allowed
 
 
 class StoreUnavailable(CallRejected):

@@ -48,15 +48,18 @@ MEMBERS: dict[type, str] = {
     Histogram: "figures",
     MemoryGrowth: "figures",
     agentperf.Usage: "figures",
+    agentperf.Budget: "policies/budgeted",
 }
 HEADINGS: dict[type, str] = {agentperf.Cache: "Methods"}
 """Where a section has another name than its class."""
 
 POLICIES = {
     "timed": agentperf.timed,
+    "budgeted": agentperf.budgeted,
     "fallback": agentperf.fallback,
     "cached": agentperf.cached,
     "compress_prompt": agentperf.compress_prompt,
+    "hedged": agentperf.hedged,
     "retry": agentperf.retry,
     "bulkhead": agentperf.bulkhead,
     "rate_limited": agentperf.rate_limited,
@@ -70,10 +73,10 @@ def section(page: str, heading: str) -> str:
     """Return what a page says under a heading."""
     text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
     found = re.search(
-        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+        rf"^(###?) {re.escape(heading)}\n(.*?)(?=^## |^\1 |\Z)", text, re.MULTILINE | re.DOTALL
     )
     assert found, f"{page}.md has no heading {heading!r}"
-    return found[1]
+    return found[2]
 
 
 def rows(text: str) -> list[list[str]]:

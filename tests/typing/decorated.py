@@ -316,6 +316,39 @@ def other_callables() -> None:
     assert_type(double(1), int)
 
 
+@agentperf.budgeted(usd=0.5, deadline="2m")
+def within(a: int) -> str:
+    """A budget for each call."""
+    return str(a)
+
+
+@agentperf.hedged
+async def raced(a: int) -> str:
+    """Bare."""
+    return str(a)
+
+
+@agentperf.hedged("300ms", extra=2)
+async def raced_stream(a: int) -> AsyncIterator[int]:
+    """A stream."""
+    yield a
+
+
+async def budgets_and_hedges() -> None:
+    """What they give, and what a budget can be asked."""
+    assert_type(within(1), str)
+    assert_type(await raced(1), str)
+    async for item in raced_stream(1):
+        assert_type(item, int)
+    with agentperf.budget(calls=1) as budget:
+        assert_type(budget, agentperf.Budget)
+        assert_type(budget.spent, agentperf.Usage)
+        assert_type(budget.remaining(), dict[str, float])
+    agentperf.budgeted(calls="1")  # type: ignore[arg-type]
+    agentperf.hedged(extra="1")  # type: ignore[call-overload]
+    await raced("1")  # type: ignore[arg-type]
+
+
 # -- wrong options --------------------------------------------------------------------------------
 
 

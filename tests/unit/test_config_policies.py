@@ -247,7 +247,7 @@ def test_a_named_policy_is_shared():
     ("text", "says"),
     [
         ("retri = true", r":2: policies\.op\.retri: no such policy; did you mean 'retry'"),
-        ("zzz = true", "no such policy; known: timed, fallback, cached"),
+        ("zzz = true", "no such policy; known: timed, budgeted, fallback, cached"),
         ("\nretry = {attemps = 4}", ":3: .*no such option of retry; did you mean 'attempts'"),
         ("retry.zzz = 4", "no such option of retry; known: on, attempts"),
         ("retry = {attempts = 0}", r"policies\.op\.retry\.attempts: attempts=0: "),
@@ -295,6 +295,30 @@ def test_a_value_in_place_of_options(kind, example):
     """Is refused with options of that very policy."""
     with pytest.raises(ConfigurationError, match=re.escape(example)):
         Settings(policies={"app.search": {kind: 4}})
+
+
+def test_a_budget_by_configuration():
+    """Holds for what the function calls."""
+
+    @timed("step")
+    def step():
+        return 1
+
+    @timed("agent")
+    def agent():
+        return [step() for _ in range(5)]
+
+    with use(host_of("agent", {"budgeted": {"calls": 2}})):
+        assert kinds(agent) == ["timed", "budgeted"]
+        with pytest.raises(agentperf.BudgetExceeded):
+            agent()
+
+
+def test_a_policy_that_can_not_serve_the_function():
+    """Is told with the place where it is configured."""
+    function = timed("op")(lambda: 1)
+    with use(host_of("op", {"hedged": True})), pytest.raises(ConfigurationError, match="hedged: "):
+        function()
 
 
 def test_there_is_an_example_for_every_policy():

@@ -51,6 +51,8 @@ class Bindings(Generic[H]):
         steps: The steps that the host keeps.
         minds_scopes: Whether a scope was ever opened; who never opens one doesn't pay for it.
         minds_modes: The same for a cache mode.
+        around: What stands around every pipeline, outermost.
+        inside: What stands in every pipeline innermost, right around its function.
         make_host: Makes the host of the default bindings, when one is first needed.
     """
 
@@ -58,6 +60,8 @@ class Bindings(Generic[H]):
         self.steps: Steps = {}
         self.minds_scopes = False
         self.minds_modes = False
+        self.around: tuple[Any, ...] = ()
+        self.inside: tuple[Any, ...] = ()
         self.make_host = make_host
         self._hosts: dict[None, H] = {}
         self._generation = 0
@@ -122,9 +126,17 @@ class Bindings(Generic[H]):
             self.minds_modes = True
             self.rebind()
 
+    def surround(self, around: tuple[Any, ...], inside: tuple[Any, ...]) -> None:
+        """Put policies around and into every pipeline from now on; only the first time counts."""
+        if not self.around:
+            self.around, self.inside = around, inside
+            self.rebind()
+
     def mind_like(self, other: Bindings[Any]) -> None:
         """Look at all that the other bindings look at."""
         if other.minds_scopes:
             self.mind_scopes()
         if other.minds_modes:
             self.mind_modes()
+        if other.around:
+            self.surround(other.around, other.inside)

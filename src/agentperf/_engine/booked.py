@@ -11,12 +11,13 @@ from agentperf.usage import Usage
 _KEPT = 16
 """So many calls may lie between one that was booked and its noting."""
 
-_booked: ContextVar[tuple[tuple[Books, Usage], ...]] = ContextVar("agentperf.booked", default=())
+_Booked = tuple[tuple[Books | None, Usage], ...]
+_booked: ContextVar[_Booked] = ContextVar("agentperf.booked", default=())
 
 
 def book(frame: Frame, usage: Usage) -> None:
     """Remember, for this context, what an instrumented call inside of `frame` has booked."""
-    _booked.set((*_booked.get(), (frame.recorders[0], usage))[-_KEPT:])
+    _booked.set((*_booked.get(), (frame.owner, usage))[-_KEPT:])
 
 
 def beyond_booked(frame: Frame, usage: Usage) -> Usage | None:
@@ -29,7 +30,7 @@ def beyond_booked(frame: Frame, usage: Usage) -> Usage | None:
     known = _booked.get()
     for at in range(len(known) - 1, -1, -1):
         operation, one = known[at]
-        if operation is frame.recorders[0] and _tokens(one) == _tokens(usage):
+        if operation is frame.owner and _tokens(one) == _tokens(usage):
             _booked.set(known[:at] + known[at + 1 :])
             is_news = one.cost_usd is None and usage.cost_usd is not None
             return Usage(cost_usd=usage.cost_usd) if is_news else None

@@ -59,9 +59,14 @@ class Pipeline:
             is_async=is_async, clock=host.clock, lane_for=partial(_lane, host, self.target)
         )
         policies = self.completed(host) if host.settings.enabled else ()
+        for policy in policies:
+            policy.prepare(host)
         operation = operation_of(policies, self.target)
         site = Site(host, self.target, self.token, driver, waiting, operation)
         step = _leaf(self.target, host.clock.now, is_async=is_async, first=first)
+        bindings = host.bindings
+        if host.settings.enabled and bindings.around:
+            policies = (*bindings.around, *policies, *bindings.inside)
         for policy in reversed(policies):
             step = _around(policy, site, step)
         return _as_coroutine(step) if self._turned_async else step

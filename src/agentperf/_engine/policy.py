@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from agentperf._engine.bindings import Step
 from agentperf._engine.decorate import decorate
+from agentperf._engine.hosting import Host
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
 
@@ -56,6 +57,9 @@ class Policy:
         Raises:
             ConfigurationError: Saying why.
         """
+
+    def prepare(self, host: Host) -> None:
+        """Ask of a host what has to hold for all its pipelines, before one of them is bound."""
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put this policy in front of `inner`."""

@@ -92,6 +92,9 @@ class Bindable(Protocol):
     def check(self, target: Target) -> None:
         """Refuse a function that the policy can't serve, at decoration."""
 
+    def prepare(self, host: Host) -> None:
+        """Ask of a host what has to hold for all its pipelines, before this one is bound."""
+
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the policy in front of `inner`."""
         ...

@@ -70,6 +70,10 @@ class _Life:
         if end is not None:
             self._on_end.insert(0 if first else len(self._on_end), end)
 
+    def through(self, wrap: Callable[[Any], Any]) -> None:
+        """Read the items through what `wrap` makes of the iterator they come from."""
+        self._iterator = wrap(self._iterator)
+
     @property
     def primed(self) -> bool:
         """Whether the first item is here already, held back for the consumer."""

@@ -283,6 +283,41 @@ class LoopWaiting:
         return partial(_cancel, RuntimeError, loop.call_soon_threadsafe, task.cancel)
 
 
+def later(clock: Clock, seconds: float, act: Callable[[], object]) -> Callable[[], None]:
+    """Have the running event loop call `act`, in this context, when `seconds` have passed.
+
+    Returns:
+        What takes that back, as long as it hasn't begun.
+    """
+    context = contextvars.copy_context()
+
+    def act_here() -> None:
+        context.run(act)
+
+    if in_trio():
+        import trio
+
+        token, scope = trio.lowlevel.current_trio_token(), trio.CancelScope()
+        ring = partial(_quietly, trio.RunFinishedError, token.run_sync_soon, act_here)
+        take_back = clock.alarm(seconds, ring, blocking=False)
+        if take_back is not None:
+            return take_back
+
+        async def wait_and_act() -> None:
+            with scope:
+                await trio.sleep(seconds)
+                act_here()
+
+        trio.lowlevel.spawn_system_task(wait_and_act)
+        return scope.cancel
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    ring = partial(_quietly, RuntimeError, loop.call_soon_threadsafe, act_here)
+    take_back = clock.alarm(seconds, ring, blocking=False)
+    return loop.call_later(seconds, act_here).cancel if take_back is None else take_back
+
+
 async def _within_on_asyncio(
     clock: Clock, seconds: float, work: Callable[[], Awaitable[T]], late: Callable[[], CallTimeout]
 ) -> T:

@@ -18,8 +18,10 @@ _YES = ("1", "true", "yes", "on")
 _NO = ("0", "false", "no", "off")
 _EXAMPLES: Mapping[str, str] = {
     "timed": '{"slow": "2s"}',
+    "budgeted": '{"usd": 0.5}',
     "cached": '{"ttl": "10m"}',
     "compress_prompt": '{"max_tokens": 8000}',
+    "hedged": '{"after": "p95"}',
     "retry": '{"attempts": 4}',
     "rate_limited": '{"requests": "500/min"}',
     "circuit_breaker": '{"failure_rate": 0.3}',

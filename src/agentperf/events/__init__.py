@@ -20,11 +20,26 @@ from agentperf.events.cache import (
 )
 from agentperf.events.calls import CallEnded, SlowCall
 from agentperf.events.clients import HttpCallEnded, ModelCallEnded
-from agentperf.events.limits import CallDelayed, CallTimedOut, ConcurrencyChanged, LeaseSettled
+from agentperf.events.limits import (
+    BudgetEnded,
+    CallDelayed,
+    CallRepeated,
+    CallTimedOut,
+    ConcurrencyChanged,
+    LeaseSettled,
+)
 from agentperf.events.prompts import PromptCompressed
-from agentperf.events.retries import FellBack, RetryGaveUp, RetryScheduled
+from agentperf.events.retries import (
+    FellBack,
+    HedgeEnded,
+    HedgeSkipped,
+    HedgeStarted,
+    RetryGaveUp,
+    RetryScheduled,
+)
 
 __all__ = [
+    "BudgetEnded",
     "CacheBackendDown",
     "CacheBackendUp",
     "CacheCleared",
@@ -40,11 +55,15 @@ __all__ = [
     "CallDelayed",
     "CallEnded",
     "CallRefused",
+    "CallRepeated",
     "CallTimedOut",
     "CircuitChanged",
     "ConcurrencyChanged",
     "Event",
     "FellBack",
+    "HedgeEnded",
+    "HedgeSkipped",
+    "HedgeStarted",
     "HttpCallEnded",
     "LeaseSettled",
     "ModelCallEnded",

@@ -1,10 +1,11 @@
-"""Events of limits: of rates, of places and of time."""
+"""Events of limits: of rates, of places, of time and of what is spent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from agentperf.events.base import Event
+from agentperf.usage import Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,38 @@ class LeaseSettled(Event):
     name: str
     reserved_tokens: int
     used_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetEnded(Event):
+    """A budgeted call, or a region with a budget, came to its end.
+
+    Attributes:
+        name: The budget's name.
+        seconds: How long it was open.
+        calls: How many calls were made in it.
+        usage: What they spent.
+    """
+
+    name: str
+    seconds: float
+    calls: int
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRepeated(Event):
+    """The same call was made more often than a budget's `max_repeats`.
+
+    Attributes:
+        name: The budget's name.
+        times: How often it was made.
+        limit: The budget's `max_repeats`.
+    """
+
+    name: str
+    times: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

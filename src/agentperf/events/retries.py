@@ -1,4 +1,4 @@
-"""Events of calls that failed and were made again, or answered by somebody else."""
+"""Events of calls that failed and were made again, or twice, or answered by somebody else."""
 
 from __future__ import annotations
 
@@ -38,6 +38,49 @@ class RetryGaveUp(Event):
 
     attempt: int
     error: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeStarted(Event):
+    """An attempt was slow, and another was started beside it.
+
+    Attributes:
+        attempt: The attempt that was started, counted from 1: 2 is the first hedge.
+        after: Seconds since the first one.
+    """
+
+    attempt: int
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeEnded(Event):
+    """A call with more than one attempt came to its end.
+
+    Attributes:
+        attempt: The attempt that won, counted from 1; None where all failed.
+        attempts: How many there were.
+        seconds: How long the call took; for a stream, to its first item.
+        saved: Estimate of the seconds saved where a hedge won: how much longer those calls took, on
+            average, that are remembered to have taken longer than this one.
+    """
+
+    attempt: int | None
+    attempts: int
+    seconds: float
+    saved: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeSkipped(Event):
+    """An attempt was slow, and no other was started.
+
+    Attributes:
+        reason: `budget`: too large a share of calls has extra attempts already. `seldom`: hedges
+            won too seldom lately; told once, and none is started for a while.
+    """
+
     reason: str
 
 

@@ -216,6 +216,8 @@ class ModelCall:
         if usage is not None:
             if self._frame is not None:
                 book(self._frame, usage)
+                if self._frame.tab is not None:
+                    self._frame.tab.put(usage, request.name)
             recorder.used(usage, own=True)
             for outer in self._outer:
                 if outer is not recorder:

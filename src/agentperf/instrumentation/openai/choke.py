@@ -11,6 +11,7 @@ from agentperf.abc import Signals
 from agentperf.instrumentation.faults import swallowed
 from agentperf.instrumentation.lifecycle import ModelCall
 from agentperf.instrumentation.openai.answers import take
+from agentperf.instrumentation.openai.budgets import within_budget
 from agentperf.instrumentation.openai.requests import read_request
 from agentperf.instrumentation.otel.model import ModelTelemetry
 from agentperf.instrumentation.patches import Patch
@@ -33,7 +34,10 @@ class Choke:
         ) -> Any:
             if not patch.active:
                 return original(self_, cast_to, options, *args, stream=stream, **kwargs)
-            with self._observed(self_, options, stream=stream) as call:
+            with (
+                within_budget(self_, options, stream=stream),
+                self._observed(self_, options, stream=stream) as call,
+            ):
                 result = original(self_, cast_to, options, *args, stream=stream, **kwargs)
             if call is not None:
                 take(call, result, streaming=stream)
@@ -49,7 +53,10 @@ class Choke:
         ) -> Any:
             if not patch.active:
                 return await original(self_, cast_to, options, *args, stream=stream, **kwargs)
-            with self._observed(self_, options, stream=stream) as call:
+            with (
+                within_budget(self_, options, stream=stream),
+                self._observed(self_, options, stream=stream) as call,
+            ):
                 result = await original(self_, cast_to, options, *args, stream=stream, **kwargs)
             if call is not None:
                 take(call, result, streaming=stream)

@@ -80,11 +80,11 @@ def _policies(
 def resilient(*policies: Policy | Stack, **options: object) -> Stack:
     """Make one decorator of several, in the order in which they work together best.
 
-    Outermost first: timed, fallback, cached, compress_prompt, retry, bulkhead, rate_limited,
-    circuit_breaker, timeout. So answers from the cache cost nothing, every attempt needs a place
-    and a permit of its own and has its own time, and the breaker sees each of them. Without
-    arguments, `@resilient()`: timed, retry and circuit_breaker with their defaults. Options belong
-    to the policies; `resilient` has none.
+    Outermost first: timed, budgeted, fallback, cached, compress_prompt, hedged, retry, bulkhead,
+    rate_limited, circuit_breaker, timeout. So answers from the cache cost nothing, every attempt
+    needs a place and a permit of its own and has its own time, and the breaker sees each of them.
+    Without arguments, `@resilient()`: timed, retry and circuit_breaker with their defaults. Options
+    belong to the policies; `resilient` has none.
 
     Example:
         upstream = agentperf.resilient(

@@ -15,9 +15,10 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
+from agentperf._engine.sizing import quick_count
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits
-from agentperf.policies.rate_limited.estimate import Estimate, estimator, quick_count
+from agentperf.policies.rate_limited.estimate import Estimate, estimator
 from agentperf.policies.rate_limited.layer import Buckets, KeyOf, LimiterLayer
 
 OnLimit = Literal["wait", "raise"]

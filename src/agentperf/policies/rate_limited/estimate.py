@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agentperf._base.prompts import PROMPTS
+from agentperf._engine.sizing import by_name
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits, Need
 from agentperf.usage import Usage
@@ -51,18 +52,8 @@ def estimator(
         return lambda args, kwargs: _need(ask(*args, **kwargs), limits)
     if isinstance(cost, str):
         name = cost
-        return lambda args, kwargs: _need(_bound(signature, args, kwargs).get(name), limits)
-    return lambda args, kwargs: _by_arguments(_bound(signature, args, kwargs), limits, count)
-
-
-def _bound(signature: inspect.Signature, args: Args, kwargs: Kwargs) -> Mapping[str, Any]:
-    bound = signature.bind(*args, **kwargs)
-    bound.apply_defaults()
-    found = dict(bound.arguments)
-    for parameter in signature.parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            found.update(found.pop(parameter.name, {}))
-    return found
+        return lambda args, kwargs: _need(by_name(signature, args, kwargs).get(name), limits)
+    return lambda args, kwargs: _by_arguments(by_name(signature, args, kwargs), limits, count)
 
 
 def _need(cost: Any, limits: Limits) -> Need:
@@ -91,30 +82,6 @@ def _modest(tokens: int, limits: Limits) -> int:
     """One call whose answer is not bounded must not take more than a tenth of a limit."""
     allowed = [rate.limit // 10 for rates in (limits.rates[1], limits.rates[3]) for rate in rates]
     return max(1, min([tokens, *allowed]))
-
-
-def quick_count(given: Any) -> int:
-    """Estimate the tokens of an argument without waiting for a vocabulary, whatever it is.
-
-    Texts, several of them, lists of tokens, messages and other items of a request are counted;
-    anything else, such as a client or the absence of a value, is nothing.
-    """
-    from agentperf.tokens import count_tokens
-
-    if isinstance(given, str):
-        return int(count_tokens(given, wait=False))
-    if isinstance(given, Mapping):
-        given = [given]
-    if not isinstance(given, list | tuple):
-        return 0
-    if all(isinstance(item, int) for item in given):
-        return len(given)
-    if any(isinstance(item, str | list | tuple) for item in given):
-        return sum(map(quick_count, given))
-    try:
-        return int(count_tokens(list(given), wait=False))
-    except ConfigurationError:  # items of a kind that only the provider knows
-        return int(count_tokens(str(given), wait=False))
 
 
 def are_vectors(answer: Any) -> bool:

@@ -9,13 +9,13 @@ from typing import Any, TypeVar, overload
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
 from agentperf._base.options import Share, refuse_unknown
+from agentperf._engine.attempts import Budget, attempt_budgets
 from agentperf._engine.bindings import Step
 from agentperf._engine.choosing import On
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
-from agentperf.policies.retry.core import Budget
 from agentperf.policies.retry.layer import RetryLayer
 from agentperf.policies.retry.options import RetryOptions, checked
 
@@ -32,7 +32,9 @@ class Retry(Policy):
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the retries around `inner`."""
-        return RetryLayer(site, self.options, self.budget(site.host, site.target)).bound(inner)
+        budget = self.budget(site.host, site.target)
+        attempt_budgets(site.host, site.target).add(budget)
+        return RetryLayer(site, self.options, budget).bound(inner)
 
     def budget(self, host: Host, target: Target) -> Budget:
         """Return the budget of retries on `host`."""

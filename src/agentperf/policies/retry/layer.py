@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from agentperf._base.log import warn
+from agentperf._engine.attempts import Budget
 from agentperf._engine.bindings import Step
 from agentperf._engine.classify import Verdict, classify
 from agentperf._engine.layers import Proceed
@@ -15,7 +16,7 @@ from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AsyncLiveStream, LiveStream
 from agentperf.errors import CallTimeout
 from agentperf.events import RetryGaveUp, RetryScheduled
-from agentperf.policies.retry.core import Budget, pause, should_retry
+from agentperf.policies.retry.core import pause, should_retry
 from agentperf.policies.retry.options import RetryOptions
 
 Args = tuple[Any, ...]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import agentperf
+from agentperf._engine.sizing import quick_count
 from agentperf.policies.rate_limited import rate_limited
-from agentperf.policies.rate_limited.estimate import are_vectors, quick_count
+from agentperf.policies.rate_limited.estimate import are_vectors
 from agentperf.testing import FakeClock, fresh_host
 
 

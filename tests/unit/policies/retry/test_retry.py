@@ -5,10 +5,10 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from agentperf._engine.attempts import Budget
 from agentperf.errors import CallTimeout, ConfigurationError
 from agentperf.events import RetryGaveUp, RetryScheduled
 from agentperf.policies.retry import Retry, retry
-from agentperf.policies.retry.core import Budget
 from agentperf.policies.retry.layer import Restarted
 from agentperf.testing import FakeClock, cut, delay, fail, faulty, fresh_host, recorded, succeed
 

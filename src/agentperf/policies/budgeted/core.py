@@ -1,0 +1,383 @@
+"""Exact accounts of budgets: what was spent, what is promised to calls under way, what is left."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from agentperf._base import log
+from agentperf.errors import BudgetExceeded, CallTimeout
+from agentperf.policies.budgeted.options import BudgetOptions
+from agentperf.usage import Usage
+
+PICO = 10**12
+"""Money is counted in whole millionths of a millionth of a dollar: ten dimes are a dollar."""
+
+_PLACES = 12
+
+KNOWN_OPERATIONS = 256
+"""So many operations are told apart in one budget; the others are counted as `OTHER`."""
+
+OTHER = "other"
+
+KNOWN_CALLS = 1024
+"""So many different calls are remembered, those made last, to see that one comes again."""
+
+
+class Amount(NamedTuple):
+    """Tokens, and millionths of a millionth of a dollar."""
+
+    tokens: int = 0
+    pico: int = 0
+
+
+NOTHING = Amount()
+
+
+class Call:
+    """A call that was let in.
+
+    Whether it is a leaf isn't known when it begins: it is one until a call is let in inside of it,
+    which then takes over its place. So operations that only call others count nothing.
+
+    Attributes:
+        ledger: The innermost budget it was let in by.
+        promised: What it is expected to spend, kept free until it ends.
+    """
+
+    __slots__ = ("_counted", "_heir_of", "is_leaf", "ledger", "promised")
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        promised: Amount,
+        counted: tuple[Ledger, ...],
+        heir_of: Call | None,
+    ) -> None:
+        self.ledger = ledger
+        self.promised = promised
+        self.is_leaf = True
+        self._counted = counted
+        self._heir_of = heir_of
+
+    def ended(self) -> None:
+        """What was promised is free again; from any thread, at any moment."""
+        if self.promised is not NOTHING:
+            self.ledger.shared.ended.append(self)
+
+    def take_back(self) -> None:
+        """It was no call after all."""
+        with self.ledger.shared.lock:
+            for ledger in self._counted:
+                ledger.calls -= 1
+            if self._heir_of is not None:
+                self._heir_of.is_leaf = True
+        self.ended()
+
+
+class _Shared:
+    """What all budgets within one outermost budget share."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.ended: list[Call] = []
+
+
+class Ledger:
+    """The account of one budget, safe to use from any thread.
+
+    Spends are only appended to a list, which nothing can tear: no other thread, and no garbage
+    collection that finds an abandoned stream in the midst of our own work. They are added up under
+    the lock, before anything is decided.
+
+    Attributes:
+        options: What it allows.
+        name: What it is called in errors and events.
+        chain: The budget and those around it, innermost first.
+        until: When it ends at the latest, on the clock it was opened with; None for never.
+        calls: How many calls were made in it.
+        promised: What calls under way are expected to spend.
+    """
+
+    def __init__(
+        self,
+        options: BudgetOptions,
+        name: str,
+        now: Callable[[], float],
+        outer: Ledger | None = None,
+    ) -> None:
+        self.options = options
+        self.name = name
+        self.now = now
+        self.began = now()
+        self.chain: tuple[Ledger, ...] = (self, *(outer.chain if outer else ()))
+        self.shared: _Shared = outer.shared if outer else _Shared()
+        own = None if options.deadline is None else self.began + options.deadline
+        ends = [end for end in (own, outer.until if outer else None) if end is not None]
+        self.until: float | None = min(ends, default=None)
+        self.calls = 0
+        self.counts_spends = any(
+            each.options.usd is not None or each.options.tokens is not None for each in self.chain
+        )
+        self.counts_repeats = any(each.options.max_repeats is not None for each in self.chain)
+        self._spent = NOTHING
+        self.promised = NOTHING
+        self._usages: dict[str, Usage] = {}
+        self.pending: list[tuple[Usage, str]] = []
+        self.repeats: OrderedDict[str, int] = OrderedDict()
+        self.told_of_price = False
+
+    # -- spending
+
+    def put(self, usage: Usage, operation: str) -> None:
+        """Add what a call spent, here and in the budgets around it."""
+        for ledger in self.chain:
+            ledger.pending.append((usage, operation or ledger.name))
+        if usage.cost_usd is None and usage.total_tokens:
+            self._mind_the_price(operation)
+
+    def _mind_the_price(self, operation: str) -> None:
+        """Say once that money is spent which nobody can count."""
+        for ledger in self.chain:
+            if ledger.options.usd is not None and not ledger.told_of_price:
+                ledger.told_of_price = True
+                log.warn("budget.cost_unknown", operation=operation, budget=ledger.name)
+
+    def admit(self, outer: Call | None, need: Amount = NOTHING) -> Call:
+        """Let a call in.
+
+        Args:
+            outer: The call it is made in, where there is one.
+            need: What it will spend at least, as far as that is known.
+
+        Raises:
+            BudgetExceeded: It would break this budget or one around it; nothing has changed then.
+        """
+        with self.shared.lock:
+            self._settle()
+            heir_of = outer if outer is not None and outer.is_leaf else None
+            counted_already = heir_of.ledger.chain if heir_of else ()
+            for ledger in self.chain:
+                takes_over = ledger in counted_already
+                freed = heir_of.promised if heir_of and takes_over else NOTHING
+                ledger.check(need, freed, takes_over=takes_over)
+            if heir_of is not None:
+                heir_of.is_leaf = False
+                _free(heir_of)
+            counted = tuple(each for each in self.chain if each not in counted_already)
+            for ledger in counted:
+                ledger.calls += 1
+            if need is not NOTHING:
+                for ledger in self.chain:
+                    ledger.promised = _add(ledger.promised, need)
+            return Call(self, need, counted, heir_of)
+
+    def check(self, need: Amount, freed: Amount, *, takes_over: bool) -> None:
+        """Refuse a call that would break this budget; the lock is held.
+
+        Args:
+            need: What it will spend at least.
+            freed: What is promised to the call whose place it takes.
+            takes_over: Whether it takes the place of a call that is counted here already.
+
+        Raises:
+            BudgetExceeded: There is not enough left.
+        """
+        options = self.options
+        if options.calls is not None and self.calls >= options.calls and not takes_over:
+            raise self.exceeded(
+                f"of {options.calls} calls is used up", "calls", self.calls, options.calls
+            )
+        if options.tokens is None and options.usd is None:
+            return
+        used = _add(self.used(), freed, sign=-1)
+        if options.tokens is not None:
+            self._check_amount("tokens", options.tokens, used.tokens, need.tokens, unit=1)
+        if options.usd is not None:
+            pico = round(options.usd * PICO)
+            self._check_amount("usd", pico, used.pico, need.pico, unit=PICO)
+
+    def _check_amount(self, limit: str, allowed: int, used: int, need: int, *, unit: int) -> None:
+        """Refuse where nothing is left, or less than is needed."""
+        left = allowed - used
+        if left > 0 and need <= left:
+            return
+        what = f"of {allowed / unit:g} {limit} is spent: {used / unit:g}"
+        if left > 0:
+            what = (
+                f"has {left / unit:g} of {allowed / unit:g} {limit} left; the call needs about "
+                f"{need / unit:g}"
+            )
+        raise self.exceeded(what, limit, used / unit, allowed / unit)
+
+    def _settle(self) -> None:
+        """Add up what came in; the lock is held."""
+        if self.shared.ended:
+            for call in _taken(self.shared.ended):
+                _free(call)
+        for ledger in self.chain:
+            if ledger.pending:
+                ledger.add_up()
+
+    def add_up(self) -> None:
+        """Add up what was spent; the lock is held."""
+        for usage, operation in _taken(self.pending):
+            self._spent = _add(self._spent, _amount(usage))
+            known = operation in self._usages or len(self._usages) < KNOWN_OPERATIONS
+            kept = operation if known else OTHER
+            self._usages[kept] = self._usages.get(kept, Usage()) + usage
+
+    # -- time and repetition
+
+    def check_deadline(self) -> None:
+        """Refuse a call that begins too late.
+
+        Raises:
+            BudgetExceeded: The time is up.
+        """
+        if self.until is not None and (now := self.now()) >= self.until:
+            raise self.whose_deadline().late(now)
+
+    def whose_deadline(self) -> Ledger:
+        """Return the budget whose deadline is the one that holds."""
+        return next(
+            each
+            for each in self.chain
+            if each.options.deadline is not None
+            and each.began + each.options.deadline == self.until
+        )
+
+    def late(self, now: float) -> BudgetExceeded:
+        """Make the error for a call that begins after the deadline."""
+        allowed = self.options.deadline or 0.0
+        what = f"with its deadline of {allowed:g} s is over"
+        return self.exceeded(what, "deadline", now - self.began, allowed)
+
+    def left(self) -> float:
+        """Return the seconds to the deadline, where there is one; nothing less than none."""
+        return math.inf if self.until is None else max(0.0, self.until - self.now())
+
+    def cut_off(self) -> CallTimeout:
+        """Make the error for a call under way when the time is up."""
+        ledger = self.whose_deadline()
+        return CallTimeout(
+            f"the budget {ledger.name!r} with its deadline of {ledger.options.deadline:g} s cut "
+            "the call off",
+            policy="budgeted",
+            name=ledger.name,
+            limit="deadline",
+            seconds=ledger.options.deadline,
+        )
+
+    def count_repeat(self, key: str) -> list[tuple[Ledger, int]]:
+        """Count a call that can be told from others by `key`.
+
+        Returns:
+            The budgets in which it was made more often than they allow, and how often.
+        """
+        too_many = []
+        with self.shared.lock:
+            for ledger in self.chain:
+                if ledger.options.max_repeats is None:
+                    continue
+                times = ledger.repeats.pop(key, 0) + 1
+                ledger.repeats[key] = times
+                if len(ledger.repeats) > KNOWN_CALLS:
+                    ledger.repeats.popitem(last=False)
+                if times > ledger.options.max_repeats:
+                    too_many.append((ledger, times))
+        return too_many
+
+    # -- what is known
+
+    def spent(self) -> Usage:
+        """Return everything spent so far."""
+        return _rounded(sum(self.usages().values(), Usage()))
+
+    def usages(self) -> dict[str, Usage]:
+        """Return what was spent so far, by operation."""
+        with self.shared.lock:
+            self._settle()
+            return {operation: _rounded(usage) for operation, usage in self._usages.items()}
+
+    def remaining(self) -> dict[str, float]:
+        """Return what is left here and in the budgets around it, by limit; the least counts."""
+        left: dict[str, float] = {}
+
+        def least(limit: str, value: float) -> None:
+            left[limit] = min(left.get(limit, value), value)
+
+        with self.shared.lock:
+            self._settle()
+            for ledger in self.chain:
+                options, used = ledger.options, ledger.used()
+                if options.usd is not None:
+                    least("usd", (round(options.usd * PICO) - used.pico) / PICO)
+                if options.tokens is not None:
+                    least("tokens", options.tokens - used.tokens)
+                if options.calls is not None:
+                    least("calls", options.calls - ledger.calls)
+        if self.until is not None:
+            left["seconds"] = self.until - self.now()
+        return left
+
+    def used(self) -> Amount:
+        """Return what is spent or promised."""
+        return _add(self._spent, self.promised)
+
+    def exceeded(self, what: str, limit: str, spent: float, allowed: float) -> BudgetExceeded:
+        """Make the error of a refused call."""
+        return BudgetExceeded(
+            f"the budget {self.name!r} {what}",
+            name=self.name,
+            limit=limit,
+            spent=spent,
+            allowed=allowed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """What a frame carries: the budget that holds in it, and the call it belongs to."""
+
+    ledger: Ledger
+    call: Call | None
+
+    def put(self, usage: Usage, operation: str) -> None:
+        """Add what was spent here."""
+        self.ledger.put(usage, operation)
+
+
+def _amount(usage: Usage) -> Amount:
+    return Amount(usage.total_tokens, round((usage.cost_usd or 0.0) * PICO))
+
+
+def _rounded(usage: Usage) -> Usage:
+    """Take the rounding errors out of a sum of dollars."""
+    if usage.cost_usd is None:
+        return usage
+    return replace(usage, cost_usd=round(usage.cost_usd, _PLACES))
+
+
+def _add(one: Amount, other: Amount, *, sign: int = 1) -> Amount:
+    if other is NOTHING:
+        return one
+    return Amount(one.tokens + sign * other.tokens, one.pico + sign * other.pico)
+
+
+def _free(call: Call) -> None:
+    """Give back what was promised to a call; the lock is held."""
+    promised, call.promised = call.promised, NOTHING
+    for ledger in call.ledger.chain:
+        ledger.promised = _add(ledger.promised, promised, sign=-1)
+
+
+def _taken(pending: list[Any]) -> list[Any]:
+    """Take what is there now; others may append meanwhile."""
+    batch = pending[:]
+    del pending[: len(batch)]
+    return batch

@@ -1,0 +1,102 @@
+"""The decorator `budgeted`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agentperf._base.callables import is_decorated_bare
+from agentperf._base.durations import Duration
+from agentperf._base.options import refuse_unknown
+from agentperf._engine.bindings import Step
+from agentperf._engine.hosting import Host
+from agentperf._engine.policy import Policy
+from agentperf._engine.site import Site
+from agentperf.errors import ConfigurationError
+from agentperf.policies.budgeted.enforcing import mind_budgets
+from agentperf.policies.budgeted.layer import BudgetLayer
+from agentperf.policies.budgeted.options import BudgetOptions, OnRepeat, checked
+
+
+@dataclass(frozen=True, eq=False)
+class Budgeted(Policy):
+    """Gives every call a budget of its own; made by `budgeted`."""
+
+    kind = "budgeted"
+
+    options: BudgetOptions
+
+    def prepare(self, host: Host) -> None:
+        """Have all calls on `host` mind budgets."""
+        mind_budgets(host.bindings)
+
+    def bind(self, site: Site, inner: Step) -> Step:
+        """Open a budget around `inner`."""
+        return BudgetLayer(site, self.options, self.name or site.operation).bound(inner)
+
+
+def budgeted(
+    function: object = None,
+    /,
+    *,
+    usd: float | None = None,
+    tokens: int | None = None,
+    calls: int | None = None,
+    deadline: Duration | None = None,
+    max_repeats: int | None = None,
+    on_repeat: OnRepeat = "raise",
+    name: str | None = None,
+    enabled: bool | Callable[[], bool] = True,
+    **unknown: object,
+) -> Budgeted:
+    """Give every call a budget that holds for all decorated calls within it, however deep.
+
+    What is spent is what calls record (`agentperf.record`, instrumented clients); an answer from a
+    cache spends nothing. A call that would begin when a limit is reached is refused instead. The
+    budget goes along with the context: into tasks, and into threads that are given a copy of it. A
+    budget inside of another can only narrow it; what is spent counts in both.
+
+    Args:
+        function: Refused: a budget needs a limit, by name.
+        usd: US dollars.
+        tokens: Input and output tokens together.
+        calls: Calls of decorated functions and instrumented models that have no such call inside:
+            whoever only calls others doesn't count. Attempts of `retry` count each.
+        deadline: How long from the beginning. Asynchronous calls are cut off then, synchronous ones
+            don't begin any more.
+        max_repeats: How often the same function may be called with equal arguments.
+        on_repeat: Whether one call more than that is refused (`"raise"`), or only told to
+            subscribers of `CallRepeated` (`"tell"`).
+        name: What it is called in errors and events; the operation by default.
+        enabled: False, or a callable that says False at a call, opens no budget.
+        **unknown: Refused, with what was probably meant.
+
+    Example:
+        @agentperf.budgeted(usd=0.50, calls=30, deadline="2m")
+        async def agent(task: str) -> str: ...
+
+    Raises:
+        ConfigurationError: No limit is given, or one is malformed.
+        BudgetExceeded: At a call within, it would break the budget.
+        CallTimeout: At a call, the deadline cut it off.
+    """
+    refuse_unknown(budgeted, unknown)
+    if function is not None:
+        given = "" if is_decorated_bare(function) else f"({function!r})"
+        raise ConfigurationError(
+            f"budgeted{given} needs a limit, by name: @budgeted(usd=0.50, calls=30)"
+        )
+    options = checked(
+        usd=usd,
+        tokens=tokens,
+        calls=calls,
+        deadline=deadline,
+        max_repeats=max_repeats,
+        on_repeat=on_repeat,
+    )
+    if options.limits_nothing:
+        raise ConfigurationError(
+            "budgeted needs a limit: budgeted(usd=0.50), budgeted(tokens=50_000), "
+            'budgeted(calls=30), budgeted(deadline="2m") or budgeted(max_repeats=5)'
+        )
+    return Budgeted(options, name=name, enabled=enabled)

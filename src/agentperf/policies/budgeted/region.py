@@ -1,0 +1,111 @@
+"""A budget for a region of code, and what can be asked of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from agentperf._base.durations import Duration
+from agentperf._engine.current import current_bindings, current_host
+from agentperf._engine.frames import current_frame, leave
+from agentperf.errors import ConfigurationError
+from agentperf.events import BudgetEnded
+from agentperf.policies.budgeted.core import Ledger
+from agentperf.policies.budgeted.enforcing import mind_budgets
+from agentperf.policies.budgeted.layer import open_ledger, tell_end
+from agentperf.policies.budgeted.options import OnRepeat, checked
+from agentperf.usage import Usage
+
+
+class Budget:
+    """An open budget, or one that has ended; safe to ask from any thread."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @property
+    def name(self) -> str:
+        """What it is called in errors and events."""
+        return self._ledger.name
+
+    @property
+    def spent(self) -> Usage:
+        """Tokens and money spent so far."""
+        return self._ledger.spent()
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made so far."""
+        return self._ledger.calls
+
+    def by_operation(self) -> dict[str, Usage]:
+        """Return what was spent so far, by the operation that spent it."""
+        return self._ledger.usages()
+
+    def remaining(self) -> dict[str, float]:
+        """Return what is left, of each limit that it or a budget around it has.
+
+        The keys are `usd`, `tokens`, `calls` and `seconds`. What calls under way are going to spend
+        on their prompts is not left any more; less than nothing is what was spent too much.
+        """
+        return self._ledger.remaining()
+
+    def __repr__(self) -> str:
+        left = ", ".join(f"{value:g} {limit}" for limit, value in self.remaining().items())
+        return f"<budget {self.name!r}: {left or 'nothing limited'}{' left' if left else ''}>"
+
+
+@contextlib.contextmanager
+def budget(
+    *,
+    usd: float | None = None,
+    tokens: int | None = None,
+    calls: int | None = None,
+    deadline: Duration | None = None,
+    max_repeats: int | None = None,
+    on_repeat: OnRepeat = "raise",
+    name: str = "budget",
+) -> Iterator[Budget]:
+    """Open a budget for the decorated calls of a region, as `budgeted` does for those of a call.
+
+    Without a limit it only adds up what is spent. Tasks started inside inherit it; so do threads
+    that are given a copy of the context.
+
+    Args:
+        usd: US dollars.
+        tokens: Input and output tokens together.
+        calls: Calls that have no such call inside.
+        deadline: How long from now.
+        max_repeats: How often the same function may be called with equal arguments.
+        on_repeat: Whether one call more than that is refused, or only told.
+        name: What it is called in errors and events.
+
+    Example:
+        with agentperf.budget(usd=0.50, calls=30, deadline="2m") as budget:
+            answer = agent(task)
+        print(budget.spent, budget.by_operation())
+
+    Raises:
+        ConfigurationError: A limit is malformed, or the name is no text.
+        BudgetExceeded: At a call inside, it would break the budget.
+        CallTimeout: At an asynchronous call inside, the deadline cut it off.
+    """
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f'name={name!r}: text is needed, such as name="nightly"')
+    options = checked(
+        usd=usd,
+        tokens=tokens,
+        calls=calls,
+        deadline=deadline,
+        max_repeats=max_repeats,
+        on_repeat=on_repeat,
+    )
+    mind_budgets(current_bindings())
+    host = current_host()
+    ledger, frame = open_ledger(options, name, host.clock.now, current_frame.get())
+    token = current_frame.set(frame)
+    try:
+        yield Budget(ledger)
+    finally:
+        leave(token)
+        tell_end(host.bus.emitter(BudgetEnded), ledger, name)
