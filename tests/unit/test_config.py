@@ -6,6 +6,7 @@ import pytest
 
 from agentperf import ConfigurationError
 from agentperf.config import Settings, load
+from agentperf.config.settings import Secrets
 
 
 def write(folder, text, name="agentperf.toml"):
@@ -121,6 +122,7 @@ def test_rows(tmp_path):
         ("policies.m.f.cached", False),
         ("exporters", ()),
         ("subscribers", ()),
+        ("cache_secret", Secrets()),
     ]
 
 

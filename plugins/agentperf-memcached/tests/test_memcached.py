@@ -21,6 +21,7 @@ import agentperf
 from agentperf import events, handle
 from agentperf.testing import FakeClock, fresh_host, recorded
 from agentperf.testing.conformance import BackendConformance
+from tests.callers import check_one_computes, check_suspended
 from tests.services import babbling, running, told
 
 PATIENT = "timeout=10"
@@ -435,3 +436,34 @@ def test_agentperf_finds_it():
     assert list(listed["memcached"].offers.values()) == [["memcached"]]
     code = "import agentperf as a, sys; a.Host().plugins.load(); print('pymemcache' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+
+
+def test_one_process_computes(address):
+    """Several processes make the same call; the answer of one that was suspended is kept out."""
+    check_one_computes(address, "blocking")
+    check_suspended(address.replace("prefix=", "prefix=other"))
+
+
+def test_a_late_answer_replaces_nothing(address, monkeypatch):
+    """Whoever loses its guard after it looked stores nothing over what the next one stored."""
+    backend, other = MemcachedBackend(address), MemcachedBackend(address)
+    looked_up = backend._entries
+
+    def overtaken(connection, keys, get):
+        found = looked_up(connection, keys, get)
+        other.set("guard", b"theirs")
+        other.set("key", b"newer")
+        return found
+
+    fence = {"guard": "guard", "token": b"mine", "mark": b"done", "mark_ttl": 60}
+    for before in (None, b"older"):
+        if before is not None:
+            backend.set("key", before)
+        backend.set("guard", b"mine")
+        with monkeypatch.context() as patched:
+            patched.setattr(backend, "_entries", overtaken)
+            assert backend.set_if("key", b"late", **fence) is False
+        assert backend.get_many(["key", "guard"]) == {"key": b"newer", "guard": b"theirs"}
+        backend.delete("key")
+    backend.close()
+    other.close()

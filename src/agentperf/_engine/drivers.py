@@ -12,7 +12,14 @@ from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, current_frame, leave
 from agentperf._engine.layers import Gate, Meter, Settler
-from agentperf._engine.streams import LIVE, AnyLiveStream, Recogniser, TurnedAsync
+from agentperf._engine.streams import (
+    LIVE,
+    AnyLiveStream,
+    AsyncLiveStream,
+    LiveStream,
+    Recogniser,
+    TurnedAsync,
+)
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.telemetry import FOLD_AT
 
@@ -137,6 +144,21 @@ class SyncDriver(_Driver):
 
         return step
 
+    def primed(self, inner: Step) -> Step:
+        """Call `inner`, and wait for the first item where it gives a stream."""
+        plain, recognise = self._recognise.plain, self._recognise
+
+        def step(args: Args, kwargs: Kwargs) -> Any:
+            value = inner(args, kwargs)
+            if type(value) in plain:
+                return value
+            value = recognise(value, kwargs)
+            if type(value) is LiveStream and not value.primed:
+                value.prime()
+            return value
+
+        return step
+
     def rescued(self, inner: Step, passed: Callable[[], object], rescue: Rescue) -> Step:
         """Call `inner`, and where it fails let `rescue(error, args, kwargs)` answer."""
         plain, recognise = self._recognise.plain, self._recognise
@@ -257,6 +279,23 @@ class AsyncDriver(_Driver):
             if left < 0:
                 left = FOLD_AT
                 meter.fold()
+            return value
+
+        return step
+
+    def primed(self, inner: Step) -> Step:
+        """Call `inner`, and wait for the first item where it gives a stream."""
+        plain, recognise = self._recognise.plain, self._recognise
+
+        async def step(args: Args, kwargs: Kwargs) -> Any:
+            value = inner(args, kwargs)
+            if type(value) is CoroutineType:
+                value = await value
+            if type(value) in plain:
+                return value
+            value = recognise(value, kwargs)
+            if type(value) is AsyncLiveStream and not value.primed:
+                await value.prime()
             return value
 
         return step

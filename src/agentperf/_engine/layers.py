@@ -115,6 +115,10 @@ class Driver(Protocol):
         """Measure `inner`."""
         ...
 
+    def primed(self, inner: Step) -> Step:
+        """Call `inner`; a stream that fails before its first item is then a call that fails."""
+        ...
+
     def rescued(
         self,
         inner: Step,

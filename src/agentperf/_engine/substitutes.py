@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import AsyncLiveStream, LiveStream, stream_of
 from agentperf.errors import ConfigurationError
@@ -33,8 +34,9 @@ class Substitute:
             raise self._unfit("must not be asynchronous, as the function is not")
         return value
 
-    async def shaped(self, value: Any) -> Any:
-        """Turn what it gave into what the function would have given."""
+    async def answer(self, proceed: Proceed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Give what it gives, as what the function would have given."""
+        value = await proceed(args, kwargs)
         site, is_async = self._site, self._site.driver.is_async
         if is_async and inspect.isawaitable(value):
             value = await value

@@ -391,7 +391,7 @@ class _AsyncioParker:
         self._loop = self._running_loop()
         self._future = self._loop.create_future()
 
-    async def park(self, timeout: float | None = None) -> bool:
+    async def park(self, timeout: float | None = None, *, passive: bool = False) -> bool:
         if timeout is None:
             return bool(await self._future)
         take_back = self._clock.alarm(timeout, self._expire, blocking=False)
@@ -440,7 +440,7 @@ class _TrioParker:
         self._event = trio.Event()
         self._woken = False
 
-    async def park(self, timeout: float | None = None) -> bool:
+    async def park(self, timeout: float | None = None, *, passive: bool = False) -> bool:
         if timeout is None:
             await self._event.wait()
             return self._woken

@@ -43,7 +43,8 @@ class CacheBackend(ABC):
     """Whether it does I/O: on an event loop it is then called in a worker thread."""
 
     atomic: bool = False
-    """Whether `add`, `replace` and `delete_if` are one step, which nobody can come between."""
+    """Whether `add`, `replace`, `delete_if` and `set_if` are one step, which nobody can come
+    between. Where a backend is `shared` too, its caches have one process compute for all."""
 
     @abstractmethod
     def get(self, key: str) -> bytes | None:
@@ -97,14 +98,22 @@ class CacheBackend(ABC):
         return sum([self.delete(key) for key in keys])
 
     def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
-        """Store `value` only if nothing is there; tell whether it was stored."""
+        """Store `value` only if nothing is there; tell whether it was stored.
+
+        Raises:
+            UncacheableValueError: As for `set`.
+        """
         if self.get(key) is not None:
             return False
         self.set(key, value, ttl)
         return True
 
     def replace(self, key: str, old: bytes, new: bytes, ttl: float | None = None) -> bool:
-        """Store `new` only if `old` is there; tell whether it was stored."""
+        """Store `new` only if `old` is there; tell whether it was stored.
+
+        Raises:
+            UncacheableValueError: As for `set`.
+        """
         if self.get(key) != old:
             return False
         self.set(key, new, ttl)
@@ -113,6 +122,29 @@ class CacheBackend(ABC):
     def delete_if(self, key: str, value: bytes) -> bool:
         """Remove `key` only if `value` is there; tell whether it was removed."""
         return self.get(key) == value and self.delete(key)
+
+    def set_if(
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None = None,
+        *,
+        guard: str,
+        token: bytes,
+        mark: bytes,
+        mark_ttl: float,
+    ) -> bool:
+        """Store `value` under `key` only if `token` is under `guard`; tell whether that was so.
+
+        `mark` then takes the token's place for `mark_ttl` seconds. Nothing changes otherwise.
+
+        Raises:
+            UncacheableValueError: As for `set`; nothing changed.
+        """
+        if self.get(guard) != token:
+            return False
+        self.set(key, value, ttl)
+        return self.replace(guard, token, mark, mark_ttl)
 
     def close(self) -> None:  # noqa: B027 - not every backend holds something
         """Let go of files and connections; calling it again does nothing."""
@@ -197,6 +229,23 @@ class AsyncCacheBackend(ABC):
         """As for `CacheBackend`."""
         return await self.get(key) == value and await self.delete(key)
 
+    async def set_if(
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None = None,
+        *,
+        guard: str,
+        token: bytes,
+        mark: bytes,
+        mark_ttl: float,
+    ) -> bool:
+        """As for `CacheBackend`."""
+        if await self.get(guard) != token:
+            return False
+        await self.set(key, value, ttl)
+        return await self.replace(guard, token, mark, mark_ttl)
+
     async def close(self) -> None:  # noqa: B027 - not every backend holds something
         """As for `CacheBackend`."""
 
@@ -221,6 +270,11 @@ class Backends:
     def shared(self) -> bool:
         """Whether others than these objects see the entries."""
         return any(one is not None and one.shared for one in (self.sync, self.asynchronous))
+
+    @property
+    def atomic(self) -> bool:
+        """Whether what either of them does in one step is one for everybody."""
+        return all(one is None or one.atomic for one in (self.sync, self.asynchronous))
 
 
 AnyBackend = CacheBackend | AsyncCacheBackend | Backends

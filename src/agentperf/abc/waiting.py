@@ -13,8 +13,14 @@ T = TypeVar("T")
 class Parker(Protocol):
     """A place where one call waits until somebody wakes it."""
 
-    async def park(self, timeout: float | None = None) -> bool:
-        """Wait until `unpark` was called; False when `timeout` seconds passed before."""
+    async def park(self, timeout: float | None = None, *, passive: bool = False) -> bool:
+        """Wait until `unpark` was called; False when `timeout` seconds passed before.
+
+        Args:
+            timeout: Seconds; None waits for ever.
+            passive: Whether it waits for another thread's work rather than for time to pass, which
+                a clock that is moved by hand has to know.
+        """
         ...
 
     def unpark(self) -> None:

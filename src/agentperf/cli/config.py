@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -86,7 +86,9 @@ def _strays(host: Host, modules: Sequence[str]) -> Iterator[str]:
 
 
 def _shown(value: object) -> object:
-    """Blot out the password in an address, such as a backend's."""
+    """Blot out the password in an address, such as a backend's, and the secret of a codec."""
+    if isinstance(value, Mapping):
+        return {key: "***" if key == "secret" else _shown(inner) for key, inner in value.items()}
     from agentperf.instrumentation.http.urls import redacted
 
     if not isinstance(value, str) or "://" not in value:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import pickle as pickling
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from agentperf._base import log
 from agentperf.codec import compression, envelope
 from agentperf.codec.envelope import Envelope
-from agentperf.codec.refusals import Undecodable, Unstorable
+from agentperf.codec.refusals import (
+    NO_DECOMPRESSION,
+    PICKLED,
+    TOO_LARGE,
+    UNKNOWN_CLASS,
+    Undecodable,
+    Unstorable,
+)
 from agentperf.codec.registry import Registry
 from agentperf.codec.signing import Signer
 from agentperf.errors import ConfigurationError, MissingExtraError, UncacheableValueError
@@ -47,7 +55,8 @@ class Codec:
         compress_over: Entries of more bytes than this are compressed, where that makes them
             smaller; None compresses none. Needs the extra `compression`.
         secret: At least 16 bytes or characters. Every entry is then signed, and one that isn't
-            signed with the same secret is refused.
+            signed with the same secret is refused. Of several secrets the first signs, and what is
+            signed with any of them is read, so that a new one can be brought in.
         pickle: Pickle what can't be stored otherwise. Needs `secret`: who can make a pickle can
             run code in the process that reads it.
         max_bytes: The largest entry that is written or read, decompressed, in bytes.
@@ -62,7 +71,7 @@ class Codec:
         types: Iterable[type] = (),
         *,
         compress_over: int | None = None,
-        secret: str | bytes | None = None,
+        secret: str | bytes | Sequence[str | bytes] | None = None,
         pickle: bool = False,
         max_bytes: int = LARGEST,
     ) -> None:
@@ -83,6 +92,21 @@ class Codec:
         self._registry = Registry(declared())
         for kind in types:
             self._registry.register(kind)
+
+    @property
+    def signs(self) -> bool:
+        """Whether it has a secret."""
+        return self._signer is not None
+
+    def signing(self, secret: str | bytes | Sequence[str | bytes]) -> Codec:
+        """Return the same codec with a secret; it knows the same classes, now and later.
+
+        Raises:
+            ConfigurationError: The secret is of another type, or too short.
+        """
+        made = copy.copy(self)
+        made._signer = Signer(secret)  # noqa: SLF001 - its own
+        return made
 
     def register(self, kind: Class) -> Class:
         """Make a class known to this codec; works as a decorator.
@@ -150,7 +174,7 @@ class Codec:
     def _content(self, opened: Envelope) -> bytes:
         if not opened.compressed:
             if len(opened.content) > self._max_bytes:
-                raise Undecodable(f"more than {self._max_bytes:,} bytes")
+                raise Undecodable(f"more than {self._max_bytes:,} bytes", TOO_LARGE)
             return opened.content
         try:
             return compression.decompressed(opened.content, self._max_bytes)
@@ -159,7 +183,7 @@ class Codec:
             if not self._warned:  # once: every entry may be compressed
                 self._warned = True
                 log.warn("codec.compression_missing", reason=missing)
-            raise Undecodable(missing) from error
+            raise Undecodable(missing, NO_DECOMPRESSION) from error
 
     def _read(self, form: int, content: bytes) -> Any:
         from agentperf.codec.reader import Reader
@@ -171,13 +195,15 @@ class Codec:
             tags = Reader([]).read(content[_LENGTH:start])
             return Reader([self._known(tag) for tag in tags]).read(content[start:])
         if not self._pickle:
-            raise Undecodable("a pickle, and this codec reads none")
+            raise Undecodable("a pickle, and this codec reads none", PICKLED)
         return pickling.loads(content)  # noqa: S301 - signed with our secret, and asked for
 
     def _known(self, tag: str) -> Any:
         record = self._registry.for_reading(tag)
         if record is None:
-            raise Undecodable(f"{tag.partition('#')[0]} is unknown here, or has changed since")
+            raise Undecodable(
+                f"{tag.partition('#')[0]} is unknown here, or has changed since", UNKNOWN_CLASS
+            )
         return record
 
 

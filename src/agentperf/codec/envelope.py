@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from agentperf.codec import signing
-from agentperf.codec.refusals import Undecodable
+from agentperf.codec.refusals import (
+    FOREIGN,
+    OTHER_VERSION,
+    PICKLED,
+    UNSIGNED,
+    WRONGLY_SIGNED,
+    Undecodable,
+)
 from agentperf.codec.signing import Signer
 
 VERSION = 1
@@ -61,17 +68,21 @@ def opened(data: bytes, signer: Signer | None, name: bytes) -> Envelope:
     """
     head, content = data[:_HEAD], data[_HEAD:]
     if len(head) < _HEAD or not head.startswith(_MAGIC):
-        raise Undecodable("these bytes weren't written by agentperf")
+        raise Undecodable("these bytes weren't written by agentperf", FOREIGN)
     version, form, flags = head[len(_MAGIC) :]
     if version != VERSION:
-        raise Undecodable(f"written in version {version} of the format, not {VERSION}")
+        raise Undecodable(
+            f"written in version {version} of the format, not {VERSION}", OTHER_VERSION
+        )
     if form > PICKLE or flags > _COMPRESSED | _SIGNED:
         raise Undecodable("the head of the entry is malformed")
     signature = b""
     if flags & _SIGNED:
         signature, content = content[: signing.SIZE], content[signing.SIZE :]
     if signer is not None and not signer.verify(signature, head + content, name):
-        raise Undecodable("not signed with this secret" if signature else "not signed")
+        if not signature:
+            raise Undecodable("not signed", UNSIGNED)
+        raise Undecodable("not signed with this secret", WRONGLY_SIGNED)
     if form == PICKLE and signer is None:
-        raise Undecodable("a pickle is read only with the secret that signed it")
+        raise Undecodable("a pickle is read only with the secret that signed it", PICKLED)
     return Envelope(form, bool(flags & _COMPRESSED), content)

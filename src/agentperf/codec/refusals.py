@@ -6,13 +6,30 @@ from agentperf.errors import BackendError, UncacheableValueError
 
 _LONGEST_PATH = 60
 
+DAMAGED = "it is damaged"
+FOREIGN = "it was not written by agentperf"
+OTHER_VERSION = "it is of another version of the format"
+UNKNOWN_CLASS = "its class is unknown or has changed"
+UNSIGNED = "it is not signed"
+WRONGLY_SIGNED = "its signature is wrong"
+PICKLED = "it is a pickle"
+TOO_LARGE = "it is too large"
+NO_DECOMPRESSION = "it is compressed, and the extra is not installed"
+
 
 class Undecodable(BackendError):
     """Stored bytes are no value that this process can read: for a cache, a miss.
 
     They may be damaged, cut off, written by another version of agentperf or of the class, of a
     class unknown to this process, signed with another secret or not at all, or hostile.
+
+    Attributes:
+        reason: Which of these, as a short fixed phrase; the message may quote the bytes.
     """
+
+    def __init__(self, message: str, reason: str = DAMAGED) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Unstorable(UncacheableValueError):

@@ -12,8 +12,12 @@ PREFIX = "AGENTPERF_"
 CONFIG = "AGENTPERF_CONFIG"
 DISABLED = "AGENTPERF_DISABLED"
 ENABLED = "AGENTPERF_ENABLED"
-LISTS = {"AGENTPERF_EXPORTERS": "exporters", "AGENTPERF_SUBSCRIBERS": "subscribers"}
-"""Variables that hold names with commas between them, and the settings they make."""
+LISTS = {
+    "AGENTPERF_EXPORTERS": "exporters",
+    "AGENTPERF_SUBSCRIBERS": "subscribers",
+    "AGENTPERF_CACHE_SECRET": "cache_secret",
+}
+"""Variables that hold one or several with commas between them, and the settings they make."""
 _READ_ELSEWHERE = (
     CONFIG,
     "AGENTPERF_HOME",

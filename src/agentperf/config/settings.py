@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -32,6 +32,7 @@ _EXAMPLES: Mapping[str, str] = {
 """Options of policies, shown where something else stands in their place."""
 
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
+_SHORTEST_SECRET = 16
 _MERGED = 3
 """So many levels of tables are merged: operations, policies, options; not what an option holds."""
 
@@ -55,6 +56,31 @@ class Given:
         return self.name
 
 
+class Secrets:
+    """Secrets, which nobody sees who prints them."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, held: Iterable[str] = ()) -> None:
+        self._held = tuple(held)
+
+    def reveal(self) -> tuple[str, ...]:
+        """Return them, to those who need them."""
+        return self._held
+
+    def __bool__(self) -> bool:
+        return bool(self._held)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secrets) and other._held == self._held
+
+    def __hash__(self) -> int:
+        return hash(self._held)
+
+    def __repr__(self) -> str:
+        return "***" if self._held else "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What can be set for a whole host.
@@ -66,6 +92,8 @@ class Settings:
             source of lower rank put there.
         exporters: The exporters of plugins that run, by name.
         subscribers: The subscribers to events of plugins that run, by name.
+        cache_secret: Signs what caches keep in backends that others share: a text of at least 16
+            characters, or several, of which the first signs and all are accepted.
         origins: Where values came from; what is not in it is the default.
 
     Raises:
@@ -76,6 +104,7 @@ class Settings:
     policies: Policies = field(default_factory=dict)
     exporters: tuple[str, ...] = ()
     subscribers: tuple[str, ...] = ()
+    cache_secret: Secrets = field(default_factory=Secrets)
     origins: Mapping[Path, Source] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -177,6 +206,24 @@ def _read_names(value: object, path: Path, source: Source) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
+def _read_secrets(value: object, path: Path, source: Source) -> Secrets:
+    """Read secrets; what is wrong with them is told without showing them."""
+    if isinstance(value, Secrets):
+        return value
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+        text = f": text or a list of texts is needed, not {type(value).__name__}"
+        raise complaint(source.where(path), path, text)
+    secrets = [each.strip() for each in given if each.strip()]
+    if any(len(each) < _SHORTEST_SECRET for each in secrets):
+        text = (
+            f": at least {_SHORTEST_SECRET} characters; one can be made with: "
+            "python -c 'import secrets; print(secrets.token_hex())'"
+        )
+        raise complaint(source.where(path), path, text)
+    return Secrets(secrets)
+
+
 def _read_table(value: object, path: Path, source: Source, wanted: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise complaint(source.where(path), path, f"={value!r}: {wanted}")
@@ -199,12 +246,14 @@ _READERS: Mapping[str, Callable[[object, Path, Source], Any]] = {
     "policies": _read_policies,
     "exporters": _read_names,
     "subscribers": _read_names,
+    "cache_secret": _read_secrets,
 }
 _DEFAULTS: Mapping[str, object] = {
     "enabled": True,
     "policies": {},
     "exporters": (),
     "subscribers": (),
+    "cache_secret": Secrets(),
 }
 
 

@@ -15,6 +15,7 @@ from agentperf.events.cache import (
     CacheMiss,
     CacheRefused,
     CacheStored,
+    CacheUnreadable,
     CacheWarmed,
 )
 from agentperf.events.calls import CallEnded, SlowCall
@@ -49,6 +50,7 @@ __all__ = [
     "CacheMiss",
     "CacheRefused",
     "CacheStored",
+    "CacheUnreadable",
     "CacheWarmed",
     "CallDelayed",
     "CallEnded",

@@ -48,6 +48,17 @@ class CacheRefused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheUnreadable(Event):
+    """An entry was found that can't or may not be read: a miss.
+
+    Attributes:
+        reason: Why, as a short fixed phrase.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheExpired(Event):
     """An entry was found to be past its time to live."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agentperf._base.clock import Clock
-from agentperf._engine.waiting import in_trio
+from agentperf._engine.waiting import in_trio, on_event_loop
 
 _IDLE_ROUNDS = 25
 """How often the loop turns before everybody who can run is taken to have run."""
@@ -74,7 +74,7 @@ class FakeClock(Clock):
             self._jump_when_idle()
         elif threading.get_ident() == self._owner and not passive:
             self.advance(seconds)
-        elif self._waiting_for_work and len(self._alarms) > 1:
+        elif 0 < self._waiting_for_work < len(self._alarms):
             # One waits for the other's work, which waits for time: nobody else will move it.
             self._ring_next(float("inf"))
 
@@ -120,7 +120,7 @@ class FakeClock(Clock):
         return True
 
     def _jump_when_idle(self) -> None:
-        if not self._autojump:
+        if not self._autojump or not on_event_loop():
             return
         self._activity += 1
         seen = self._activity

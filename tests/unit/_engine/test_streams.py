@@ -688,3 +688,35 @@ async def test_a_stream_of_both_colours_is_read_in_that_of_the_call():
 
     assert list(sync(stream=True)) == [1, 2]
     assert [item async for item in await waiting(stream=True)] == [1, 2]
+
+
+def broken_at_once():
+    """Fail before the first item."""
+    raise ConnectionError
+    yield
+
+
+async def abroken_at_once():
+    """The same, asynchronous."""
+    raise ConnectionError
+    yield
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_fails_while_it_is_primed():
+    """Whoever watches it already learns of its end, once."""
+    ends = []
+
+    def note(_, ending, error):
+        ends.append((ending, type(error)))
+
+    stream, astream = LiveStream(broken_at_once(), float), AsyncLiveStream(abroken_at_once(), float)
+    stream.watch(end=note)
+    astream.watch(end=note)
+    with pytest.raises(ConnectionError):
+        stream.prime()
+    with pytest.raises(ConnectionError):
+        await astream.prime()
+    stream.close()
+    await astream.aclose()
+    assert ends == [(Ending.FAILED, ConnectionError)] * 2

@@ -239,7 +239,9 @@ def broken(base, **members):
     """Make a class with other methods; each gets the base's method to call."""
 
     def changed(method, original):
-        return lambda self, *args: method(self, lambda *a: original(self, *a), *args)
+        return lambda self, *args, **named: method(
+            self, lambda *a, **n: original(self, *a, **n), *args, **named
+        )
 
     methods = {
         name: changed(member, getattr(base, name)) if callable(member) else member
@@ -375,6 +377,34 @@ BACKENDS = {
         {"threads"},
     ),
     "says nothing of itself": ({"shared": None}, {"it_extends_the_contract"}),
+    "stores without a guard": (
+        {
+            "set_if": lambda self, set_if, k, v, ttl=None, **f: (
+                self.set(k, v, ttl) or set_if(k, v, **f)
+            )
+        },
+        {"storing_under_a_guard"},
+    ),
+    "holds the guard for ever": (
+        {
+            "set_if": lambda self, set_if, k, v, t=None, **f: set_if(
+                k, v, t, **f | {"mark_ttl": 1e9}
+            )
+        },
+        {"storing_under_a_guard"},
+    ),
+    "leaves no mark": (
+        {
+            "set_if": lambda self, set_if, k, v, t=None, **f: (
+                set_if(k, v, t, **f) and self.delete(f["guard"])
+            )
+        },
+        {"storing_under_a_guard"},
+    ),
+    "stores under a guard for ever": (
+        {"set_if": lambda self, set_if, k, v, t=None, **f: set_if(k, v, None, **f)},
+        {"storing_under_a_guard"},
+    ),
 }
 
 
@@ -403,6 +433,22 @@ def test_what_says_atomic_and_is_not():
             return absent
 
     assert "threads" in failing(TestMemoryBackend, Torn)
+
+
+def test_what_says_atomic_and_looks_before_it_stores():
+    """A guard may be taken over between the two."""
+    from time import sleep
+
+    class Torn(MemoryBackend):
+        def set_if(self, key, value, ttl=None, *, guard, token, mark, mark_ttl):
+            if self.get(guard) != token:
+                return False
+            if guard.startswith("guard:"):
+                sleep(0.002)
+            self.set(key, value, ttl)
+            return self.replace(guard, token, mark, mark_ttl)
+
+    assert failing(TestMemoryBackend, Torn) == {"taking_a_guard_over"}
 
 
 STORES = {

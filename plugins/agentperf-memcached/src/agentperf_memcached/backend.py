@@ -97,6 +97,43 @@ class MemcachedBackend(CacheBackend):
         """Remove `key` only if `value` is there."""
         return self._changed(key, value, b"", _GONE)  # there is no comparing delete
 
+    def set_if(
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None = None,
+        *,
+        guard: str,
+        token: bytes,
+        mark: bytes,
+        mark_ttl: float,
+    ) -> bool:
+        """Store `value` only if `token` is under `guard`, in three round trips.
+
+        memcached changes one key at a time. So it is looked up first what stands under `key`, and
+        then whether the guard holds; `value` takes the place of that and of nothing else. What
+        somebody stored who took the guard over is therefore never overwritten.
+        """
+        looked_up = {}
+        for pool, keys in self._by_pool([key, guard]):
+            with pool.connection() as connection:
+                clears, entries = self._entries(connection, keys, connection.gets_many)
+            looked_up |= {one: (clears, *entries.get(one, (None, b""))) for one in keys}
+        (clears, entry, ticket), (guards, held, seal) = looked_up[key], looked_up[guard]
+        if held is None or not guards.counts(guard, held) or held[STAMP_BYTES:] != token:
+            return False
+        name, stamped, expiry = self._prefix + key, clears.stamp + value, _expiry(ttl)
+        with self._pool(key).connection() as connection:
+            if entry is None:
+                stored = _stored(lambda: connection.add(name, stamped, expiry))
+            else:
+                stored = _stored(lambda: connection.cas(name, stamped, ticket, expiry))
+        if not stored:
+            return False
+        name, stamped, expiry = self._prefix + guard, guards.stamp + mark, _expiry(mark_ttl)
+        with self._pool(guard).connection() as connection:
+            return _stored(lambda: connection.cas(name, stamped, seal, expiry))
+
     def clear(self, prefix: str = "") -> None:
         """Let nothing count that begins with `prefix`.
 

@@ -78,6 +78,21 @@ class RedisBackend(CacheBackend, Watchable):
         """Remove `key` only if `value` is there."""
         return self._done(self._commands.delete_if(key, value))
 
+    def set_if(
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None = None,
+        *,
+        guard: str,
+        token: bytes,
+        mark: bytes,
+        mark_ttl: float,
+    ) -> bool:
+        """Store `value` only if `token` is under `guard`, in one script."""
+        fence: Any = {"guard": guard, "token": token, "mark": mark, "mark_ttl": mark_ttl}
+        return self._done(self._commands.set_if(key, value, ttl, **fence))
+
     def clear(self, prefix: str = "") -> None:
         """Remove every key that begins with `prefix`; of other users' keys, none."""
         self._done(self._commands.clear(prefix))

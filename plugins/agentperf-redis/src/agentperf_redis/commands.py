@@ -32,6 +32,13 @@ _DELETE_IF = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('UNLINK', KEYS[1])
 """
+_SET_IF = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+if ARGV[5] == '' then redis.call('SET', KEYS[1], ARGV[4])
+else redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5]) end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
 _PAGE = 1000
 
 
@@ -92,8 +99,7 @@ class Commands:
 
     def replace(self, key: str, old: bytes, new: bytes, ttl: float | None) -> Steps[bool]:
         """Store a value where there is that other one."""
-        lasts = "" if ttl is None else _milliseconds(ttl)
-        reply = yield from self._script(_REPLACE, key, old, new, lasts)
+        reply = yield from self._script(_REPLACE, [key], old, new, _lasts(ttl))
         return bool(_stored(reply))
 
     def delete(self, key: str) -> Steps[bool]:
@@ -110,8 +116,24 @@ class Commands:
 
     def delete_if(self, key: str, value: bytes) -> Steps[bool]:
         """Remove a key where there is that value."""
-        reply = yield from self._script(_DELETE_IF, key, value)
+        reply = yield from self._script(_DELETE_IF, [key], value)
         return bool(_told(reply))
+
+    def set_if(
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None,
+        *,
+        guard: str,
+        token: bytes,
+        mark: bytes,
+        mark_ttl: float,
+    ) -> Steps[bool]:
+        """Store a value while another key holds a token, and put a mark in the token's place."""
+        fence = token, mark, _milliseconds(mark_ttl)
+        reply = yield from self._script(_SET_IF, [key, guard], *fence, value, _lasts(ttl))
+        return bool(_stored(reply))
 
     def clear(self, prefix: str) -> Steps[None]:
         """Remove what begins with a prefix, page by page."""
@@ -130,13 +152,17 @@ class Commands:
         lasts = () if ttl is None else ("PX", _milliseconds(ttl))
         return ("SET", self._prefix + key, value, *lasts)
 
-    def _script(self, script: str, key: str, *arguments: Any) -> Steps[Any]:
-        rest = (1, self._prefix + key, *arguments)
+    def _script(self, script: str, keys: list[str], *arguments: Any) -> Steps[Any]:
+        rest = (len(keys), *(self._prefix + key for key in keys), *arguments)
         digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
         (reply,) = yield [("EVALSHA", digest, *rest)]
         if isinstance(reply, NoScriptError):  # the server forgets scripts when it starts anew
             (reply,) = yield [("EVAL", script, *rest)]
         return reply
+
+
+def _lasts(ttl: float | None) -> int | str:
+    return "" if ttl is None else _milliseconds(ttl)
 
 
 def _milliseconds(ttl: float) -> int:

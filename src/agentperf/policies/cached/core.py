@@ -17,6 +17,7 @@ from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AnyLiveStream, AsyncLiveStream
 from agentperf._engine.waiting import in_one_go
+from agentperf.abc.waiting import Parker
 from agentperf.errors import CacheMissError, StoreUnavailable
 from agentperf.events import (
     CacheEviction,
@@ -28,6 +29,7 @@ from agentperf.events import (
     CacheStored,
 )
 from agentperf.policies.cached.flights.flight import (
+    ELSEWHERE,
     Boarding,
     Flight,
     computing_alone,
@@ -40,6 +42,7 @@ from agentperf.policies.cached.tags.naming import TagsOf
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.flights.broadcast import Broadcast
+    from agentperf.policies.cached.waits import Bounds
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -90,6 +93,16 @@ class CacheLayer(ABC):
         self._voids = self._counting(state.invalidated, CacheInvalidated)
         self._tell_refused = site.host.bus.emitter(CacheRefused)
         self._judges_plain = state.options.store_if is not None
+
+    @functools.cached_property
+    def _bounds(self) -> Bounds | None:
+        """How long callers wait, where that was said."""
+        options = self._state.options
+        if options.soft_timeout is None is options.hard_timeout:
+            return None
+        from agentperf.policies.cached.waits import Bounds
+
+        return Bounds(self._site, options)
 
     def _counting(self, tally: Tally, kind: type[Any], **facts: Any) -> Iterator[object]:
         """Return what counts a fact with each `next`, and tells it where somebody listens."""
@@ -160,7 +173,13 @@ class CacheLayer(ABC):
 
     @abstractmethod
     async def _come_in(self, flight: Flight, looked: int) -> Any:
-        """Return what came in since a call looked (after that many flights); None for nothing."""
+        """Return what came in since a call looked (after that many flights); None for nothing.
+
+        `ELSEWHERE`, if there is nothing to be done for a flight that nobody waits for.
+        """
+
+    async def _let_go(self, flight: Flight) -> None:  # noqa: B027 - most hold nothing
+        """Let other processes go on that wait for a flight, which has come to its end."""
 
     @abstractmethod
     async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> Any:
@@ -197,14 +216,19 @@ class CacheLayer(ABC):
 
     async def _answer_or_old(self, key: Hashable, compute: Compute, looked: int, stamp: Any) -> Any:
         """Make the answer anew; where that fails, give the old one, if it is still there."""
+        answer = partial(self._answer, key, compute, looked, stamp)
         try:
-            return await self._answer(key, compute, looked, stamp)
+            return await answer(has_old=True)
         except Exception as error:
             give = await self._old(key)
+            takes_long = self._bounds is not None and self._bounds.takes_long(error)
+            if give is None and takes_long:
+                return await answer()
             if give is None:
                 raise
-            kind = type(error).__name__
-            warn("cache.stale_on_error", operation=self._site.operation, error=kind)
+            if not takes_long:
+                kind = type(error).__name__
+                warn("cache.stale_on_error", operation=self._site.operation, error=kind)
         next(self._stales)
         return give()
 
@@ -245,15 +269,18 @@ class CacheLayer(ABC):
             next(self._failures)
             raise _twin(setback.error, None)
 
-    async def _answer(self, key: Hashable, compute: Compute, looked: int, stamp: Any) -> Any:
+    async def _answer(
+        self, key: Hashable, compute: Compute, looked: int, stamp: Any, *, has_old: bool = False
+    ) -> Any:
         """Give what isn't in the cache: join who computes it, or compute it."""
         self._raise_remembered(key, stamp)
+        wait = _wait if self._bounds is None else self._bounds.wait(has_old=has_old)
         while (boarding := self._board(key, stamp)) is not None:
             flight = boarding.flight
             try:
                 if boarding.leads:
                     await self._take_off(flight, compute, looked)
-                await boarding.parker.park()
+                await wait(boarding.parker)
                 if flight.live is not None:
                     if (stream := flight.live.join(boarding)) is not None:
                         if not boarding.leads:
@@ -277,7 +304,8 @@ class CacheLayer(ABC):
 
     async def _take_off(self, flight: Flight, compute: Compute, looked: int) -> None:
         fly, end = partial(self._fly, flight, compute, looked), partial(self._settle, flight)
-        cancel = flight.interrupt = await self._site.waiting.detached(fly, end)
+        detached = (self._bounds or self._site.waiting).detached
+        cancel = flight.interrupt = await detached(fly, end)
         if self._state.options.on_abandon == "cancel":
             flight.cancel = cancel
 
@@ -289,6 +317,8 @@ class CacheLayer(ABC):
         """Compute for everybody on board; raises nothing."""
         try:
             kept = await self._come_in(flight, looked)
+            if kept is ELSEWHERE:
+                return
             if kept is not None:
                 if not flight.renews:
                     next(self._hits)
@@ -309,11 +339,18 @@ class CacheLayer(ABC):
             flight.crash(error)
             self._failed(flight, error)
         finally:
-            self._settle(flight)
+            await self._over(flight)
         if flight.live is not None:
             await flight.live.fly()
         elif flight.leaderless and type(flight.value) is AsyncLiveStream:
             await flight.value.aclose()
+
+    async def _over(self, flight: Flight) -> None:
+        try:
+            if flight.lease is not None:
+                await self._let_go(flight)
+        finally:
+            self._settle(flight)
 
     async def _go_live(self, flight: Flight, stream: AnyLiveStream) -> None:
         """Let others read along, from the first item on, while a stream is under way."""
@@ -355,7 +392,7 @@ class CacheLayer(ABC):
         self._flights.begin(flight, self._now())
         try:
             with computing_alone(flight):
-                value = await compute()
+                value = await (compute() if self._bounds is None else self._bounds.alone(compute))
             await self._kept(flight, value)
         except Exception as error:
             self._failed(flight, error)
@@ -445,6 +482,10 @@ class CacheLayer(ABC):
         next(self._state.refused.ticks)
         if self._tell_refused is not None:
             self._tell_refused(CacheRefused(operation=self._site.operation, reason=reason))
+
+
+async def _wait(parker: Parker) -> None:
+    await parker.park()
 
 
 def _twin(error: BaseException, traceback: TracebackType | None) -> BaseException:

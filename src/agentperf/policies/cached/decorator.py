@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from agentperf._base.sizes import Size
     from agentperf.events import Event
     from agentperf.policies.cached.backed.remote import Remote
+    from agentperf.policies.cached.items.calls import PerItem
+    from agentperf.policies.cached.options import AnyCodec
     from agentperf.policies.cached.tiered import NearStats
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,12 +85,24 @@ class Cached(Policy):
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters, its shape or its colour."""
         self._key_maker(target, InstanceTokens())
+        if self.options.per_item is not None:
+            self.calls_of_items(target)
         if self.options.on_abandon == "cancel" and not target.shape.is_async:
             raise ConfigurationError(
                 f'on_abandon="cancel" can\'t serve {target.operation}: it blocks its caller, who '
                 "can't go away meanwhile; make it async def, or leave it away"
             )
         if target.shape.streams:
+            if self.options.copy == "freeze":
+                raise ConfigurationError(
+                    f'copy="freeze" can\'t serve {target.operation}: it gives a stream, whose '
+                    "items its first reader gets as they are; leave it away"
+                )
+            if self.options.hard_timeout is not None:
+                raise ConfigurationError(
+                    f"hard_timeout= can't serve {target.operation}: it gives a stream, which is "
+                    "waited for item by item; leave it away"
+                )
             for option in ("stale_on_error", "negative_ttl"):
                 if getattr(self.options, option) is not None:
                     raise ConfigurationError(
@@ -106,14 +120,41 @@ class Cached(Policy):
         """Put the cache in front of `inner`."""
         state = self.state(site.host, site.target)
         tags_of = self._tags_of(site.target)
+        if self.options.copy == "freeze":
+            from agentperf.policies.cached.memory.freezing import freezing  # for who asks for it
+
+            inner = freezing(site, inner)
         layer: CacheLayer
-        if (remote := self._remote(site.host, site.target)) is not None:
+        if self.options.per_item is not None:
+            layer = self._items_layer(site, state)
+        elif (remote := self._remote(site.host, site.target)) is not None:
             layer = remote.layer(site, state, tags_of)
         else:
             key_of = self.key_of(site.host, site.target)
             layer = MemoryLayer(site, state, key_of, tags_of)
         step = layer.bound(inner)
         return layer.by_mode(step, inner) if site.host.bindings.minds_modes else step
+
+    def _items_layer(self, site: Site, state: CacheState) -> CacheLayer:
+        per_item, tags_of = self.calls_of_items(site.target), self._tags_of(site.target)
+        if (remote := self._remote(site.host, site.target)) is not None:
+            from agentperf.policies.cached.items.backed import BackedItems
+
+            return remote.layer(site, state, tags_of, partial(BackedItems, per_item))
+        from agentperf.policies.cached.items.memory import MemoryItems
+
+        key_of = self.key_of(site.host, site.target)
+        return MemoryItems(per_item, site, state, key_of, tags_of)
+
+    def calls_of_items(self, target: Target) -> PerItem:
+        """Return what takes calls of a function apart by their items.
+
+        Raises:
+            ConfigurationError: The function can't be cached that way.
+        """
+        from agentperf.policies.cached.items.calls import PerItem  # for who has items
+
+        return PerItem(target, self.options)
 
     def _remote(self, host: Host, target: Target) -> Remote | None:
         """Return the cache in its backend; None for one in memory."""
@@ -190,13 +231,18 @@ class Cached(Policy):
 
     def _key_maker(self, target: Target, instance: Callable[[object], Hashable]) -> KeyOf:
         is_method = method_self(target.function, target.signature)
-        return key_maker(
+        key_of = key_maker(
             getattr(target.function, "__qualname__", target.operation),
             target.signature,
             ignore=self.options.ignore,
             key=self.options.key,
             instance=instance if is_method else None,
         )
+        if self.options.version is None:
+            return key_of
+        from agentperf.policies.cached.versions import version_of, versioned  # for who says one
+
+        return versioned(key_of, version_of(target.function, self.options.version))
 
 
 def made_state(
@@ -241,6 +287,11 @@ def cached(
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
     on_abandon: OnAbandon = "finish",
+    per_item: str | None = None,
+    version: str | None = None,
+    soft_timeout: Duration | None = None,
+    hard_timeout: Duration | None = None,
+    codec: AnyCodec | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> Cached: ...
@@ -263,6 +314,11 @@ def cached(
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
     on_abandon: OnAbandon = "finish",
+    per_item: str | None = None,
+    version: str | None = None,
+    soft_timeout: Duration | None = None,
+    hard_timeout: Duration | None = None,
+    codec: AnyCodec | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -299,6 +355,8 @@ def cached(
             as `"100MB"`; None: whatever they do. An answer that is larger alone is not kept.
         copy: `"auto"` hands out values that nobody can change as they are, and copies of all
             others; `"share"` hands out the stored object itself, `"copy"` always a copy.
+            `"freeze"` makes one that nobody can change (lists become tuples, sets frozensets, dicts
+            read-only views) before anybody gets it, and hands that out to all, in memory only.
         scope: Whose answers are kept apart while an `agentperf.scope` is open: `"auto"` and
             `"tenant"` by tenant, `"user"` and `"session"` by these too, `"none"` shares them all.
         on_store_failure: What to do while the backend fails: `"open"` computes, `"closed"` raises
@@ -319,6 +377,21 @@ def cached(
         on_abandon: What becomes of an asynchronous computation when everybody who waited for it
             has gone away: `"finish"` lets it fill the cache, `"cancel"` cancels it. A stream that
             everybody has left is closed either way.
+        per_item: The parameter that takes a list of items, for a function that returns a list with
+            one result for each: what is there is given, and one call computes the rest. To `key`,
+            `tags` and `store_if` each item is a call of its own.
+        version: Part of every key: answers of another version are not found. Text that you change
+            when the answers become others, or `"auto"` to have it made from the function's code:
+            its bytecode, constants, names, defaults and what it closes over. What the function
+            calls, and the globals it reads, is not seen.
+        soft_timeout: For how long to wait for a new answer while there is an old one, which is then
+            given; the computation goes on and fills the cache. Needs `stale_on_error`.
+        hard_timeout: For how long to wait for an answer at all; then `CallTimeout` is raised, or
+            an old answer is given if there is one. The computation goes on, unless `on_abandon`
+            says otherwise. A function that blocks is computed in a thread then.
+        codec: How answers become bytes on a backend: an `agentperf.codec.Codec`, which is told of
+            the classes that the function's annotation names, or its options such as
+            `{"compress_over": 4096}`. Where it has no secret, `AGENTPERF_CACHE_SECRET` signs.
         name: Share one cache, with one set of entries, among all functions that name it. A lambda
             or a function defined in another needs one on a backend that others share.
         enabled: False, or a callable that says False at a call, goes past the cache.
@@ -333,6 +406,7 @@ def cached(
     Raises:
         ConfigurationError: An option is malformed, contradicts another, or names no parameter.
         UncacheableArgumentError: At a call, an argument has no key by value.
+        CallTimeout: At a call, `hard_timeout` is over.
         StoreUnavailable: At a call, the backend fails, and `on_store_failure="closed"`.
     """
     refuse_unknown(cached, unknown)
@@ -356,5 +430,10 @@ def cached(
         store_if=store_if,
         on_abandon=on_abandon,
         tags=tags,
+        per_item=per_item,
+        version=version,
+        soft_timeout=soft_timeout,
+        hard_timeout=hard_timeout,
+        codec=codec,
     )
     return Cached(options, name=name, enabled=enabled)

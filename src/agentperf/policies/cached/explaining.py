@@ -103,6 +103,10 @@ def explained_arguments(
 
 def made_by(options: CacheOptions) -> str:
     """Name what makes the keys of a cache."""
+    return _made_by(options) + ("" if options.version is None else ", and the version")
+
+
+def _made_by(options: CacheOptions) -> str:
     if callable(options.key):
         return "what key= gives"
     if options.key is not None:

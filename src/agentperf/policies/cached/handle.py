@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from agentperf.policies.cached.stats import CacheStats
 
 if TYPE_CHECKING:
     from agentperf.policies.cached.explaining import CacheExplanation
+    from agentperf.policies.cached.exporting import Exporting
     from agentperf.policies.cached.tiered import NearStats
 
 
@@ -45,6 +47,14 @@ class CacheHandle:
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return self._policy.key_of(self._host, self._target)((*self._leading, *args), kwargs)
 
+    def _keys(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """Return the keys that a call asks for: one, or one for each of its items."""
+        if self._policy.options.per_item is None:
+            return [self._key(args, kwargs)]
+        key_of = self._policy.key_of(self._host, self._target)
+        calls = self._policy.calls_of_items(self._target)
+        return [key_of(*call) for call in calls.each((*self._leading, *args), kwargs)]
+
     def _contents(self, *, is_async: bool) -> Contents:
         return self._policy.contents(self._host, self._target, is_async=is_async)
 
@@ -55,35 +65,44 @@ class CacheHandle:
     def peek(self, *args: Any, default: Any = None, **kwargs: Any) -> Any:
         """Return the fresh answer to a call with these arguments, without computing or counting.
 
-        A cached stream comes as the tuple of its items. `default` where there is none.
+        A cached stream comes as the tuple of its items. `default` where there is none. With
+        `per_item` it is a list of what there is for each item.
         """
-        return in_one_go(self._contents(is_async=False).peek(self._key(args, kwargs), default))
+        return in_one_go(self._peeked(self._keys(args, kwargs), default, is_async=False))
 
     async def apeek(self, *args: Any, default: Any = None, **kwargs: Any) -> Any:
         """The same as `peek`, without holding up an event loop."""
-        return await self._contents(is_async=True).peek(self._key(args, kwargs), default)
+        return await self._peeked(self._keys(args, kwargs), default, is_async=True)
+
+    async def _peeked(self, keys: list[Any], default: Any, *, is_async: bool) -> Any:
+        contents = self._contents(is_async=is_async)
+        found = [await contents.peek(key, default) for key in keys]
+        return found[0] if self._policy.options.per_item is None else found
 
     def invalidate(self, *args: Any, **kwargs: Any) -> bool:
         """Remove the answer to a call with these arguments; True if there was one.
 
-        A computation that is under way still serves those who wait for it, but is not kept.
+        With `per_item` all answers to its items. A computation that is under way still serves those
+        who wait for it, but is not kept.
 
         Raises:
             BackendError: The backend failed.
         """
-        removed: bool = in_one_go(self._invalidated(self._key(args, kwargs), is_async=False))
+        removed: bool = in_one_go(self._invalidated(self._keys(args, kwargs), is_async=False))
         return removed
 
     async def ainvalidate(self, *args: Any, **kwargs: Any) -> bool:
         """The same as `invalidate`, without holding up an event loop."""
-        return await self._invalidated(self._key(args, kwargs), is_async=True)
+        return await self._invalidated(self._keys(args, kwargs), is_async=True)
 
-    async def _invalidated(self, key: Any, *, is_async: bool) -> bool:
+    async def _invalidated(self, keys: list[Any], *, is_async: bool) -> bool:
         contents = self._contents(is_async=is_async)
-        self._state.invalidate(key)
-        removed = await contents.remove(key)
-        if removed:
-            self._tell(CacheInvalidated(operation=self._operation))
+        removed = False
+        for key in keys:
+            self._state.invalidate(key)
+            if await contents.remove(key):
+                removed = True
+                self._tell(CacheInvalidated(operation=self._operation))
         return removed
 
     def clear(self) -> int:
@@ -111,6 +130,8 @@ class CacheHandle:
     def explain(self, *args: Any, **kwargs: Any) -> CacheExplanation:
         """Tell how the key of a call with these arguments is made; nothing is looked up.
 
+        With `per_item`, of a call for one item.
+
         Example:
             print(cache.explain("anna"))
             print(cache.explain("anna").against(cache.explain("bert")))
@@ -121,6 +142,8 @@ class CacheHandle:
         from agentperf.policies.cached import explaining  # for those who ask
 
         args = (*self._leading, *args)
+        if self._policy.options.per_item is not None:
+            args, kwargs = self._policy.calls_of_items(self._target).single(args, kwargs)
         key, partition = self._policy.explained_key(self._host, self._target, args, kwargs)
         names = ("tenant", "user", "session")
         return explaining.CacheExplanation(
@@ -185,6 +208,44 @@ class CacheHandle:
                     async for _ in result:
                         pass
         return self._warmed(len(calls))
+
+    def save(self, path: str | os.PathLike[str]) -> int:
+        """Write the fresh answers of a cache in memory into a file, for another process to load.
+
+        Left out is what can't be turned into bytes, and what belongs to an instance that is known
+        by its identity. The file is signed where `cache_secret` is set, and readable for its owner
+        only. It holds answers and keys of all tenants.
+
+        Returns:
+            How many were written.
+
+        Raises:
+            ConfigurationError: The cache is in a backend.
+            OSError: The file can't be written.
+        """
+        return self._exporting().save(path)
+
+    def load(self, path: str | os.PathLike[str]) -> int:
+        """Take in what `save` wrote, for as long as each answer is still good.
+
+        What is in the cache already, and fresh, stays. Nothing is run or imported by what the file
+        says.
+
+        Returns:
+            How many answers were taken in.
+
+        Raises:
+            BackendError: The file is no such file, is damaged, or is not signed with the secret
+                that is set; nothing was taken in.
+            ConfigurationError: The cache is in a backend, or another cache wrote the file.
+            OSError: The file can't be read.
+        """
+        return self._exporting().load(path)
+
+    def _exporting(self) -> Exporting:
+        from agentperf.policies.cached.exporting import Exporting  # for who has a file
+
+        return Exporting(self._host, self._target, self._state)
 
     def _warmed(self, entries: int) -> int:
         self._tell(CacheWarmed(operation=self._operation, entries=entries))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.sizes import Size
@@ -30,6 +31,9 @@ from agentperf.policies.cached.options import CopyMode, MaxEntries, OnFailure, P
 from agentperf.policies.cached.state import CacheState, Tally
 from agentperf.policies.cached.stats import CacheStats
 from agentperf.policies.cached.tags.naming import plain_tags
+
+if TYPE_CHECKING:
+    from agentperf.policies.cached.options import AnyCodec
 
 T = TypeVar("T")
 Names = str | Iterable[str]
@@ -63,6 +67,7 @@ class Cache:
         on_store_failure: What to do while the backend fails: `"open"` finds nothing and keeps
             nothing, `"closed"` raises `StoreUnavailable`, `"local"` keeps up to 1024 values in
             memory until it works again.
+        codec: How values become bytes on a backend, as for `cached`.
         name: What it is called in events, and on a backend; caches of one name share their values.
 
     Example:
@@ -83,6 +88,7 @@ class Cache:
         copy: CopyMode = "auto",
         scope: Partition = "auto",
         on_store_failure: OnFailure = "open",
+        codec: AnyCodec | None = None,
         name: str | None = None,
     ) -> None:
         options = checked(
@@ -96,6 +102,7 @@ class Cache:
             backend=backend,
             on_store_failure=on_store_failure,
             tags=_tags_of_call,
+            codec=codec,
         )
         if name is None and not options.in_memory:
             raise ConfigurationError(
@@ -198,6 +205,23 @@ class Cache:
         """The same as `clear`, without holding up an event loop."""
         return await self._handle(self._acomputed).aclear()
 
+    def save(self, path: str | os.PathLike[str]) -> int:
+        """Write the fresh values of a cache in memory into a file; return how many.
+
+        See `CacheHandle.save`.
+        """
+        return self._handle(self._computed).save(path)
+
+    def load(self, path: str | os.PathLike[str]) -> int:
+        """Take in what `save` wrote, as far as it is still good; return how many.
+
+        See `CacheHandle.load`.
+
+        Raises:
+            BackendError: The file is no such file or damaged; nothing was taken in.
+        """
+        return self._handle(self._computed).load(path)
+
     def stats(self) -> CacheStats:
         """Return hits, misses, shared, evictions, size and hit rate of now."""
         return self._handle(self._acomputed).stats()
@@ -214,8 +238,9 @@ class Cache:
         host, target = current_host(), _target(function)
         state = self._policy.state(host, target)
         contents = self._policy.contents(host, target, is_async=is_async)
+        frozen = self._key(host, target, key)
         try:
-            found, gone = await contents.get(self._key(host, target, key), _ABSENT)
+            found, gone = await contents.get(frozen, _ABSENT)
         except BackendError as error:
             self._refuse_if_closed(target, error)
             found, gone = _ABSENT, None

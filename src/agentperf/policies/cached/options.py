@@ -12,11 +12,14 @@ from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.tags.naming import Tags, checked_tags
 
 if TYPE_CHECKING:
+    from agentperf.codec import Codec
+
+    AnyCodec = Codec | Mapping[str, Any]
     from agentperf._base.sizes import Size
     from agentperf.policies.cached.memory.names import Eviction
 
 T = TypeVar("T")
-CopyMode = Literal["auto", "share", "copy"]
+CopyMode = Literal["auto", "share", "copy", "freeze"]
 OnAbandon = Literal["finish", "cancel"]
 Partition = Literal["auto", "tenant", "user", "session", "none"]
 OnFailure = Literal["open", "closed", "local"]
@@ -48,6 +51,11 @@ class CacheOptions:
     tags: tuple[str, ...] | Callable[..., object] | None = None
     max_bytes: int | None = None
     eviction: Eviction | None = None
+    per_item: str | None = None
+    version: str | None = None
+    soft_timeout: float | None = None
+    hard_timeout: float | None = None
+    codec: Codec | None = field(default=None, repr=False, compare=False)
 
     @property
     def lingers(self) -> bool:
@@ -78,6 +86,11 @@ def checked(
     store_if: StoreIf | None = None,
     on_abandon: str = "finish",
     tags: Tags | None = None,
+    per_item: str | None = None,
+    version: str | None = None,
+    soft_timeout: Duration | None = None,
+    hard_timeout: Duration | None = None,
+    codec: AnyCodec | None = None,
     max_bytes: Size | None = None,
 ) -> CacheOptions:
     """Turn what the user wrote into options.
@@ -117,9 +130,19 @@ def checked(
         store_if=_store_if(store_if),
         on_abandon=_one_of("on_abandon", on_abandon, get_args(OnAbandon)),
         tags=None if tags is None else checked_tags(tags),
+        per_item=_per_item(per_item),
+        version=_version(version),
+        soft_timeout=None if soft_timeout is None else seconds(soft_timeout, "soft_timeout"),
+        hard_timeout=None if hard_timeout is None else seconds(hard_timeout, "hard_timeout"),
+        codec=None if codec is None else _codec(codec),
         max_bytes=None if max_bytes is None else _max_bytes(max_bytes, backend),
         eviction=_eviction(backend),
     )
+    _check_together(options)
+    return options
+
+
+def _check_together(options: CacheOptions) -> None:
     if options.ttl is None:
         for name in ("jitter", "stale", "stale_on_error", "refresh_ahead"):
             if getattr(options, name):
@@ -127,11 +150,82 @@ def checked(
                     f"{name}={getattr(options, name)!r} means nothing without a time to live: "
                     f'give one, such as ttl="10m"'
                 )
-    if options.copy == "share" and not options.in_memory:
+    if options.copy in ("share", "freeze") and not options.in_memory:
         raise ConfigurationError(
-            'copy="share" hands out the stored object, and a backend stores bytes: leave copy= out'
+            f'copy="{options.copy}" hands out the stored object, and a backend stores bytes: leave '
+            "copy= out"
         )
-    return options
+    if options.soft_timeout is not None:
+        if options.stale_on_error is None:
+            raise ConfigurationError(
+                "soft_timeout= is for calls that have an old answer at hand, and none is kept: "
+                'give stale_on_error= too, such as soft_timeout="2s", stale_on_error="1h"'
+            )
+        if options.hard_timeout is not None and options.hard_timeout <= options.soft_timeout:
+            raise ConfigurationError(
+                "soft_timeout= has to be shorter than hard_timeout=, such as "
+                'soft_timeout="2s", hard_timeout="20s"'
+            )
+    if options.codec is not None and options.in_memory:
+        raise ConfigurationError(
+            "codec= is for backends, which keep bytes: leave it away, or give backend= too, such "
+            'as backend="sqlite:~/answers.db"'
+        )
+    if options.per_item is not None:
+        _refuse_beside_items(options)
+
+
+def _refuse_beside_items(options: CacheOptions) -> None:
+    unfit = "stale", "stale_on_error", "refresh_ahead", "negative_ttl", "hard_timeout"
+    for name in unfit:
+        if getattr(options, name) is not None:
+            raise ConfigurationError(
+                f"{name}= doesn't go with per_item= yet: what is missing of a batch is computed "
+                f'while its caller waits. Leave it away, as in per_item="texts", ttl="1d"'
+            )
+    if options.on_abandon == "cancel":
+        raise ConfigurationError(
+            'on_abandon="cancel" doesn\'t go with per_item=: others may wait for some of the '
+            "items. Leave it away"
+        )
+
+
+def _per_item(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ConfigurationError(
+        f"per_item={value!r}: the name of the parameter that takes the items, such as "
+        'per_item="texts"'
+    )
+
+
+def _codec(value: object) -> Codec:
+    from agentperf.codec import Codec  # whoever names one has it, or needs it
+
+    if isinstance(value, Mapping):
+        try:
+            return Codec(**value)
+        except TypeError as error:
+            raise ConfigurationError(
+                "codec=: the options of a codec are types, compress_over, secret, pickle and "
+                'max_bytes; an example: codec={"compress_over": 4096}'
+            ) from error
+    if isinstance(value, Codec):
+        return value
+    raise ConfigurationError(
+        "codec=: an agentperf.codec.Codec is needed, or its options, not "
+        f"{type(value).__name__}; "
+        'an example: codec=Codec(compress_over=4096) or codec={"compress_over": 4096}'
+    )
+
+
+def _version(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ConfigurationError(
+        f'version={value!r}: text is needed, such as version="2", or version="auto" to go by the '
+        "function's code"
+    )
 
 
 def _in_memory(backend: object) -> bool:

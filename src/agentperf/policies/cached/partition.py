@@ -11,7 +11,7 @@ from agentperf.policies.cached.state import KeyOf
 
 _DEPTH: dict[Partition, int] = {"none": 0, "auto": 1, "tenant": 1, "user": 2, "session": 3}
 
-_SCOPED = object()
+SCOPED = object()
 """Equal to nothing that an argument can be frozen to: nobody can ask for a tenant's entry."""
 
 
@@ -42,6 +42,6 @@ def partitioned(key_of: KeyOf, by: Partition) -> KeyOf:
     def within_scope(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
         partition = current()
         key = key_of(args, kwargs)
-        return key if partition is None else (_SCOPED, *partition, key)
+        return key if partition is None else (SCOPED, *partition, key)
 
     return within_scope

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 KeyOf = Callable[[tuple[Any, ...], dict[str, Any]], Hashable]
 
+_SHARING = ("share", "freeze")
+
 
 FOLD_AT = 4096
 """So many durations may be pending before they are added up."""
@@ -103,6 +105,7 @@ class CacheState:
         self.flights = Flights(airspace)
         self._airspace = airspace
         self.told_uncopyable = False
+        self.told_unreadable: set[str] = set()
         self.instances = InstanceTokens()
         self.keys: WeakKeyDictionary[Target, KeyOf] = WeakKeyDictionary()
         self.remotes: WeakKeyDictionary[Target, Any] = WeakKeyDictionary()
@@ -164,9 +167,7 @@ class CacheState:
         Raises:
             Exception: Whatever the value's copying raises, where it can't be copied.
         """
-        shares = self._shares(value)
-        kept = value if shares else copied(value)
-        return self._entry(flight, kept, now, quick=shares)
+        return self._entry(flight, self.taken_in(value), now, quick=self._shares(value))
 
     def recorded_entry(self, flight: Flight, recording: Recording, now: float) -> Entry:
         """Make the entry of a stream that was read to its end."""
@@ -204,13 +205,25 @@ class CacheState:
         if (used := self._reported(answer)) is not None:
             self._savings.add(used)
 
+    def taken_in(self, value: Any) -> Any:
+        """Return what may be kept of a value that somebody else has.
+
+        Raises:
+            Exception: Whatever the value's copying raises, where it can't be copied.
+        """
+        if self.options.copy == "freeze":
+            from agentperf.policies.cached.memory.freezing import frozen  # for who asks for it
+
+            return frozen(value)
+        return self.handed_out(value)
+
     def handed_out(self, value: Any) -> Any:
         """Return what one more caller may have of a value."""
         return value if self._shares(value) else copied(value)
 
     def _shares(self, value: Any) -> bool:
         mode = self.options.copy
-        return mode == "share" or (mode == "auto" and is_immutable(value))
+        return mode in _SHARING or (mode == "auto" and is_immutable(value))
 
     def loaded(self, seconds: float) -> None:
         """Take note of how long a computation took."""

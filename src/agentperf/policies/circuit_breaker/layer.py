@@ -165,7 +165,7 @@ class BreakerLayer:
         """Answer instead, where it was this breaker that refused."""
         if not (isinstance(error, CircuitOpen) and error.policy_name == self._name):
             raise error
-        return await substitute.shaped(await proceed(args, kwargs))
+        return await substitute.answer(proceed, args, kwargs)
 
 
 def _raised(error: Exception, *_: object) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -232,6 +233,70 @@ class BackendConformance:
 
         self._check(check)
 
+    def test_storing_under_a_guard(self) -> None:
+        """`set_if` acts only while the guard holds the token, and then leaves the mark there."""
+
+        async def check(backend: Any) -> None:
+            mine: dict[str, Any] = _fence(b"mine", mark_ttl=self.ttl)
+            expect(
+                await backend.set_if("key", b"x", None, **mine) is False,
+                "set_if() must not store without a guard",
+            )
+            await backend.set("guard", b"his", None)
+            await backend.set("key", b"old", None)
+            expect(
+                await backend.set_if("key", b"x", None, **mine) is False,
+                "set_if() must compare the guard",
+            )
+            expect(
+                await backend.get_many(["key", "guard"]) == {"key": b"old", "guard": b"his"},
+                "a guard that doesn't hold must let nothing change",
+            )
+            await backend.set("guard", b"mine", None)
+            stored = await backend.set_if("key", b"new", self.ttl * 20, **mine)
+            expect(stored is True, "set_if() must say that it stored")
+            expect(await backend.get("key") == b"new", "set_if() must store")
+            expect(await backend.get("guard") == b"mark", "set_if() must put the mark there")
+            self.pass_time(self.ttl * 1.5)
+            expect(await backend.get("guard") is None, "set_if() must set the mark's ttl")
+            expect(await backend.get("key") == b"new", "set_if() must set the ttl of the value")
+            await backend.set("guard", b"", None)
+            await backend.set_if("short", b"v", self.ttl, **_fence(b"", mark_ttl=self.ttl * 20))
+            self.pass_time(self.ttl * 1.5)
+            expect(await backend.get("short") is None, "set_if() must keep the ttl")
+            expect(await backend.get("guard") == b"mark", "set_if() must keep the mark's ttl")
+
+        self._check(check)
+
+    def test_taking_a_guard_over(self) -> None:
+        """Who loses the guard stores nothing over what the next one stored, if it is atomic."""
+        backend = self.make()
+        if not isinstance(backend, CacheBackend):
+            return
+        rounds = 50
+        both = threading.Barrier(2, timeout=10)
+
+        def work(number: int) -> None:
+            for turn in range(rounds):
+                guard, key = f"guard:{turn}", f"key:{turn}"
+                if number:
+                    backend.set(guard, b"mine", None)
+                    both.wait()
+                    backend.set_if(key, b"late", None, **_fence(b"mine", guard=guard, mark_ttl=60))
+                else:
+                    both.wait()
+                    time.sleep(turn % 5 * 0.0003)  # to come in at different moments
+                    if backend.replace(guard, b"mine", b"his", None):
+                        backend.set(key, b"newer", None)
+                both.wait()
+                if backend.atomic and backend.get(guard) == b"his":
+                    expect(backend.get(key) == b"newer", "set_if() says atomic, and is overtaken")
+
+        try:
+            at_once(2, work)
+        finally:
+            backend.close()
+
     def test_threads(self) -> None:
         """Threads never get each other's values; of several that add, one wins if it is atomic."""
         backend = self.make()
@@ -263,3 +328,7 @@ class BackendConformance:
             await backend.close()
 
         self._check(check)
+
+
+def _fence(token: bytes, *, mark_ttl: float, guard: str = "guard") -> dict[str, Any]:
+    return {"guard": guard, "token": token, "mark": b"mark", "mark_ttl": mark_ttl}

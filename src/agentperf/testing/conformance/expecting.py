@@ -39,8 +39,8 @@ class Either:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._thing, name)
 
-        async def call(*arguments: Any) -> Any:
-            answer = method(*arguments)
+        async def call(*arguments: Any, **named: Any) -> Any:
+            answer = method(*arguments, **named)
             return await answer if inspect.isawaitable(answer) else answer
 
         return call

@@ -299,3 +299,15 @@ async def test_a_backend_to_be_awaited(host):
     assert cache.stats().hits == 1
     with pytest.raises(errors.ConfigurationError, match="has to be awaited"):
         cache.get("a")
+
+
+def test_what_is_got_by_key_is_in_use():
+    """The eviction spares it, and the figures know that it was asked for."""
+    pages = Cache(max_entries=3)
+    for name in "abc":
+        pages.set(name, name)
+    assert pages.get("a") == "a"
+    pages.set("d", "d")
+    assert pages.get("a") == "a"
+    assert pages.get("b") is None
+    assert (pages.stats().gone, pages.stats().unasked) == (1, 1)

@@ -8,12 +8,14 @@ from typing import Any, cast
 
 from agentperf._base.log import warn
 from agentperf._engine.bindings import Step
+from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BackendError, StoreUnavailable, UncacheableValueError
 from agentperf.events import CacheInvalidated, Event
 from agentperf.policies.cached.backed.dates import Dates
-from agentperf.policies.cached.backed.packing import NOTHING, Packing
+from agentperf.policies.cached.backed.lease import Leases, lease_key
+from agentperf.policies.cached.backed.packing import NOTHING, Packed, Packing, Reading
 from agentperf.policies.cached.backed.reach import Reach
 from agentperf.policies.cached.core import PLAIN, Args, CacheLayer, Kwargs, Look
 from agentperf.policies.cached.flights.flight import Flight
@@ -42,6 +44,7 @@ class BackedLayer(CacheLayer):
         reach: The backend.
         packing: Turns answers into bytes and back.
         tags_of: Gives the tags of calls.
+        leases: What has one process compute for all, where others use the backend too.
     """
 
     def __init__(
@@ -53,10 +56,13 @@ class BackedLayer(CacheLayer):
         packing: Packing,
         *,
         tags_of: TagsOf,
+        leases: Leases | None = None,
     ) -> None:
         super().__init__(site, state, key, tags_of)
+        self._leases = leases
         self._reach = reach
         self._packing = packing
+        self._read = Reading(site.host, site.operation, state, packing).answer
         self._wall = site.host.clock.wall
         self._dates = Dates(state.freshness, self._wall)
 
@@ -70,11 +76,16 @@ class BackedLayer(CacheLayer):
 
         return step
 
+    async def _refreshed(self, proceed: Proceed, key: Hashable, args: Args, kwargs: Kwargs) -> Any:
+        if self._leases is not None:
+            await self._leases.revoke(cast(str, key))
+        return await super()._refreshed(proceed, key, args, kwargs)
+
     async def _found(self, key: Hashable, tags: tuple[str, ...] = ()) -> Look:
         try:
             found = await look(self._reach, cast(str, key), tags)
             data, standing = self._dates.opened(found.data)
-            answer = self._packing.unpack(data)
+            answer = self._read(cast(str, key), data)
         except Exception as error:  # noqa: BLE001 - the reach has told of it
             self._pass_over(error)
             return Look(partial(self._replayed, NOTHING), Standing.GONE, {})
@@ -105,19 +116,30 @@ class BackedLayer(CacheLayer):
                 name=self._state.name or operation,
             ) from error
 
-    async def _come_in(self, flight: Flight, looked: int) -> bytes | None:
+    async def _come_in(self, flight: Flight, looked: int) -> Any:
+        if self._leases is not None and not self._site.target.shape.streams:
+            return await self._leases.taken(flight, partial(self._fresh, flight))
         if looked == self._flights.ended or not self._reach.works:
             return None  # nobody here can have stored anything since this call looked
+        return await self._fresh(flight)
+
+    async def _let_go(self, flight: Flight) -> None:
+        if self._leases is not None:
+            await self._leases.left(flight)
+
+    async def _fresh(self, flight: Flight) -> Packed | None:
+        """Return a good answer that is stored by now."""
+        key = cast(str, flight.key)
         try:
-            found = await look(self._reach, cast(str, flight.key))
+            found = await look(self._reach, key)
             data, standing = self._dates.opened(found.data)
         except Exception:  # noqa: BLE001 - the reach has told of it
             return None
-        if standing is not Standing.FRESH or self._packing.unpack(data) is NOTHING:
+        if data is None or standing is not Standing.FRESH or self._read(key, data) is NOTHING:
             return None
-        return data
+        return Packed(key, data)
 
-    def _given(self, kept: bytes) -> Any:
+    def _given(self, kept: Packed) -> Any:
         return self._replayed(self._packing.unpack(kept))
 
     def _replayed(self, answer: Any) -> Any:
@@ -127,19 +149,19 @@ class BackedLayer(CacheLayer):
             return replayed(answer, _itself, self._now)
         return answer
 
-    async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> bytes | None:
-        data = self._packed(value)
+    async def _keep(self, flight: Flight, value: Any, refusal: str | None) -> Packed | None:
+        packed = self._packed(flight, value)
         if refusal is not None:
             self._refuse(refusal)
-        elif data is not None:
-            await self._put(flight, data)
-        return data
+        elif packed is not None:
+            await self._put(flight, packed.data)
+        return packed
 
     def _keep_recording(self, reading: Flight, recorded: Recording) -> Awaitable[None] | None:
-        data = self._packed(recorded)
-        if data is None:
+        packed = self._packed(reading, recorded)
+        if packed is None:
             return None
-        store = partial(self._put_and_end, reading, data)
+        store = partial(self._put_and_end, reading, packed.data)
         if recorded.is_async:
             return store()
         if not self._site.driver.is_async:
@@ -158,9 +180,9 @@ class BackedLayer(CacheLayer):
         finally:
             self._flights.end(reading)
 
-    def _packed(self, answer: Any) -> bytes | None:
+    def _packed(self, flight: Flight, answer: Any) -> Packed | None:
         try:
-            return self._packing.pack(answer)
+            return self._packing.pack(cast(str, flight.key), answer)
         except UncacheableValueError as error:
             self._refuse_uncopyable(error, "it can't be written as bytes")
             return None
@@ -176,7 +198,12 @@ class BackedLayer(CacheLayer):
         try:
             versions = await self._versions(flight)
             if flight.valid and versions is not None:
-                await self._reach.set(key, sealed(versions, data), life)
+                sealed_data = sealed(versions, data)
+                if flight.lease is None:
+                    await self._reach.set(key, sealed_data, life)
+                elif not await flight.lease.store(sealed_data, life):
+                    self._refuse("another process took its computation over")
+                    return
                 if flight.valid:
                     self._state.recover(key)
                     next(self._puts)
@@ -218,14 +245,27 @@ class BackendContents:
 
     Args:
         reach: The backend.
-        packing: Turns bytes into answers.
+        packing: Turns answers into bytes.
+        reading: Turns them back.
         prefix: What the keys of the cache begin with.
         dates: Tells which answers are fresh.
+        leased: Whether other processes may be computing under a lease.
     """
 
-    def __init__(self, reach: Reach, packing: Packing, prefix: str, dates: Dates) -> None:
+    def __init__(
+        self,
+        reach: Reach,
+        packing: Packing,
+        reading: Reading,
+        *,
+        prefix: str,
+        dates: Dates,
+        leased: bool,
+    ) -> None:
+        self._leased = leased
         self._reach = reach
         self._packing = packing
+        self._read = reading.answer
         self._prefix = prefix
         self._dates = dates
 
@@ -238,14 +278,23 @@ class BackendContents:
         """Return the same as `peek`, and what became of an entry that is no longer good."""
         found = await _told(look(self._reach, cast(str, key)))
         data, standing = self._dates.opened(found.data)
-        answer = self._packing.unpack(data)
+        answer = self._read(cast(str, key), data)
         if answer is NOTHING or standing not in (Standing.FRESH, Standing.DUE):
             return default, CacheInvalidated if found.void else None
         return answer.items if isinstance(answer, Recording) else answer, None
 
     async def remove(self, key: Hashable) -> bool:
         """Remove a key; tell whether it was there."""
-        return cast(bool, await _told(self._reach.delete(cast(str, key))))
+        return cast(bool, await _told(self._removed(cast(str, key))))
+
+    async def _removed(self, key: str) -> bool:
+        await self._keep_out(key)
+        return await self._reach.delete(key)
+
+    async def _keep_out(self, key: str) -> None:
+        """Keep what other processes are computing out of the cache."""
+        if self._leased:
+            await self._reach.delete(lease_key(key))
 
     async def store(
         self, key: Hashable, value: Any, ttl: float | None, tags: tuple[str, ...]
@@ -255,14 +304,15 @@ class BackendContents:
         Raises:
             UncacheableValueError: It can't be turned into bytes.
         """
-        data = self._packing.pack(value)
-        await _told(self._stored(cast(str, key), data, ttl, tags))
+        packed = self._packing.pack(cast(str, key), value)
+        await _told(self._stored(packed.key, packed.data, ttl, tags))
         return 0
 
     async def _stored(
         self, key: str, data: bytes, ttl: float | None, tags: tuple[str, ...]
     ) -> None:
         versions = await settled(self._reach, tags, await present(self._reach, tags))
+        await self._keep_out(key)
         await self._reach.set(key, sealed(versions, data), ttl)
 
     async def clear(self) -> int:

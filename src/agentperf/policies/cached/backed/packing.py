@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+from agentperf._base.log import warn
+from agentperf._engine.hosting import Host
 from agentperf._engine.streams import sdk_class, sdk_name
 from agentperf.codec import Codec, Undecodable, registered_for
+from agentperf.codec.refusals import FOREIGN
 from agentperf.errors import UncacheableValueError
-from agentperf.policies.cached.state import Recording
+from agentperf.events import CacheUnreadable
+from agentperf.policies.cached.state import CacheState, Recording
 
 _VALUE, _STREAM, _ASYNC_STREAM = b"v", b"s", b"a"
 
@@ -17,17 +21,40 @@ NOTHING: Any = object()
 """What is found where there is nothing, or nothing that can be read."""
 
 
+class Packed(NamedTuple):
+    """An answer as bytes.
+
+    Attributes:
+        key: What it is kept under, which a signature covers.
+        data: The bytes.
+    """
+
+    key: str
+    data: bytes
+
+
 class Packing:
     """Turns the answers of one function into bytes and back.
 
     Args:
         function: Its return annotation says which classes may be read.
+        codec: Does it; one of its own by default.
+        secrets: Sign what the codec doesn't sign by itself; none: nothing is signed.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._codec = Codec(_answers_of(function))
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        codec: Codec | None = None,
+        secrets: Sequence[str] = (),
+    ) -> None:
+        kinds = _answers_of(function)
+        codec = Codec() if codec is None else codec
+        for kind in kinds:
+            codec.register(kind)
+        self._codec = codec if codec.signs or not secrets else codec.signing(secrets)
 
-    def pack(self, answer: Any) -> bytes:
+    def pack(self, key: str, answer: Any) -> Packed:
         """Turn an answer, or the recording of a stream, into bytes that can be read again.
 
         Raises:
@@ -35,30 +62,70 @@ class Packing:
         """
         if isinstance(answer, Recording):
             mark = _ASYNC_STREAM if answer.is_async else _STREAM
-            kind = sdk_name(answer.kind)
-            data = mark + self._codec.encode((answer.items, answer.returned, kind))
+            answer = (answer.items, answer.returned, sdk_name(answer.kind))
         else:
-            data = _VALUE + self._codec.encode(answer)
-        if self.unpack(data) is NOTHING:
-            raise UncacheableValueError("the result can be written, but not read again")
-        return data
-
-    def unpack(self, data: bytes | None) -> Any:
-        """Turn what was found back into an answer or a recording, `NOTHING` where it is neither."""
-        if data is None:
-            return NOTHING
-        mark = data[:1]
+            mark = _VALUE
+        packed = Packed(key, mark + self._codec.encode(answer, name=_name(mark, key)))
         try:
-            held = self._codec.decode(memoryview(data)[1:])
-        except Undecodable:
-            return NOTHING
+            self.unpack(packed)
+        except Undecodable as error:
+            raise UncacheableValueError("the result can be written, but not read again") from error
+        return packed
+
+    def unpack(self, packed: Packed) -> Any:
+        """Turn bytes back into an answer or a recording.
+
+        Raises:
+            Undecodable: They are neither, or may not be read.
+        """
+        mark = packed.data[:1]
+        data = memoryview(packed.data)[1:]
+        held = self._codec.decode(data, name=_name(mark, packed.key))
         if mark == _VALUE:
             return held
         is_recording = isinstance(held, tuple) and len(held) == 3 and isinstance(held[0], tuple)
         if mark not in (_STREAM, _ASYNC_STREAM) or not is_recording:
-            return NOTHING
+            raise Undecodable("neither an answer nor a stream", FOREIGN)
         items, returned, kind = held
         return Recording(items, returned, mark == _ASYNC_STREAM, sdk_class(kind))
+
+
+class Reading:
+    """Reads the answers of one cache, and tells of those that can't be read.
+
+    Args:
+        host: Where that is told.
+        operation: Whose cache it is.
+        state: What the cache remembers.
+        packing: Turns bytes into answers.
+    """
+
+    def __init__(self, host: Host, operation: str, state: CacheState, packing: Packing) -> None:
+        self._operation = operation
+        self._state = state
+        self._unpack = packing.unpack
+        self._tell = host.bus.emitter(CacheUnreadable)
+
+    def answer(self, key: str, data: bytes | None) -> Any:
+        """Return the answer in what was found, `NOTHING` where there is none to be read."""
+        if data is None:
+            return NOTHING
+        try:
+            return self._unpack(Packed(key, data))
+        except Undecodable as error:
+            self._told(error.reason)
+            return NOTHING
+
+    def _told(self, reason: str) -> None:
+        if reason not in self._state.told_unreadable:  # once: every other entry may be like this
+            self._state.told_unreadable.add(reason)
+            warn("cache.unreadable", operation=self._operation, reason=reason)
+        if self._tell is not None:
+            self._tell(CacheUnreadable(operation=self._operation, reason=reason))
+
+
+def _name(mark: bytes, key: str) -> bytes:
+    return mark + key.encode()
 
 
 def _answers_of(function: Callable[..., Any]) -> tuple[type, ...]:

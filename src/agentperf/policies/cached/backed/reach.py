@@ -97,9 +97,25 @@ class Reach:
             return
         await self._asked(lambda backend: backend.set(key, value, ttl))
 
+    async def set_many(self, values: dict[str, bytes], ttl: float | None) -> None:
+        """Store under several keys."""
+        await self._asked(lambda backend: backend.set_many(values, ttl))
+
     async def delete(self, key: str) -> bool:
         """Remove a key; tell whether it was there."""
         return await self._removed(lambda backend: backend.delete(key))  # type: ignore[no-any-return]
+
+    async def replace(self, key: str, old: bytes, new: bytes, ttl: float | None) -> bool:
+        """Store under a key where `old` is; tell whether it was stored."""
+        return await self._asked(lambda backend: backend.replace(key, old, new, ttl))  # type: ignore[no-any-return]
+
+    async def delete_if(self, key: str, value: bytes) -> bool:
+        """Remove a key where `value` is; tell whether it was removed."""
+        return await self._asked(lambda backend: backend.delete_if(key, value))  # type: ignore[no-any-return]
+
+    async def set_if(self, key: str, value: bytes, ttl: float | None, **fence: Any) -> bool:
+        """Store under a key while its guard has a token; tell whether that was so."""
+        return await self._asked(lambda backend: backend.set_if(key, value, ttl, **fence))  # type: ignore[no-any-return]
 
     async def clear(self, prefix: str) -> None:
         """Remove the keys that begin with `prefix`."""

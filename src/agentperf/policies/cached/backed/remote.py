@@ -12,11 +12,13 @@ from agentperf._engine.site import Site, Target
 from agentperf._engine.waiting import waiting_for
 from agentperf.abc.backends import Backends
 from agentperf.abc.waiting import Waiting
+from agentperf.config.settings import Secrets
 from agentperf.policies.cached.backed.dates import Dates
 from agentperf.policies.cached.backed.identity import named_instance
 from agentperf.policies.cached.backed.keyspace import Keyspace
 from agentperf.policies.cached.backed.layer import BackedLayer, BackendContents
-from agentperf.policies.cached.backed.packing import Packing
+from agentperf.policies.cached.backed.lease import Leases
+from agentperf.policies.cached.backed.packing import Packing, Reading
 from agentperf.policies.cached.backed.reach import Reach, check_colour
 from agentperf.policies.cached.options import CacheOptions
 from agentperf.policies.cached.partition import partition_of
@@ -55,10 +57,16 @@ class Remote:
         self._options = options
         self._make_key = make_key
         self._keyspace = Keyspace(target, name, shared=backends.shared)
+        self._leased = backends.shared and backends.atomic
+        self._packings: dict[Secrets, Packing] = {}
 
-    @functools.cached_property
-    def _packing(self) -> Packing:
-        return Packing(self._target.function)
+    def _packing(self, host: Host) -> Packing:
+        """Return what makes bytes of answers; what others can write to is signed."""
+        secrets = host.settings.cache_secret if self._backends.shared else Secrets()
+        if (packing := self._packings.get(secrets)) is None:
+            function, codec = self._target.function, self._options.codec
+            packing = self._packings[secrets] = Packing(function, codec, secrets.reveal())
+        return packing
 
     @functools.cached_property
     def _structured(self) -> KeyOf:
@@ -71,12 +79,20 @@ class Remote:
             self._structured, partition_of(self._options.scope) if minds else None
         )
 
-    def layer(self, site: Site, state: CacheState, tags_of: TagsOf) -> BackedLayer:
+    def layer(
+        self,
+        site: Site,
+        state: CacheState,
+        tags_of: TagsOf,
+        make: Callable[..., BackedLayer] = BackedLayer,
+    ) -> BackedLayer:
         """Return the cache of one place in a pipeline."""
         waiting = site.waiting if site.driver.is_async else None
         reach = self._reach(site.host, site.operation, waiting)
         key_of = self.key_of(site.host)
-        return BackedLayer(site, state, key_of, reach, self._packing, tags_of=tags_of)
+        leases = Leases(site, reach) if self._leased else None
+        packing = self._packing(site.host)
+        return make(site, state, key_of, reach, packing, tags_of=tags_of, leases=leases)
 
     def contents(self, host: Host, state: CacheState, *, is_async: bool) -> BackendContents:
         """Return what the handle can do there.
@@ -87,7 +103,16 @@ class Remote:
         waiting = waiting_for(is_async=True, clock=host.clock) if is_async else None
         reach = self._reach(host, self._target.operation, waiting)
         dates = Dates(state.freshness, host.clock.wall)
-        return BackendContents(reach, self._packing, self._keyspace.prefix, dates)
+        packing = self._packing(host)
+        reading = Reading(host, self._target.operation, state, packing)
+        return BackendContents(
+            reach,
+            packing,
+            reading,
+            prefix=self._keyspace.prefix,
+            dates=dates,
+            leased=self._leased,
+        )
 
     def near_stats(self) -> NearStats | None:
         """Return the figures of the memory in front of the backend; None where there is none."""

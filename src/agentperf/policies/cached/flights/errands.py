@@ -15,7 +15,8 @@ class Errands:
     There is no queue: what finds no thread free is not begun, and whoever needs it asks again.
     """
 
-    def __init__(self, most: int = _THREADS) -> None:
+    def __init__(self, most: int = _THREADS, name: str = "agentperf-refresh") -> None:
+        self._name = name
         self._free = threading.Semaphore(most)
 
     def begin(self, work: Callable[[], object]) -> bool:
@@ -31,7 +32,7 @@ class Errands:
 
         context = contextvars.copy_context()
         try:
-            threading.Thread(target=run, name="agentperf-refresh", daemon=True).start()
+            threading.Thread(target=run, name=self._name, daemon=True).start()
         except RuntimeError:  # the interpreter is shutting down, or there are no more threads
             self._free.release()
             return False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Hashable
-from contextvars import ContextVar
+from collections.abc import Callable, Hashable, Iterable
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -15,6 +16,14 @@ from agentperf.usage import Usage
 
 computing: ContextVar[Flight | None] = ContextVar("agentperf.flight", default=None)
 """The flight on whose behalf this context runs."""
+
+ELSEWHERE: Any = object()
+"""Comes in where another process computes what nobody here waits for."""
+
+
+def works_for_others() -> bool:
+    """Whether this context runs on behalf of a flight, which others may wait for."""
+    return computing.get() is not None
 
 
 class CacheControl:
@@ -101,6 +110,7 @@ class Flight:
         control: What the computation says of the keeping of its answer.
         books: What the computation spends.
         aboard: How many wait for it.
+        lease: What keeps other processes from computing the same, where there is such a thing.
         cancel: Cancels the computation, where that is to be done once nobody waits any more.
         over: Whether it has come to its end.
         live: The stream it landed with, and those who read it. Such a flight is over when the
@@ -121,6 +131,7 @@ class Flight:
         "key",
         "landed",
         "leaderless",
+        "lease",
         "live",
         "over",
         "parkers",
@@ -150,6 +161,7 @@ class Flight:
         self.control = CacheControl()
         self.books = FlightBooks()
         self.aboard = 0
+        self.lease: Any = None
         self.cancel: Callable[[], None] | None = None
         self.over = False
         self.live: Underway | None = None
@@ -228,14 +240,18 @@ class Flights:
                 mine is not None and flight.depends_on(mine)
             ):
                 return None
-            if flight.live is None:
-                flight.parkers.append(parker)
-            else:
-                parker.unpark()
-            flight.aboard += 1
-            if mine is not None:
-                mine.waits_on.add(flight)
-            return Boarding(flight, parker, mine, leads=leads)
+            return self._boarded(flight, parker, leads=leads)
+
+    def _boarded(self, flight: Flight, parker: Parker, *, leads: bool) -> Boarding:
+        mine = computing.get()
+        if flight.live is None:
+            flight.parkers.append(parker)
+        else:
+            parker.unpark()
+        flight.aboard += 1
+        if mine is not None:
+            mine.waits_on.add(flight)
+        return Boarding(flight, parker, mine, leads=leads)
 
     def open(self, flight: Flight) -> None:
         """Wake all who wait for a stream that is there now; its key stays taken."""
@@ -311,17 +327,34 @@ class Flights:
         if cancel is not None:
             cancel()
 
-    def end(self, flight: Flight) -> None:
-        """Free the key, then wake everybody who waits; does nothing the second time."""
+    def crew(self, boardings: Iterable[Boarding], parker: Parker) -> Boarding:
+        """Begin the one computation by which the flights that these boardings lead will land.
+
+        They depend on it, so that what it calls can't come to wait for them. Their leader waits
+        for it alone.
+        """
         with self.lock:
-            if self._shared.get(flight.key) is flight:
-                del self._shared[flight.key]
-            self._alone.discard(flight)
-            self.ended += 1
-            flight.over = True
-            parkers, flight.parkers = flight.parkers, []
-            if flight.renews and not flight.aboard:
-                flight.error = flight.traceback = None
+            crew = self._boarded(Flight(object(), home=parker), parker, leads=True)
+            self._shared[crew.flight.key] = crew.flight
+            for boarding in boardings:
+                boarding.flight.waits_on.add(crew.flight)
+                boarding.flight.parkers.remove(boarding.parker)
+            return crew
+
+    def end(self, *flights: Flight) -> None:
+        """Free the keys, then wake everybody who waits; does nothing the second time."""
+        parkers: list[Parker] = []
+        with self.lock:
+            for flight in flights:
+                if self._shared.get(flight.key) is flight:
+                    del self._shared[flight.key]
+                self._alone.discard(flight)
+                self.ended += 1
+                flight.over = True
+                parkers += flight.parkers
+                flight.parkers = []
+                if flight.renews and not flight.aboard:
+                    flight.error = flight.traceback = None
         for parker in parkers:
             parker.unpark()
 
@@ -379,9 +412,9 @@ class computing_for:  # noqa: N801 - reads as a statement
         self._frame = current_frame.set(WatchedFrame(current_frame.get(), self._flight.books))
 
     def __exit__(self, *_: object) -> None:
-        current_frame.reset(self._frame)
-        controlled.reset(self._control)
-        computing.reset(self._token)
+        _leave(current_frame, self._frame)
+        _leave(controlled, self._control)
+        _leave(computing, self._token)
 
 
 class computing_alone:  # noqa: N801 - reads as a statement
@@ -397,5 +430,11 @@ class computing_alone:  # noqa: N801 - reads as a statement
         self._frame = current_frame.set(WatchedFrame(current_frame.get(), self._flight.books))
 
     def __exit__(self, *_: object) -> None:
-        current_frame.reset(self._frame)
-        controlled.reset(self._control)
+        _leave(current_frame, self._frame)
+        _leave(controlled, self._control)
+
+
+def _leave(variable: ContextVar[Any], token: Token[Any]) -> None:
+    # What is suspended when its loop goes is closed by the collector, in whatever context it is in.
+    with contextlib.suppress(ValueError):
+        variable.reset(token)

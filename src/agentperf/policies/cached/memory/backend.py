@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from typing import Any
 
 from agentperf._base.clock import Clock
 from agentperf.abc.backends import CacheBackend, Lasting
@@ -79,3 +80,19 @@ class MemoryBackend(CacheBackend):
         """Remove `key` only if `value` is there."""
         with self._lock:
             return super().delete_if(key, value)
+
+    def set_if(
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None = None,
+        *,
+        guard: str,
+        token: bytes,
+        mark: bytes,
+        mark_ttl: float,
+    ) -> bool:
+        """Store `value` only if `token` is under `guard`, and put `mark` in its place."""
+        fence: Any = {"guard": guard, "token": token, "mark": mark, "mark_ttl": mark_ttl}
+        with self._lock:
+            return super().set_if(key, value, ttl, **fence)

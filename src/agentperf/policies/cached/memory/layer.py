@@ -104,7 +104,8 @@ class MemoryLayer(CacheLayer):
         try:
             entry = self._state.entry(flight, value, self._now())
         except Exception as error:  # noqa: BLE001 - copying runs the value's own code
-            self._refuse_uncopyable(error)
+            how = "frozen" if self._state.options.copy == "freeze" else "copied"
+            self._refuse_uncopyable(error, f"it can't be {how}")
             return None
         if refusal is None:
             self._put(flight, entry)
@@ -184,6 +185,8 @@ class MemoryContents:
         flight.began = now
         try:
             entry = self._state.entry(flight, value, now)
+        except UncacheableValueError:
+            raise
         except Exception as error:
             raise UncacheableValueError(f"it can't be copied: {type(error).__name__}") from error
         entry.lasts_until(float("inf") if ttl is None else now + ttl)

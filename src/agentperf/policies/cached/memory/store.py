@@ -291,7 +291,8 @@ class MemoryStore:
         self.returned = 0
         """How many keys came back soon after they had been evicted."""
         self._sizing = sizing
-        self._lock = threading.Lock()
+        # Reentrant: at any time the collector may run code of others, which may store something.
+        self._lock = threading.RLock()
         self._past = Account()
         self._late: Iterator[int] = itertools.count()
         self._late_looks = 0
@@ -323,14 +324,15 @@ class MemoryStore:
                 self._arrive(entry, None)
                 if self._sizing is not None:
                     self._sizing.missed(self, entry.key)
-            evicted = 0
+            evicted: list[Entry] = []  # let go once the lock is free: that may run code of others
             while self.entries and self._is_full(entry.weight):
-                self._evict()
-                evicted += 1
+                evicted.append(self._evict())
+            if (other := self.entries.get(entry.key)) is not None:
+                self._drop(other)  # stored by such code meanwhile
             self.entries[entry.key] = entry
             self.bytes += entry.weight
             self._join(entry)
-            return evicted
+        return len(evicted)
 
     def remove(self, key: Hashable, entry: Entry | None = None, *, lapsed: bool = False) -> bool:
         """Remove what is stored under `key`, or only `entry` itself; True if it was there.
@@ -390,11 +392,12 @@ class MemoryStore:
             return True
         return self.max_bytes is not None and self.bytes + weight > self.max_bytes
 
-    def _evict(self) -> None:
+    def _evict(self) -> Entry:
         entry = self._victim()
         self._drop(entry, lapsed=True)
         if self._sizing is not None:
             self._sizing.evicted(entry.key)
+        return entry
 
     def _drop(self, entry: Entry, *, lapsed: bool = False) -> None:
         del self.entries[entry.key]

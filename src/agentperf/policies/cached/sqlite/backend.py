@@ -95,15 +95,23 @@ class SqliteBackend(CacheBackend):
                 self._store(connection, key, value, ttl)
 
     def add(self, key: str, value: bytes, ttl: float | None = None) -> bool:
-        """Store `value` only if nothing is there; one step for all processes."""
-        with self._pool.transaction() as connection:
+        """Store `value` only if nothing is there; one step for all processes.
+
+        Raises:
+            UncacheableValueError: As for `set`.
+        """
+        with _refused_where_full(), self._pool.transaction() as connection:
             if entries.find(connection, key, self._wall()) is not None:
                 return False
             return self._store(connection, key, value, ttl)
 
     def replace(self, key: str, old: bytes, new: bytes, ttl: float | None = None) -> bool:
-        """Store `new` only if `old` is there; one step for all processes."""
-        with self._pool.transaction() as connection:
+        """Store `new` only if `old` is there; one step for all processes.
+
+        Raises:
+            UncacheableValueError: As for `set`.
+        """
+        with _refused_where_full(), self._pool.transaction() as connection:
             if entries.find(connection, key, self._wall()) != old:
                 return False
             return self._store(connection, key, new, ttl)
@@ -127,6 +135,31 @@ class SqliteBackend(CacheBackend):
             if entries.find(connection, key, self._wall()) != value:
                 return False
             entries.delete(connection, key)
+            return True
+
+    def set_if(
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None = None,
+        *,
+        guard: str,
+        token: bytes,
+        mark: bytes,
+        mark_ttl: float,
+    ) -> bool:
+        """Store `value` only if `token` is under `guard`; one step for all processes.
+
+        Raises:
+            UncacheableValueError: The disk is full, or the value would take more than a quarter of
+                the file; nothing changed.
+        """
+        with _refused_where_full(), self._pool.transaction() as connection:
+            if entries.find(connection, guard, self._wall()) != token:
+                return False
+            if not self._store(connection, key, value, ttl):
+                raise UncacheableValueError("it would take more than a quarter of the file")
+            entries.store(connection, guard, mark, self._wall(), mark_ttl)
             return True
 
     def clear(self, prefix: str = "") -> None:

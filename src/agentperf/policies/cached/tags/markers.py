@@ -56,6 +56,11 @@ class TagTable:
         with self._lock:
             return tuple([self._marker(tag) for tag in tags])
 
+    def tags(self) -> dict[Marker, str]:
+        """Return the tags that the versions of now belong to."""
+        with self._lock:
+            return {marker: tag for tag, marker in self._markers.items()}
+
     def stood(self, since: int, tags: Iterable[str]) -> bool:
         """Whether none of these tags was invalidated since a moment, as far as is remembered."""
         # Without the lock, for callers that hold one of their own.

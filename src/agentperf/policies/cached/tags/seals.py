@@ -7,7 +7,7 @@ of entries. A version that got lost voids what was made under it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from agentperf.policies.cached.backed.reach import Reach
@@ -91,6 +91,21 @@ async def look(reach: Reach, key: str, tags: Iterable[str] = ()) -> Found:
     if any(present.get(marker) != version for marker, version in under.items()):
         return Found(None, present, void=True)
     return Found(data, present)
+
+
+async def look_all(reach: Reach, tags: Mapping[str, Iterable[str]]) -> dict[str, Found]:
+    """Look for several entries, each with its tags: in one round trip as `look` does for one."""
+    markers = {marker_key(tag) for each in tags.values() for tag in each}
+    present = await reach.get_many([*tags, *markers])
+    entries = {key: opened(data) for key in tags if (data := present.pop(key, None)) is not None}
+    if others := {marker for under, _ in entries.values() for marker in under} - markers:
+        present |= await reach.get_many(list(others))
+    found: dict[str, Found] = {}
+    for key in tags:
+        under, data = entries.get(key, ({}, None))
+        void = any(present.get(marker) != version for marker, version in under.items())
+        found[key] = Found(None if void else data, present, void)
+    return found
 
 
 async def present(reach: Reach, tags: Iterable[str]) -> Versions:

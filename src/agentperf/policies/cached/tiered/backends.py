@@ -91,6 +91,22 @@ class AsyncTieredBackend(AsyncCacheBackend):
         """Remove `key` only if `value` is in the far one."""
         return await self._changed(lambda far: far.delete_if(key, value), {key: None})  # type: ignore[no-any-return]
 
+    async def set_if(
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None = None,
+        *,
+        guard: str,
+        token: bytes,
+        mark: bytes,
+        mark_ttl: float,
+    ) -> bool:
+        """Store `value` in both, only while `token` is under `guard` in the far one."""
+        fence: Any = {"guard": guard, "token": token, "mark": mark, "mark_ttl": mark_ttl}
+        after = {key: value, guard: None}
+        return await self._changed(lambda far: far.set_if(key, value, ttl, **fence), after, ttl)  # type: ignore[no-any-return]
+
     async def clear(self, prefix: str = "") -> None:
         """Remove what begins with `prefix` from both."""
         self._following.begin()
@@ -188,6 +204,21 @@ class TieredBackend(CacheBackend):
     def delete_if(self, key: str, value: bytes) -> bool:
         """As for `AsyncTieredBackend`."""
         return in_one_go(self._same.delete_if(key, value))  # type: ignore[no-any-return]
+
+    def set_if(
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None = None,
+        *,
+        guard: str,
+        token: bytes,
+        mark: bytes,
+        mark_ttl: float,
+    ) -> bool:
+        """As for `AsyncTieredBackend`."""
+        fence: Any = {"guard": guard, "token": token, "mark": mark, "mark_ttl": mark_ttl}
+        return in_one_go(self._same.set_if(key, value, ttl, **fence))  # type: ignore[no-any-return]
 
     def clear(self, prefix: str = "") -> None:
         """As for `AsyncTieredBackend`."""

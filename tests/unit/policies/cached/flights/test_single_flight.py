@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
+import types
 import weakref
 
 import anyio
 import pytest
 
 from agentperf import cached, handle
-from agentperf.policies.cached.flights.flight import Flight
+from agentperf.policies.cached.flights.flight import Flight, computing_alone, computing_for
 from tests.unit.policies.cached.calls import Counted, aboard, figures
 
 pytestmark = pytest.mark.anyio
@@ -413,3 +415,20 @@ def _gated_on_asyncio():
         return State.calls
 
     return State, f
+
+
+@pytest.mark.parametrize("region", [computing_for, computing_alone])
+def test_a_computation_that_is_closed_in_another_context_ends_quietly(region):
+    """As the collector does to one whose loop was closed under it."""
+
+    @types.coroutine
+    def pause():
+        yield
+
+    async def compute():
+        with region(Flight("key")):
+            await pause()
+
+    work = compute()
+    contextvars.copy_context().run(work.send, None)
+    work.close()

@@ -453,3 +453,17 @@ def test_what_has_expired_already_can_be_stored_by_time():
     store.put(Entry("late", 1, 1.0, quick=False))
     store.put(Entry("late", 1, 2.0, quick=False))
     assert len(store) == len(store._order) == 2
+
+
+def test_code_that_runs_when_an_entry_goes_may_store_something():
+    """The value of an evicted entry may have a `__del__` that uses the very cache."""
+    store = MemoryStore(1)
+
+    class Last:
+        def __del__(self):
+            store.put(entry("b", value="from within"))
+
+    store.put(entry("a", value=Last()))
+    store.put(entry("b"))
+    assert [e.value for e in store] == ["from within"]
+    assert in_order(store._probation) + in_order(store._kept) == ["b"]

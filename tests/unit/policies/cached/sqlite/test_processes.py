@@ -19,6 +19,7 @@ from agentperf import BackendError
 from agentperf.policies.cached.sqlite import SqliteBackend
 from agentperf.testing import fresh_host
 from agentperf.testing.conformance.expecting import at_once
+from tests.callers import check_killed, check_one_computes, check_suspended
 
 SMALL = 1_000_000
 
@@ -273,3 +274,56 @@ async def test_on_an_event_loop(tmp_path):
         assert await agentperf.handle(profile).cache.ainvalidate("anna")
         with pytest.raises(AssertionError):
             blocking("anna")
+
+
+@pytest.mark.parametrize("colour", ["blocking", "asyncio"])
+def test_one_process_computes(tmp_path, colour):
+    """Several processes make the same call."""
+    check_one_computes(f"sqlite:{tmp_path}/cache.db", colour)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_the_process_that_computes_is_killed_or_suspended(tmp_path):
+    """The next one takes over within the lease; a late answer is kept out."""
+    check_killed(f"sqlite:{tmp_path}/killed.db", 3.0)
+    check_suspended(f"sqlite:{tmp_path}/suspended.db")
+
+
+FORKING = """
+import os, sys, threading, time
+import agentperf
+from agentperf.policies.cached.backed import lease
+
+lease.LASTS = 2.0
+computes = threading.Event()
+
+@agentperf.cached(ttl="1h", backend=f"sqlite:{sys.argv[1]}")
+def f(x):
+    computes.set()
+    time.sleep(4)
+    return x
+
+busy = threading.Thread(target=f, args=(1,))
+busy.start()
+computes.wait()  # its lease is being renewed by now
+child = os.fork()
+if not child:
+    f(2)
+    os._exit(0 if agentperf.handle(f).cache.stats().stored == 1 else 1)
+busy.join()
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status), agentperf.handle(f).cache.stats().stored)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX")
+def test_leases_are_renewed_in_a_forked_process(tmp_path):
+    """The child has no thread of the parent's, and makes one of its own."""
+    run = subprocess.run(
+        [sys.executable, "-c", FORKING, str(tmp_path / "cache.db")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert run.stdout.split() == ["0", "1"]

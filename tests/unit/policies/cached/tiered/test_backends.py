@@ -16,7 +16,7 @@ from agentperf import BackendError, ConfigurationError, Tiered, UncacheableValue
 from agentperf.abc import AsyncCacheBackend, Backends, CacheBackend, Lasting, Watchable
 from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.policies.cached.sqlite import SqliteBackend
-from agentperf.policies.cached.tags.seals import new_versions
+from agentperf.policies.cached.tags.versions import new_versions
 from agentperf.policies.cached.tiered import TieredAddress
 from agentperf.testing import FakeClock, fresh_host, recorded
 from agentperf.testing.conformance import BackendConformance
@@ -268,6 +268,25 @@ def test_after_a_change_that_was_refused_nothing_is_near(far, near):
     near.get("key")
     assert not near.add("key", b"new")
     assert near.at_hand("key") == b"value"
+
+
+def test_storing_under_a_guard_is_the_far_ones(far, near):
+    """What is near says nothing of who may store."""
+
+    def set_if(key, value, ttl, *, guard, token, mark, mark_ttl):
+        allowed = MemoryBackend.replace(far, guard, token, mark, mark_ttl)
+        if allowed:
+            MemoryBackend.set(far, key, value, ttl)
+        return allowed
+
+    far.set_if = set_if
+    near.set("lease", b"mine")
+    MemoryBackend.set(far, "lease", b"his")
+    fence = {"guard": "lease", "token": b"mine", "mark": b"done", "mark_ttl": 1.0}
+    assert not near.set_if("key", b"value", 60, **fence)
+    assert (near.at_hand("key"), near.get("lease")) == (None, b"his")
+    assert near.set_if("key", b"value", 60, **fence | {"token": b"his"})
+    assert (near.at_hand("key"), near.at_hand("lease")) == (b"value", None)
 
 
 @pytest.mark.anyio
@@ -527,14 +546,14 @@ def test_invalidation_by_tag_goes_through_both(far, clock):
         agentperf.invalidate(tags="t:1")
         f(1)
         assert computed == [1, 1]
-        MemoryBackend.set_many(far, new_versions(["t:1"]))  # another process
+        MemoryBackend.set_many(far, new_versions(["t:1"], clock.wall()))  # another process
         f(1)
         assert computed == [1, 1]  # nobody told, and the bound isn't over
         clock.advance(5)
         f(1)
         assert computed == [1, 1, 1]
-        MemoryBackend.set_many(far, new_versions(["t:1"]))
-        far.watchers[0].changed(new_versions(["t:1"]))
+        MemoryBackend.set_many(far, new_versions(["t:1"], clock.wall()))
+        far.watchers[0].changed(new_versions(["t:1"], clock.wall()))
         f(1)
         assert computed == [1, 1, 1, 1]
 

@@ -1,0 +1,1 @@
+"""A cache of the items of a batch: what is missing is computed, in one call."""

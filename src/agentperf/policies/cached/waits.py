@@ -1,0 +1,107 @@
+"""How long a caller waits for a computation, which goes on without it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from agentperf._engine.site import Site
+from agentperf._engine.waiting import in_one_go
+from agentperf.abc.waiting import Parker
+from agentperf.errors import CallTimeout
+from agentperf.policies.cached.flights.errands import Errands
+from agentperf.policies.cached.options import CacheOptions
+
+WORKERS = 64
+"""How many computations of calls that block may be under way, or hang, on one host."""
+
+
+class _TakesLong(CallTimeout):
+    """There is an old answer, and the caller doesn't want to wait for the new one any longer."""
+
+
+class _Workers(Errands):
+    """The threads of computations that their callers can leave; a state of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(WORKERS, "agentperf-compute")
+
+
+class Bounds:
+    """The bounds of one cache; each caller has a clock of its own.
+
+    Args:
+        site: The function's place in its pipeline.
+        options: What was asked for.
+    """
+
+    def __init__(self, site: Site, options: CacheOptions) -> None:
+        self._site = site
+        self._soft = options.soft_timeout
+        self._hard = options.hard_timeout
+        self.detached = site.waiting.detached if site.driver.is_async else self._in_thread
+
+    def wait(self, *, has_old: bool) -> Callable[[Parker], Awaitable[None]]:
+        """Return what waits in a place, until this caller's time is up.
+
+        It raises `CallTimeout` then.
+
+        Args:
+            has_old: Whether there is an old answer at hand.
+        """
+        if has_old and self._soft is not None:
+            return self._until(self._soft, _TakesLong)
+        if self._hard is not None:
+            return self._until(self._hard, CallTimeout)
+        return _for_ever
+
+    def _until(
+        self, seconds: float, late: type[CallTimeout]
+    ) -> Callable[[Parker], Awaitable[None]]:
+        now = self._site.waiting.now
+        end = now() + seconds
+
+        async def park(parker: Parker) -> None:
+            if not await parker.park(max(0.0, end - now()), passive=True):
+                raise self._late(late, seconds)
+
+        return park
+
+    def _late(self, late: type[CallTimeout], seconds: float | None) -> CallTimeout:
+        return late(f"{self._site.operation}: there was no answer within {seconds:.3g} s")
+
+    def takes_long(self, error: Exception) -> bool:
+        """Whether that is no failure, only the end of a caller's patience."""
+        return isinstance(error, _TakesLong)
+
+    async def alone(self, compute: Callable[[], Awaitable[object]]) -> object:
+        """Compute for one caller alone; nobody else waits, so it ends with the caller's time."""
+        if self._hard is None:
+            return await compute()
+        return await self._site.waiting.bounded(
+            self._hard, compute, lambda: self._late(CallTimeout, self._hard)
+        )
+
+    async def _in_thread(
+        self, work: Callable[[], Awaitable[None]], ended: Callable[[], object]
+    ) -> Callable[[], None]:
+        """Run work that blocks where its caller can leave it; the thread is held until it ends.
+
+        Raises:
+            CallTimeout: All threads are held.
+        """
+        workers = self._site.host.state(_Workers, _Workers, owners=(), name="computations")
+        if not workers.begin(lambda: in_one_go(work())):
+            ended()
+            raise CallTimeout(
+                f"{self._site.operation}: {WORKERS} computations that block are under way already, "
+                "and this one could not be left"
+            )
+        return _nothing
+
+
+async def _for_ever(parker: Parker) -> None:
+    await parker.park()
+
+
+def _nothing() -> None:
+    pass
