@@ -9,6 +9,7 @@ from agentperf._base.clock import Clock
 from agentperf._engine.bindings import Bindings
 from agentperf._engine.bus import Bus
 from agentperf.abc.backends import Backends
+from agentperf.abc.stores import Stores
 from agentperf.abc.telemetry import Tap
 from agentperf.config import Settings
 
@@ -45,6 +46,14 @@ class Host(Protocol):
 
     def backend(self, text: str) -> Backends:
         """Return the cache backend for a text such as `"example:/var/cache"`.
+
+        Raises:
+            PluginError: Nobody offers it, two plugins do, or it can't be made.
+        """
+        ...
+
+    def store(self, text: str) -> Stores:
+        """Return the store of limits for a text such as `"example://host"`.
 
         Raises:
             PluginError: Nobody offers it, two plugins do, or it can't be made.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
@@ -16,12 +16,17 @@ from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf._engine.sizing import quick_count
+from agentperf.abc.stores import AnyStore, Stores
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits
 from agentperf.policies.rate_limited.estimate import Estimate, estimator
 from agentperf.policies.rate_limited.layer import Buckets, KeyOf, LimiterLayer
 
+if TYPE_CHECKING:
+    from agentperf.policies.rate_limited.shared.bucket import SharedBuckets
+
 OnLimit = Literal["wait", "raise"]
+OnFailure = Literal["open", "closed", "local"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +40,8 @@ class RateLimited(Policy):
     by: By | None = None
     cost: Callable[..., Any] | str | None = None
     max_wait: float = 60.0
+    store: str | AnyStore | None = None
+    on_store_failure: OnFailure = "local"
 
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
@@ -43,6 +50,8 @@ class RateLimited(Policy):
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
+        if self.store is not None:
+            return self._bind_shared(site, inner)
         layer = LimiterLayer(
             site,
             self.buckets(site.host),
@@ -62,6 +71,41 @@ class RateLimited(Policy):
             name=self.name,
             options=self.limits,
         )
+
+    def _bind_shared(self, site: Site, inner: Step) -> Step:
+        from agentperf.policies.rate_limited.shared.layer import SharedLimiterLayer
+
+        layer = SharedLimiterLayer(
+            site,
+            self.shared_buckets(site.host),
+            self.stores(site.host),
+            self.name or site.target.operation,
+            key_of=self.key_of(site.target),
+            estimate=self._estimate(site.target),
+            max_wait=self.max_wait,
+            on_failure=self.on_store_failure,
+        )
+        return layer.bound(inner)
+
+    def shared_buckets(self, host: Host) -> SharedBuckets:
+        """Return what this process knows of a limit in a store."""
+        from agentperf.policies.rate_limited.shared.bucket import SharedBuckets
+
+        name = self.name or ""  # it has one: `rate_limited` sees to that
+        return host.state(
+            SharedBuckets,
+            lambda: SharedBuckets(name, self.limits),
+            owners=(self,),
+            name=name,
+            options=(self.limits, self.store, self.on_store_failure),
+        )
+
+    def stores(self, host: Host) -> Stores:
+        """Return the store."""
+        from agentperf.abc.stores import stores
+
+        assert self.store is not None  # noqa: S101 - who has none doesn't ask
+        return host.store(self.store) if isinstance(self.store, str) else stores(self.store)
 
     def key_of(self, target: Target) -> KeyOf | None:
         """Return what tells the keys of calls apart; None where all calls share one limit."""
@@ -85,6 +129,8 @@ def rate_limited(
     by: By | None = None,
     on_limit: OnLimit = "wait",
     max_wait: Duration = 60,
+    store: str | AnyStore | None = None,
+    on_store_failure: OnFailure = "local",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -111,6 +157,11 @@ def rate_limited(
         on_limit: `"wait"` for one's turn, or `"raise"` at once.
         max_wait: How long to wait at most. Who would have to wait longer for a rate is refused at
             once, who waits for a place of `concurrency` when the time is up.
+        store: Where the rates are kept for several processes: `"redis://localhost:6379"` (with the
+            plugin agentperf-redis), `"sqlite:PATH"` for the processes of one machine, or a store.
+            The limit needs a `name` then, which all of them know it by. Every call asks it.
+        on_store_failure: What to do while the store fails: `"local"` keeps the limit for this
+            process alone, `"open"` lets every call in, `"closed"` raises `StoreUnavailable`.
         name: Share one limit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass.
         **unknown: Refused, with what was probably meant.
@@ -123,6 +174,7 @@ def rate_limited(
 
     Raises:
         ConfigurationError: An option is malformed, contradicts another, or names no parameter.
+        StoreUnavailable: At a call, the store fails, and `on_store_failure="closed"`.
         RateLimitExceeded: At a call, its turn does not come in time.
         RequestTooLarge: At a call, it could never fit.
     """
@@ -148,6 +200,12 @@ def rate_limited(
         raise ConfigurationError('burst= goes with requests: rate_limited("500/min", burst=20)')
     if on_limit not in ("wait", "raise"):
         raise ConfigurationError(f'on_limit={on_limit!r}: "wait" or "raise"')
+    if store is not None:
+        _check_store(store, name, concurrency)
+    if on_store_failure not in get_args(OnFailure):
+        raise ConfigurationError(
+            f'on_store_failure={on_store_failure!r}: "local", "open" or "closed"'
+        )
     if cost is not None and not callable(cost) and not isinstance(cost, str):
         raise ConfigurationError(
             f"cost={cost!r}: the name of a parameter, or a callable such as "
@@ -158,6 +216,25 @@ def rate_limited(
         by=checked_by(by),
         cost=cost,
         max_wait=seconds(max_wait, "max_wait", zero=True) if on_limit == "wait" else 0.0,
+        store=store,
+        on_store_failure=on_store_failure,
         name=name,
         enabled=enabled,
     )
+
+
+def _check_store(store: object, name: str | None, concurrency: int | None) -> None:
+    from agentperf.abc.stores import AsyncStore, Store, Stores
+
+    example = 'rate_limited("500/min", store="redis://localhost:6379", name="search")'
+    if not store or not isinstance(store, str | Store | AsyncStore | Stores):
+        raise ConfigurationError(f"store={store!r}: an address or a store is needed, {example}")
+    if name is None:
+        raise ConfigurationError(
+            f"store= needs name=, which all processes know the limit by: {example}"
+        )
+    if concurrency is not None:
+        raise ConfigurationError(
+            "concurrency= counts the calls of one process and can't go with store=: put a limiter "
+            f"of its own below, @rate_limited(concurrency={concurrency}) under @{example}"
+        )

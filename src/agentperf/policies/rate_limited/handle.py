@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentperf._engine.hosting import Host
 from agentperf._engine.site import Target
+from agentperf._engine.waiting import LoopWaiting, in_one_go
+from agentperf.abc.waiting import Waiting
 from agentperf.policies.rate_limited.bucket import DIMENSIONS, Bucket
 from agentperf.policies.rate_limited.decorator import RateLimited
+
+if TYPE_CHECKING:
+    from agentperf.policies.rate_limited.shared.bucket import SharedBucket
 
 
 class LimiterHandle:
@@ -17,29 +22,53 @@ class LimiterHandle:
         self, host: Host, target: Target, policy: RateLimited, leading: tuple[Any, ...] = ()
     ) -> None:
         self._host = host
-        self._buckets = policy.buckets(host)
+        self._target = target
+        self._policy = policy
+        self._limits = policy.limits
         self._key_of = policy.key_of(target)
         self._leading = leading
 
     def _bucket(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bucket:
-        if self._key_of is None:
-            return self._buckets.single
-        return self._buckets.by_key[self._key_of((*self._leading, *args), kwargs)]
+        key = None if self._key_of is None else self._key_of((*self._leading, *args), kwargs)
+        if self._policy.store is not None:
+            return self._policy.shared_buckets(self._host).of(key)
+        buckets = self._policy.buckets(self._host)
+        return buckets.single if self._key_of is None else buckets.by_key[key]
 
     def remaining(self, *args: Any, **kwargs: Any) -> dict[str, int]:
         """Return what fits now, by dimension, for a call with these arguments; consumes nothing.
 
         The arguments only matter for a limiter with `by=`, and then all that a call needs have to
-        be there. Less than nothing is a debt.
+        be there. Less than nothing is a debt. A limit in a store is asked there, which blocks.
+
+        Raises:
+            ConfigurationError: The store has to be awaited: use `aremaining`.
+            Exception: The store fails.
         """
-        return self._bucket(args, kwargs).remaining(self._host.clock.now_ns())
+        return cast("dict[str, int]", in_one_go(self._remaining(None, args, kwargs)))
+
+    async def aremaining(self, *args: Any, **kwargs: Any) -> dict[str, int]:
+        """Return the same as `remaining`, without holding an event loop up."""
+        return await self._remaining(LoopWaiting(self._host.clock), args, kwargs)
+
+    async def _remaining(
+        self, waiting: Waiting | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[str, int]:
+        bucket = self._bucket(args, kwargs)
+        if self._policy.store is None:
+            return bucket.remaining(self._host.clock.now_ns())
+        from agentperf._engine.stores import StoreReach
+
+        stores = self._policy.stores(self._host)
+        reach = StoreReach(self._host, self._target.operation, stores, waiting)
+        return await cast("SharedBucket", bucket).left(reach)
 
     def waiting(self, *args: Any, **kwargs: Any) -> int:
-        """Return how many calls wait."""
+        """Return how many calls of this process wait."""
         return self._bucket(args, kwargs).waiting
 
     def __repr__(self) -> str:
-        limits = self._buckets.limits
+        limits = self._limits
         told = [
             f"{rate} {name}"
             for name, rates in zip(DIMENSIONS, limits.rates, strict=True)

@@ -176,6 +176,9 @@ class LimiterLayer:
                 await parker.park((left if wait == UNTIL_WOKEN else wait) / NANO)
         finally:
             bucket.leave(waiter)
+        self._say_delayed(began)
+
+    def _say_delayed(self, began: int) -> None:
         if self._tell_delayed is not None:
             waited = (self._now() - began) / NANO
             self._tell_delayed(
