@@ -14,6 +14,9 @@ from agentperf.policies.rate_limited.bucket import DIMENSIONS, Bucket, Limits, N
 from agentperf.policies.rate_limited.shared.decision import GCRA, Owed, Terms
 
 NOTHING: Need = (0, 0, 0, 0)
+MOST_AT_ONCE = 16
+"""How many calls of a process ask at once, at most; others join the queue without having asked."""
+
 _NANOS = 1000
 
 
@@ -30,6 +33,7 @@ class SharedBucket(Bucket):
     Attributes:
         key: Where the rates stand in the store.
         local: What keeps the limit for this process alone while the store fails.
+        paying: Whether somebody is telling the store what is owed.
     """
 
     def __init__(self, limits: Limits, terms: Terms) -> None:
@@ -39,6 +43,13 @@ class SharedBucket(Bucket):
         self._terms = terms
         self._owed: deque[Owed] = deque()
         self._waits_for = -1
+        self._asking = 0
+        self.paying = False
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether a call that comes may ask before it joins the queue."""
+        return not self._queue and self._asking < MOST_AT_ONCE
 
     @property
     def owes(self) -> bool:
@@ -55,7 +66,13 @@ class SharedBucket(Bucket):
             Exception: The store failed. Whether it took anything is not known, and what was owed
                 is taken as paid: a limit is kept rather than used up.
         """
-        wait, self._waits_for, _ = await self._decided(reach, need)
+        with self._lock:
+            self._asking += 1
+        try:
+            wait, self._waits_for, _ = await self._decided(reach, need)
+        finally:
+            with self._lock:
+                self._asking -= 1
         return wait
 
     async def left(self, reach: StoreReach) -> dict[str, int]:

@@ -87,7 +87,7 @@ class SharedLimiterLayer(LimiterLayer):
         spent = Spent() if self.watches_items else None
         wait: int = UNTIL_WOKEN
         taken: Bucket = bucket
-        if not bucket.waiting:
+        if self._max_wait == 0 or bucket.may_ask:
             wait, taken = await self._take(bucket, need)
         if wait:
             forecasts = (forecast(args, kwargs) for forecast in ahead)
@@ -165,8 +165,8 @@ class SharedLimiterLayer(LimiterLayer):
 
     def _pay(self, bucket: Bucket) -> None:
         """Have the store told of what a bucket owes: now where calls block, else by a task."""
-        if not isinstance(bucket, SharedBucket) or not bucket.owes:
-            return
+        if not isinstance(bucket, SharedBucket) or not bucket.owes or bucket.paying:
+            return  # who is paying looks again whether more is owed
         if self._site.driver.is_async:
             # A stream may end on a thread without a loop; the next decision takes it along then.
             with contextlib.suppress(RuntimeError):
@@ -175,9 +175,14 @@ class SharedLimiterLayer(LimiterLayer):
             in_one_go(self._paid(bucket))
 
     async def _paid(self, bucket: SharedBucket) -> None:
-        with contextlib.suppress(Exception):  # the reach has told of it
+        bucket.paying = True
+        try:
             while bucket.owes:
                 await bucket.ask(self._reach, NOTHING)
+        except Exception:  # noqa: BLE001 - the reach has told of it
+            return
+        finally:
+            bucket.paying = False
         bucket.wake()
 
 
