@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -48,6 +49,7 @@ print(json.dumps(taken))
 @pytest.mark.parametrize("kind", ["redis", "sqlite"])
 def test_processes_share_a_limit_fairly(kind, tmp_path):
     """Together they use the allowance and never exceed it; nobody gets much more than another."""
+
     def share(address):
         began = time.time() + 5
         command = [sys.executable, "-c", PROGRAM, address, str(began), str(SECONDS), str(TASKS)]
@@ -66,7 +68,7 @@ def test_processes_share_a_limit_fairly(kind, tmp_path):
             shares = share(f"redis://127.0.0.1:{server.port}?{patient}")
     taken = sorted(at for each in shares for at in each)
     counts = [len(each) for each in shares]
-    print(f"{kind}: {counts}, {len(taken)} in {SECONDS} s")
+    logging.getLogger(__name__).info("%s: %s, %d calls", kind, counts, len(taken))
     # Each looked at the clock a moment after it was let in.
     assert all(
         count <= BURST + 1 + RATE * (at - taken[0] + 0.25) for count, at in enumerate(taken, 1)

@@ -48,9 +48,7 @@ class OfBoth(StoreConformance):
     ttl = 0.3
     kind = RedisStore
     count = Decision("count", suite.COUNT.apply, {"lua": COUNT})
-    remember = Decision(
-        "remember", suite.REMEMBER.apply, {"lua": "return arguments, record or {}"}
-    )
+    remember = Decision("remember", suite.REMEMBER.apply, {"lua": "return arguments, record or {}"})
     forget = Decision("forget", suite.FORGET.apply, {"lua": "return nil, record or {}"})
     time = Decision("time", suite.TIME.apply, {"lua": "return record, {now}"})
     fail = None
@@ -82,7 +80,7 @@ def test_a_decision_without_lua_is_refused(address):
 
 def test_an_error_names_the_option_that_the_user_wrote():
     """The address is checked as that of a store."""
-    with pytest.raises(agentperf.ConfigurationError, match="^store='redis"):
+    with pytest.raises(agentperf.ConfigurationError, match=r"^store='redis"):
         RedisStore("redis://localhost?sockets=3")
 
 

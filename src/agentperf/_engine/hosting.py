@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from agentperf._base.clock import Clock
 from agentperf._engine.bindings import Bindings
 from agentperf._engine.bus import Bus
 from agentperf.abc.backends import Backends
-from agentperf.abc.stores import Stores
 from agentperf.abc.telemetry import Tap
 from agentperf.config import Settings
+
+if TYPE_CHECKING:
+    from agentperf.abc.stores import Stores
 
 T = TypeVar("T")
 

@@ -16,13 +16,13 @@ from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf._engine.sizing import quick_count
-from agentperf.abc.stores import AnyStore, Stores
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits
 from agentperf.policies.rate_limited.estimate import Estimate, estimator
 from agentperf.policies.rate_limited.layer import Buckets, KeyOf, LimiterLayer
 
 if TYPE_CHECKING:
+    from agentperf.abc.stores import AnyStore, Stores
     from agentperf.policies.rate_limited.shared.bucket import SharedBuckets
 
 OnLimit = Literal["wait", "raise"]

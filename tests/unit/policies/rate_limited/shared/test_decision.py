@@ -72,7 +72,9 @@ def test_a_clock_that_is_set_back_blocks_nobody():
 
 def test_a_record_of_another_shape_counts_as_none():
     """A key is never shared by different limits; should it be, the new one begins."""
-    record, answer = GCRA.apply((1.0, 2.0, 3.0), Terms(limits("1/s")).arguments((1, 0, 0, 0)), START)
+    record, answer = GCRA.apply(
+        (1.0, 2.0, 3.0), Terms(limits("1/s")).arguments((1, 0, 0, 0)), START
+    )
     assert answer[0] == 0
     assert len(record) == 2
 
