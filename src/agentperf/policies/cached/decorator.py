@@ -254,8 +254,7 @@ def made_state(
     host: Host, options: CacheOptions, name: str | None, owners: tuple[object, ...]
 ) -> CacheState:
     """Return what the cache of these owners, or of this name, remembers on a host."""
-    table = tag_table(host)
-    airspace = host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
+    airspace = airspace_of(host)
     return host.state(
         CacheState,
         lambda: CacheState(options, airspace, name, host.clock.now),
@@ -263,6 +262,12 @@ def made_state(
         name=name,
         options=options,
     )
+
+
+def airspace_of(host: Host) -> Airspace:
+    """Return what the caches of a host share."""
+    table = tag_table(host)
+    return host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
 
 
 def tag_table(host: Host) -> TagTable:
