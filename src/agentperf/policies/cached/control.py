@@ -18,8 +18,8 @@ def cache_control(
     """Say, inside of a cached function, how the answer being computed is to be kept.
 
     It speaks of the innermost cached call under way, and of no other one. Where none is, as in a
-    function whose cache is turned off, it does nothing. The body of a generator runs after its
-    call has returned, and has no say.
+    function whose cache is turned off, it does nothing. In the body of a generator it counts
+    as far as the first item: its call has returned when the rest of it runs.
 
     Args:
         ttl: How long this answer is good, in place of the cache's own `ttl`.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from agentperf._base.callables import refuse_async
 from agentperf._base.durations import Duration, seconds
 from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend
 from agentperf.errors import ConfigurationError
@@ -309,6 +310,7 @@ def _store_if(value: object) -> StoreIf | None:
     if value is None or value == "always":
         return "always" if value else None
     if callable(value):
+        refuse_async("store_if", value, "store_if=lambda answer: answer.score > 0.5")
         return value
     raise ConfigurationError(
         f"store_if={value!r}: a callable over the result that says whether it is stored, such as "

@@ -8,7 +8,7 @@ from collections import namedtuple
 
 import pytest
 
-from agentperf import cached, handle
+from agentperf import ConfigurationError, cached, handle
 from agentperf.errors import UncacheableArgumentError
 from tests.unit.policies.cached.calls import Counted, figures, outcome
 
@@ -245,3 +245,23 @@ def test_an_object_is_never_keyed_by_its_address(fresh_host):
     for thing in (object(), iter([1]), lambda: 1, [object()], {"a": object()}):
         with pytest.raises(UncacheableArgumentError):
             f(thing)
+
+
+def test_a_callable_with_other_parameters_says_what_to_write(fresh_host):
+    """It gets the arguments as the call passes them."""
+
+    @cached(key=lambda z: z)
+    def f(x):
+        return x
+
+    assert f("a") == f("a") == "a"
+    with pytest.raises(ConfigurationError, match=r"key= of .*f\(\) can't be called.*lambda x: "):
+        f(x="a")
+
+
+def test_a_callable_that_fails_raises_what_it_raises(fresh_host):
+    """It is not the call of it that is wrong."""
+    f = cached(key=len)(lambda x: x)
+    with pytest.raises(TypeError, match="has no len") as raised:
+        f(5)
+    assert not isinstance(raised.value, ConfigurationError)

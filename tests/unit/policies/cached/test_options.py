@@ -136,3 +136,19 @@ def test_a_class_method_can_be_decorated_bare():
             return "agent"
 
     assert Agent.name() == "agent"
+
+
+async def _later(*args, **kwargs):
+    return "x"
+
+
+async def _one_by_one(*args, **kwargs):
+    yield "x"
+
+
+@pytest.mark.parametrize("option", ["key", "tags", "store_if"])
+@pytest.mark.parametrize("given", [_later, _one_by_one, functools.partial(_later, 1)])
+def test_what_would_never_be_awaited_is_refused(option, given):
+    """The coroutine would count as the answer: always true, never the same key."""
+    with pytest.raises(ConfigurationError, match=rf"^{option}=_.*: an async .*; give a plain one"):
+        cached(**{option: given})(lambda x: x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentperf._base.callables import refuse_async, takes
 from agentperf._base.keys import Field, parse_fields
 from agentperf._base.keys.compiling import Part, compiled
 from agentperf.errors import ConfigurationError, UncacheableArgumentError
@@ -34,6 +35,7 @@ def checked_tags(tags: Tags) -> tuple[str, ...] | Callable[..., Any]:
         ConfigurationError: It is nothing that could give tags.
     """
     if callable(tags):
+        refuse_async("tags", tags, _EXAMPLE)
         return tags
     names = (tags,) if isinstance(tags, str) else tags  # none: the function names them itself
     if not isinstance(names, list | tuple) or not all(
@@ -181,8 +183,8 @@ def _by_function(function: str, signature: inspect.Signature, tags: Callable[...
         try:
             given = tags(*args, **kwargs)
         except TypeError as error:
-            if (raised := error.__traceback__) is None or raised.tb_next is not None:
-                raise  # by what it does, not by what it takes
+            if takes(tags, args, kwargs):
+                raise  # by what it does
             raise ConfigurationError(
                 f"tags= of {function}() can't be called as the function itself is ({error}): give "
                 f"it the same parameters, as in tags=lambda {shown}: ..."
