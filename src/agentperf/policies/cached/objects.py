@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentperf._base.durations import Duration, seconds
+from agentperf._base.options import refuse_unknown
 from agentperf._base.sizes import Size
 from agentperf._engine.current import current_host
 from agentperf._engine.hosting import Host
@@ -69,6 +71,7 @@ class Cache:
             memory until it works again.
         codec: How values become bytes on a backend, as for `cached`.
         name: What it is called in events, and on a backend; caches of one name share their values.
+        **unknown: Refused, with what was probably meant.
 
     Example:
         pages = agentperf.Cache(ttl="10m")
@@ -90,7 +93,9 @@ class Cache:
         on_store_failure: OnFailure = "open",
         codec: AnyCodec | None = None,
         name: str | None = None,
+        **unknown: object,
     ) -> None:
+        refuse_unknown(Cache, unknown)
         options = checked(
             ttl=ttl,
             key="key",
@@ -236,7 +241,13 @@ class Cache:
 
     async def _get(self, function: Any, key: object, default: Any, *, is_async: bool) -> Any:
         host, target = current_host(), _target(function)
+        how = _how(host)
+        if how == "bypass":
+            return default
         state = self._policy.state(host, target)
+        if how == "refresh":
+            _count(host, target, state.misses, CacheMiss)
+            return default
         contents = self._policy.contents(host, target, is_async=is_async)
         frozen = self._key(host, target, key)
         try:
@@ -260,6 +271,8 @@ class Cache:
         ttl = self._policy.options.ttl if given is None else seconds(given, "ttl")
         names = plain_tags(tags)
         host, target = current_host(), _target(function)
+        if _how(host) == "bypass":
+            return
         state = self._policy.state(host, target)
         contents = self._policy.contents(host, target, is_async=is_async)
         frozen = self._key(host, target, key)
@@ -288,6 +301,17 @@ class Cache:
         return f"<{self._called}: {self.stats()}>"
 
 
+def _how(host: Host) -> str | None:
+    """Return the cache mode of now; what is switched off is gone past."""
+    if not host.settings.enabled:
+        return "bypass"
+    if not host.bindings.minds_modes:
+        return None
+    from agentperf.policies.cached.mode import mode  # loaded by whoever names one
+
+    return mode.get()
+
+
 def _count(host: Host, target: Target, tally: Tally, kind: type[Event]) -> None:
     next(tally.ticks)
     if (emit := host.bus.emitter(kind)) is not None:
@@ -305,7 +329,14 @@ def _computed(key: object, tags: Any = (), compute: Any = None) -> Any:  # noqa:
 
 
 async def _acomputed(key: object, tags: Any = (), compute: Any = None) -> Any:  # noqa: ARG001
-    return await compute()
+    coming = compute()
+    if not inspect.isawaitable(coming):
+        raise ConfigurationError(
+            "aget_or_compute: compute has to give something to be awaited, such as an async "
+            "function, await cache.aget_or_compute(url, lambda: download(url)); a plain function "
+            "is for get_or_compute, or goes into a thread: lambda: asyncio.to_thread(compute)"
+        )
+    return await coming
 
 
 def _named(function: Any, called: str) -> FunctionType:
