@@ -29,7 +29,8 @@ def key_maker(
     ignore: Collection[str] = (),
     key: Sequence[str] | str | Callable[..., object] | None = None,
     instance: Callable[[object], Hashable] | None = None,
-    option: str = "key",
+    option: str | None = "key",
+    needed: str | None = None,
 ) -> KeyMaker:
     """Compile the function that gives the keys of a function's calls.
 
@@ -46,7 +47,9 @@ def key_maker(
         instance: Gives what an instance is keyed by, if the first parameter is a method's `self`;
             a class that defines `__agentperf_key__` decides itself. With `key` given, `self`
             counts only if it is named there.
-        option: What `key` is called where the user wrote it, for errors.
+        option: What `key` is called where the user wrote it, for errors; None where it is not the
+            user who says it.
+        needed: The parameter that can't be left out, if there is one.
 
     Returns:
         A function of `args` and `kwargs`, both passed as plain positional arguments. It raises
@@ -56,15 +59,16 @@ def key_maker(
     Raises:
         ConfigurationError: `ignore` or `key` is malformed, or names no parameter.
     """
-    example = _KEY_EXAMPLE.format(option)
+    named = option or "key"
+    example = _KEY_EXAMPLE.format(named)
     if key is not None and ignore:
         raise ConfigurationError(
-            f"{option}={key!r} and ignore={ignore!r} of {function_name}() exclude each other: "
+            f"{named}={key!r} and ignore={ignore!r} of {function_name}() exclude each other: "
             f"{example}; or {_IGNORE_EXAMPLE}"
         )
     if callable(key):
-        refuse_async(option, key, _KEY_EXAMPLE.format(option))
-        return _by_function(function_name, signature, key, option)
+        refuse_async(named, key, example)
+        return _by_function(function_name, signature, key, named)
 
     freezers: dict[str, Callable[[Any], Hashable]] = dict.fromkeys(signature.parameters, freeze)
     if instance is not None and freezers:
@@ -73,19 +77,19 @@ def key_maker(
     if isinstance(key, str) and ("{" in key or "}" in key):
         parts = [
             _field_part(field, freezers[field.parameter])
-            for field in _fields(function_name, signature, key, option)
+            for field in _fields(function_name, signature, key, named)
         ]
-        return compiled(function_name, signature, parts, template=key, option=option)
+        return compiled(function_name, signature, parts, template=key, option=option, needed=needed)
     if key is None:
         ignored = _named(function_name, signature, f"{ignore=}", ignore, _IGNORE_EXAMPLE)
         chosen = freezers.keys() - ignored
     else:
-        given = f"{option}={key!r}"
+        given = f"{named}={key!r}"
         chosen = _named(function_name, signature, given, key, example)
         if not chosen:
             raise ConfigurationError(f"{given} of {function_name}() is empty; {example}")
     parts = [Part(name, frozen) for name, frozen in freezers.items() if name in chosen]
-    return compiled(function_name, signature, parts, option=option)
+    return compiled(function_name, signature, parts, option=option, needed=needed)
 
 
 def _named(

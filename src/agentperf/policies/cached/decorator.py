@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 from weakref import WeakValueDictionary
 
 from agentperf._base.callables import is_decorated_bare
@@ -79,6 +79,7 @@ class Cached(Policy):
     """Answers calls from a cache; made by `cached`."""
 
     kind = "cached"
+    key_option: ClassVar[str | None] = "key"
 
     options: CacheOptions
 
@@ -237,6 +238,8 @@ class Cached(Policy):
             ignore=self.options.ignore,
             key=self.options.key,
             instance=instance if is_method else None,
+            option=self.key_option,
+            needed=self.options.per_item,
         )
         if self.options.version is None:
             return key_of

@@ -47,6 +47,8 @@ _ABSENT: Any = object()
 class _OwnCached(Cached):
     """The policy of a cache that has two functions, one of each colour, and one state."""
 
+    key_option = None
+
     def state(self, host: Host, target: Target) -> CacheState:
         """Return what the cache remembers on `host`, whichever of the two asks."""
         return made_state(host, self.options, self.name, owners=(self,))

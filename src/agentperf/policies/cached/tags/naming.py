@@ -69,7 +69,10 @@ def plain_tags(tags: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def tags_of(
-    function: str, signature: inspect.Signature, tags: tuple[str, ...] | Callable[..., Any]
+    function: str,
+    signature: inspect.Signature,
+    tags: tuple[str, ...] | Callable[..., Any],
+    example: str = _EXAMPLE,
 ) -> TagsOf:
     """Compile what gives the tags of a function's calls.
 
@@ -77,6 +80,7 @@ def tags_of(
         function: The function's `__qualname__`, for errors.
         signature: Its signature.
         tags: What `checked_tags` made.
+        example: What to write, for errors.
 
     Raises:
         ConfigurationError: A template is malformed, or names no parameter.
@@ -85,7 +89,7 @@ def tags_of(
         return _by_function(function, signature, tags)
     if not tags:
         return NO_TAGS
-    templates = [_template(function, signature, text) for text in tags]
+    templates = [_template(function, signature, text, example) for text in tags]
     if not any(template.fields for template in templates):
         return _always(plain_tags(["".join(template.literals) for template in templates]))
     parts = [
@@ -123,7 +127,7 @@ class _Template(NamedTuple):
         return "".join((*filled, *rest))
 
 
-def _template(function: str, signature: inspect.Signature, text: str) -> _Template:
+def _template(function: str, signature: inspect.Signature, text: str, example: str) -> _Template:
     fields = parse_fields(text, "tags")
     for field in fields:
         if field.parameter not in signature.parameters:
@@ -132,8 +136,7 @@ def _template(function: str, signature: inspect.Signature, text: str) -> _Templa
             close = get_close_matches(field.parameter, signature.parameters, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise ConfigurationError(
-                f"tags={text!r}: {function}() has no parameter {field.parameter!r}{hint}; "
-                f"{_EXAMPLE}"
+                f"tags={text!r}: {function}() has no parameter {field.parameter!r}{hint}; {example}"
             )
     import string  # whoever has no tags needs none of this
 
