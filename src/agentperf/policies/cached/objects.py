@@ -300,7 +300,7 @@ class Cache:
             ) from error
 
     def __repr__(self) -> str:
-        return f"<{self._called}: {self.stats()}>"
+        return f"<{self._called} in {self._policy.options.place}: {self.stats()}>"
 
 
 def _how(host: Host) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from agentperf._base.callables import refuse_async
@@ -70,6 +70,18 @@ class CacheOptions:
     def lingers(self) -> bool:
         """Whether an answer is good for something else than being given while it is fresh."""
         return not (self.stale is None is self.stale_on_error is self.refresh_ahead)
+
+    @property
+    def place(self) -> str:
+        """What the answers are in, as one word; never the address, which may hold a password."""
+        if not isinstance(self.backend, str):
+            return type(self.backend).__name__
+        near, plus, far = self.backend.partition(":")[0].partition("+")
+        return near.partition("?")[0] + plus + far
+
+    def __repr__(self) -> str:
+        said = [f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if one.repr]
+        return f"CacheOptions(backend={self.place!r}, {', '.join(said)})"
 
     @property
     def in_memory(self) -> bool:
@@ -228,9 +240,9 @@ def _codec(value: object) -> Codec:
             from difflib import get_close_matches
 
             close = get_close_matches(str(unknown), known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)};"
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}."
             raise ConfigurationError(
-                f"codec=: a codec has no option {unknown!r}; {hint} an example: "
+                f"codec=: a codec has no option {unknown!r}; {hint} An example: "
                 'codec={"compress_over": 4096}'
             )
         return Codec(**value)

@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from agentperf import Cache, ConfigurationError, cache_control, cached
+from agentperf import Cache, ConfigurationError, cache_control, cached, handle
 from agentperf.policies.cached.memory.backend import MemoryBackend
 
 
@@ -215,3 +215,34 @@ def test_a_misspelt_option_is_refused_everywhere(call):
     """With what was meant."""
     with pytest.raises(ConfigurationError, match=r"no option 'tll'; did you mean ttl=3"):
         call(tll=3)
+
+
+@pytest.mark.parametrize(
+    ("backend", "place"),
+    [
+        ("memory", "memory"),
+        ("memory:lru", "memory"),
+        ("sqlite:/home/anna/x.db?max_bytes=1MB", "sqlite"),
+        ("redis://user:secret@host:6379/0", "redis"),
+        ("memory+redis://user:secret@host", "memory+redis"),
+        ("memory?near_ttl=2s+redis://user:secret@host", "memory+redis"),
+        (MemoryBackend(), "MemoryBackend"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "object",
+)
+def test_a_repr_says_where_and_never_the_address(backend, place):
+    """Of the policy, of its options and of a cache by name."""
+    policy = cached("1m", backend=backend)
+    assert f"backend={place!r}" in repr(policy)
+    assert policy.options.place == place
+    assert "secret" not in repr(policy)
+    assert "anna" not in repr(policy)
+
+
+def test_a_handle_and_a_cache_say_where(fresh_host, tmp_path):
+    """Beside their figures."""
+    f = cached(lambda x: x)
+    assert " in memory: 0.0% hits" in repr(handle(f).cache)
+    assert "<Cache.pages in memory: 0.0% hits" in repr(Cache(name="pages"))
+    file = f"sqlite:{tmp_path / 'x.db'}"
+    assert "<Cache.pages in sqlite: 0.0% hits" in repr(Cache(name="pages", backend=file))
