@@ -327,18 +327,25 @@ def _target(function: Any) -> Target:
 
 
 def _computed(key: object, tags: Any = (), compute: Any = None) -> Any:  # noqa: ARG001
-    return compute()
+    value = compute()
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()
+        raise ConfigurationError(
+            "get_or_compute: what computes has to be awaited: write "
+            "await cache.aget_or_compute(key, compute)"
+        )
+    return value
 
 
 async def _acomputed(key: object, tags: Any = (), compute: Any = None) -> Any:  # noqa: ARG001
-    coming = compute()
-    if not inspect.isawaitable(coming):
+    value = compute()
+    if not inspect.isawaitable(value):
         raise ConfigurationError(
-            "aget_or_compute: compute has to give something to be awaited, such as an async "
-            "function, await cache.aget_or_compute(url, lambda: download(url)); a plain function "
-            "is for get_or_compute, or goes into a thread: lambda: asyncio.to_thread(compute)"
+            "aget_or_compute: what computes has to be an async function; write "
+            "cache.get_or_compute(key, compute) for one that isn't"
         )
-    return await coming
+    return await value
 
 
 def _named(function: Any, called: str) -> FunctionType:
