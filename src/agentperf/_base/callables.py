@@ -5,8 +5,10 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from agentperf.errors import ConfigurationError
 
 
 class Shape(enum.Enum):
@@ -57,6 +59,39 @@ def undressed(function: Any) -> Any:
             function = function.__func__
         else:
             return function
+
+
+def refuse_async(option: str, given: Callable[..., Any], example: str) -> None:
+    """Refuse an async function where a plain one is needed: nobody would await what it gives.
+
+    Args:
+        option: The option it was given for.
+        given: The function.
+        example: What to write instead.
+
+    Raises:
+        ConfigurationError: It is one.
+    """
+    if shape_of(given).is_async:
+        raise ConfigurationError(
+            f"{option}={name_of(given)}: an {shape_of(given).value} would never be awaited here; "
+            f"give a plain one: {example}"
+        )
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return what a function is called; of anything else the name of its class."""
+    inside: Any = undressed(function)
+    return str(getattr(inside, "__qualname__", type(inside).__name__))
+
+
+def takes(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a callable has parameters for these arguments."""
+    try:
+        signature_of(function).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
 
 
 def is_decorated_bare(thing: object) -> bool:

@@ -63,6 +63,13 @@ Share = float | str
 """A share of a whole: a number from 0 to 1, or text such as `"30%"`."""
 
 
+def percent(value: object) -> Any:
+    """Return the number that text such as `"30%"` stands for; anything else as it is."""
+    if isinstance(value, str) and (found := _PERCENT.fullmatch(value)):
+        return float(found[1]) / 100
+    return value
+
+
 def share(parameter: str, value: Share, example: float, *, zero: bool = False) -> float:
     """Return a share as a number.
 
@@ -75,9 +82,7 @@ def share(parameter: str, value: Share, example: float, *, zero: bool = False) -
     Raises:
         ConfigurationError: It is no share.
     """
-    found: Any = value
-    if isinstance(value, str) and (percent := _PERCENT.fullmatch(value)):
-        found = float(percent[1]) / 100
+    found = percent(value)
     number = isinstance(found, int | float) and not isinstance(found, bool)
     if number and (0 < found <= 1 or (zero and found == 0)):
         return float(found)

@@ -40,8 +40,10 @@ def show(modules: tuple[str, ...], *, as_json: bool) -> None:
     host = quiet_host(settings)
     for mistake in mistakes(host, settings):
         raise mistake
-    strays = list(_strays(host, modules)) if modules else []
+    strays, overridden = _found(host, modules) if modules else ([], [])
     _print(settings, as_json=as_json)
+    for note in overridden:
+        click.echo(f"Note: {note}", err=True)
     for stray in strays:
         click.echo(f"Warning: {stray}", err=True)
     if strays:
@@ -57,27 +59,48 @@ def _print(settings: Settings, *, as_json: bool) -> None:
         shown = [dict(zip(keys, row, strict=True)) for row in rows]
         click.echo(json.dumps(shown, indent=2, default=str))
         return
-    texts = [(key, json.dumps(value, default=str), origin) for key, value, origin in rows]
+    texts = [(key, _text(value), origin) for key, value, origin in rows]
     widths = [max(len(row[column]) for row in texts) for column in (0, 1)]
     for key, value, origin in texts:
         click.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}")
 
 
-def _strays(host: Host, modules: Sequence[str]) -> Iterator[str]:
-    """Tell of configured operations that no decorated function has.
+def _text(value: object) -> str:
+    return "not set" if value is None else json.dumps(value, default=str)
+
+
+def _found(host: Host, modules: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell of configured operations that no function has, and of what decorators override.
 
     Raises:
         ConfigurationError: A module can't be imported, or a policy can't serve its function.
     """
     from agentperf.cli import decorated
-    from agentperf.config.complaints import suggestion
     from agentperf.policies.timed import Timed
 
     names: set[str] = set()
+    overridden: list[str] = []
     for pipeline in decorated.find(modules):
         pipeline.completed(host)
-        names.add(pipeline.target.operation)
-        names |= {p.name for p in pipeline.policies if isinstance(p, Timed) and p.name}
+        own = {p.name for p in pipeline.policies if isinstance(p, Timed) and p.name}
+        own.add(pipeline.target.operation)
+        names |= own
+        kinds = {policy.kind for policy in pipeline.policies}
+        overridden += _overridden(host.settings, sorted(own), kinds)
+    return list(_strays(host, modules, names)), overridden
+
+
+def _overridden(settings: Settings, operations: Sequence[str], kinds: set[str]) -> Iterator[str]:
+    for operation in operations:
+        for kind, options in settings.policies.get(operation, {}).items():
+            if kind in kinds and options is not False:
+                text = f": the function has a @{kind} of its own, which holds instead"
+                yield str(settings.complaint(("policies", operation, kind), text))
+
+
+def _strays(host: Host, modules: Sequence[str], names: set[str]) -> Iterator[str]:
+    from agentperf.config.complaints import suggestion
+
     for operation in host.settings.policies:
         if operation not in names:
             known = suggestion(operation, sorted(names)) if names else ""
@@ -89,8 +112,11 @@ def _shown(value: object) -> object:
     """Blot out the password in an address, such as a backend's, and the secret of a codec."""
     if isinstance(value, Mapping):
         return {key: "***" if key == "secret" else _shown(inner) for key, inner in value.items()}
+    from agentperf.config.settings import Secrets
     from agentperf.instrumentation.http.urls import redacted
 
+    if isinstance(value, Secrets):
+        return str(value) if value else None
     if not isinstance(value, str) or "://" not in value:
         return value
     near, plus, far = value.partition("+")  # memory?near_ttl=2s+redis://user:password@host

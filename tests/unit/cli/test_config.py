@@ -51,7 +51,7 @@ def test_every_value_and_where_it_came_from(
         ['policies."app.search".retry.budget', "0.8", f"{file}:4"],
         ["exporters", "[]", "default"],
         ["subscribers", "[]", "default"],
-        ["cache_secret", '"none"', "default"],
+        ["cache_secret", "not", "set", "default"],
     ]
     columns = {line.index(line.split()[1], 36) for line in out.splitlines()}
     assert len(columns) == 1
@@ -72,7 +72,7 @@ def test_defaults(show: Callable[..., tuple[int, str, str]]) -> None:
         ["enabled", "true", "default"],
         ["exporters", "[]", "default"],
         ["subscribers", "[]", "default"],
-        ["cache_secret", '"none"', "default"],
+        ["cache_secret", "not", "set", "default"],
     ]
 
 
@@ -189,6 +189,19 @@ def test_an_option_that_does_not_fit_the_function(
     code, _, err = show(text, name)
     assert code == 2
     assert "has no parameter" in err
+
+
+def test_what_a_decorator_of_the_function_overrides(
+    show: Callable[..., tuple[int, str, str]], program: Callable[[], str], tmp_path: Path
+) -> None:
+    """It is told, and is no mistake: the file may be for another program too."""
+    name = program()
+    text = f'[tool.agentperf.policies."{name}.Agent.tell"]\ncached = {{ttl = "1h"}}\nretry = true\n'
+    code, _, err = show(text, name)
+    assert code == 0
+    assert err.startswith(f"Note: {tmp_path / 'pyproject.toml'}:2: policies.")
+    assert "the function has a @cached of its own, which holds instead" in err
+    assert "retry" not in err
 
 
 def test_a_module_that_is_not_there(show: Callable[..., tuple[int, str, str]]) -> None:

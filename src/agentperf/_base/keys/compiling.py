@@ -61,7 +61,9 @@ def compiled(
     signature: inspect.Signature,
     parts: Sequence[Part],
     template: str | None = None,
-    option: str = "key",
+    option: str | None = "key",
+    *,
+    needed: str | None = None,
 ) -> KeyMaker:
     """Compile a key maker.
 
@@ -71,6 +73,8 @@ def compiled(
         parts: What the key consists of; a single part is the key itself.
         template: Begins the key, if given.
         option: The option that says what counts, for errors; only beside `key` there is `ignore`.
+            None where nobody can say it.
+        needed: The parameter that can't be ignored, if there is one.
     """
 
     def explained(arguments: Mapping[str, object]) -> UncacheableArgumentError:
@@ -78,7 +82,8 @@ def compiled(
             try:
                 frozen(arguments[parameter])
             except Unkeyable as error:
-                return _uncacheable(function, parameter, error, option)
+                advice = _advice(option, parameter, needed)
+                return _uncacheable(function, parameter, error, advice)
         return UncacheableArgumentError(
             f"{function}(): an argument can't be keyed every time", function=function
         )
@@ -158,14 +163,23 @@ def _dress(bound: Any, function: str, signature: inspect.Signature) -> None:
 
 
 def _uncacheable(
-    function: str, parameter: str, error: Unkeyable, option: str
+    function: str, parameter: str, error: Unkeyable, advice: str
 ) -> UncacheableArgumentError:
-    leave_out = f"Leave the parameter out with ignore=({parameter!r},), say"
-    advice = leave_out if option == "key" else "Say"
     return UncacheableArgumentError(
         f"{function}(): the argument {parameter}{error.path} can't be keyed: {error.reason}. "
-        f'{advice} what counts instead with {option}=..., such as {option}=("user_id", "prompt") '
-        f'or {option}="{{user.id}}:{{prompt}}", or define __agentperf_key__ on its class',
+        f"{advice}, or define __agentperf_key__ on its class",
         function=function,
         parameter=parameter,
+    )
+
+
+def _advice(option: str | None, parameter: str, needed: str | None) -> str:
+    if option is None:
+        return "Give text, a number, or a tuple or dict of them"
+    if parameter == needed:
+        return f'Say what counts of each with {option}=..., such as {option}="{{{parameter}.id}}"'
+    leave_out = f"Leave the parameter out with ignore=({parameter!r},), say"
+    return (
+        f"{leave_out if option == 'key' else 'Say'} what counts instead with {option}=..., such as "
+        f'{option}=("user_id", "prompt") or {option}="{{user.id}}:{{prompt}}"'
     )

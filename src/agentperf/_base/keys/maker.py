@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agentperf._base.callables import refuse_async, takes
 from agentperf._base.keys.compiling import KeyMaker, Part, compiled
 from agentperf._base.keys.template import Field, parse_fields
 from agentperf._base.keys.unkeyable import Unkeyable
@@ -28,7 +29,8 @@ def key_maker(
     ignore: Collection[str] = (),
     key: Sequence[str] | str | Callable[..., object] | None = None,
     instance: Callable[[object], Hashable] | None = None,
-    option: str = "key",
+    option: str | None = "key",
+    needed: str | None = None,
 ) -> KeyMaker:
     """Compile the function that gives the keys of a function's calls.
 
@@ -45,7 +47,9 @@ def key_maker(
         instance: Gives what an instance is keyed by, if the first parameter is a method's `self`;
             a class that defines `__agentperf_key__` decides itself. With `key` given, `self`
             counts only if it is named there.
-        option: What `key` is called where the user wrote it, for errors.
+        option: What `key` is called where the user wrote it, for errors; None where it is not the
+            user who says it.
+        needed: The parameter that can't be left out, if there is one.
 
     Returns:
         A function of `args` and `kwargs`, both passed as plain positional arguments. It raises
@@ -55,14 +59,16 @@ def key_maker(
     Raises:
         ConfigurationError: `ignore` or `key` is malformed, or names no parameter.
     """
-    example = _KEY_EXAMPLE.format(option)
+    named = option or "key"
+    example = _KEY_EXAMPLE.format(named)
     if key is not None and ignore:
         raise ConfigurationError(
-            f"{option}={key!r} and ignore={ignore!r} of {function_name}() exclude each other: "
+            f"{named}={key!r} and ignore={ignore!r} of {function_name}() exclude each other: "
             f"{example}; or {_IGNORE_EXAMPLE}"
         )
     if callable(key):
-        return _by_function(function_name, signature, key, option)
+        refuse_async(named, key, example)
+        return _by_function(function_name, signature, key, named)
 
     freezers: dict[str, Callable[[Any], Hashable]] = dict.fromkeys(signature.parameters, freeze)
     if instance is not None and freezers:
@@ -71,19 +77,19 @@ def key_maker(
     if isinstance(key, str) and ("{" in key or "}" in key):
         parts = [
             _field_part(field, freezers[field.parameter])
-            for field in _fields(function_name, signature, key, option)
+            for field in _fields(function_name, signature, key, named)
         ]
-        return compiled(function_name, signature, parts, template=key, option=option)
+        return compiled(function_name, signature, parts, template=key, option=option, needed=needed)
     if key is None:
         ignored = _named(function_name, signature, f"{ignore=}", ignore, _IGNORE_EXAMPLE)
         chosen = freezers.keys() - ignored
     else:
-        given = f"{option}={key!r}"
+        given = f"{named}={key!r}"
         chosen = _named(function_name, signature, given, key, example)
         if not chosen:
             raise ConfigurationError(f"{given} of {function_name}() is empty; {example}")
     parts = [Part(name, frozen) for name, frozen in freezers.items() if name in chosen]
-    return compiled(function_name, signature, parts, option=option)
+    return compiled(function_name, signature, parts, option=option, needed=needed)
 
 
 def _named(
@@ -165,7 +171,16 @@ def _by_function(
 
     def maker(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
         check(args, kwargs)  # `key` may take what the function wouldn't
-        value = key(*args, **kwargs)
+        try:
+            value = key(*args, **kwargs)
+        except TypeError as error:
+            if takes(key, args, kwargs):
+                raise  # by what it does
+            shown = ", ".join(map(str, signature.parameters))
+            raise ConfigurationError(
+                f"{option}= of {function}() can't be called as the function itself is ({error}): "
+                f"give it the same parameters, as in {option}=lambda {shown}: ..."
+            ) from error
         try:
             return freeze(value)
         except Unkeyable as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agentperf._base.durations import Duration, seconds
+from agentperf._base.options import refuse_unknown
 from agentperf.policies.cached.flights.flight import CacheControl, controlled
 from agentperf.policies.cached.tags.naming import plain_tags
 
@@ -14,12 +15,13 @@ def cache_control(
     ttl: Duration | None = None,
     store: bool | None = None,
     tags: str | Iterable[str] = (),
+    **unknown: object,
 ) -> CacheControl:
     """Say, inside of a cached function, how the answer being computed is to be kept.
 
     It speaks of the innermost cached call under way, and of no other one. Where none is, as in a
-    function whose cache is turned off, it does nothing. The body of a generator runs after its
-    call has returned, and has no say.
+    function whose cache is turned off, it does nothing. In the body of a generator it counts
+    as far as the first item: its call has returned when the rest of it runs.
 
     Args:
         ttl: How long this answer is good, in place of the cache's own `ttl`.
@@ -27,6 +29,7 @@ def cache_control(
             call, such as the ids found in it; as they are, no templates. On a backend that others
             share, the function needs `tags=` too, `tags=()` if it has no others: a process that
             only invalidates knows by it where to.
+        **unknown: Refused, with what was probably meant.
         store: False keeps this answer out of the cache; who waits for it gets it all the same.
 
     Returns:
@@ -43,6 +46,7 @@ def cache_control(
     Raises:
         ConfigurationError: Something is malformed, or these are too many tags.
     """
+    refuse_unknown(cache_control, unknown)
     control = controlled.get() or CacheControl()
     if ttl is not None:
         control.ttl = seconds(ttl, "ttl")

@@ -102,7 +102,7 @@ class CacheLayer(ABC):
             return None
         from agentperf.policies.cached.waits import Bounds
 
-        return Bounds(self._site, options)
+        return Bounds(self._site, options, self._state.name)
 
     def _counting(self, tally: Tally, kind: type[Any], **facts: Any) -> Iterator[object]:
         """Return what counts a fact with each `next`, and tells it where somebody listens."""

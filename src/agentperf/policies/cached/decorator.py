@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 from weakref import WeakValueDictionary
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
 from agentperf._base.keys import InstanceTokens, digest, key_maker, method_self
-from agentperf._base.options import refuse_unknown
+from agentperf._base.options import Share, refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
@@ -79,6 +79,7 @@ class Cached(Policy):
     """Answers calls from a cache; made by `cached`."""
 
     kind = "cached"
+    key_option: ClassVar[str | None] = "key"
 
     options: CacheOptions
 
@@ -242,6 +243,8 @@ class Cached(Policy):
             ignore=self.options.ignore,
             key=self.options.key,
             instance=instance if is_method else None,
+            option=self.key_option,
+            needed=self.options.per_item,
         )
         if self.options.version is None:
             return key_of
@@ -290,10 +293,10 @@ def cached(
     copy: CopyMode = "auto",
     scope: Partition = "auto",
     on_store_failure: OnFailure = "open",
-    jitter: float = 0.0,
+    jitter: Share = 0.0,
     stale: Duration | None = None,
     stale_on_error: Duration | None = None,
-    refresh_ahead: float | None = None,
+    refresh_ahead: Share | None = None,
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
     on_abandon: OnAbandon = "finish",
@@ -306,8 +309,10 @@ def cached(
     enabled: bool | Callable[[], bool] = True,
 ) -> Cached: ...
 def cached(
-    ttl: Any = None,
+    first: Any = None,
+    /,
     *,
+    ttl: Duration | None = None,
     key: Key | None = None,
     ignore: str | Sequence[str] = (),
     tags: Tags | None = None,
@@ -317,10 +322,10 @@ def cached(
     copy: CopyMode = "auto",
     scope: Partition = "auto",
     on_store_failure: OnFailure = "open",
-    jitter: float = 0.0,
+    jitter: Share = 0.0,
     stale: Duration | None = None,
     stale_on_error: Duration | None = None,
-    refresh_ahead: float | None = None,
+    refresh_ahead: Share | None = None,
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
     on_abandon: OnAbandon = "finish",
@@ -342,6 +347,7 @@ def cached(
     it was read to its end, and replayed item for item.
 
     Args:
+        first: What is decorated, or `ttl` without its name.
         ttl: How long an answer is good: seconds, a `timedelta`, or text such as `"10m"`; None: as
             long as there is room for it.
         key: What makes two calls the same: names of parameters, a template such as
@@ -420,8 +426,13 @@ def cached(
         StoreUnavailable: At a call, the backend fails, and `on_store_failure="closed"`.
     """
     refuse_unknown(cached, unknown)
-    if is_decorated_bare(ttl):
-        return cached()(ttl)
+    bare = is_decorated_bare(first)
+    if first is not None and not bare:
+        if ttl is not None:
+            raise ConfigurationError(
+                f'cached({first!r}, ttl={ttl!r}): one time to live is enough, such as cached("10m")'
+            )
+        ttl = first
     options = checked(
         ttl=ttl,
         key=key,
@@ -446,4 +457,12 @@ def cached(
         hard_timeout=hard_timeout,
         codec=codec,
     )
-    return Cached(options, name=name, enabled=enabled)
+    policy = Cached(options, name=name, enabled=enabled)
+    if not bare:
+        return policy
+    if (options, name, enabled) != (cached().options, None, True):
+        raise ConfigurationError(
+            "cached(f, ...): a function and options don't go into one call; write "
+            'cached(ttl="10m")(f), or @cached(ttl="10m") above the function'
+        )
+    return policy(first)

@@ -255,7 +255,7 @@ class CacheHandle:
         return entries
 
     def __repr__(self) -> str:
-        return f"<cache of {self._operation}: {self.stats()}>"
+        return f"<cache of {self._operation} in {self._policy.options.place}: {self.stats()}>"
 
 
 def _arguments(call: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -10,6 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentperf._base.durations import Duration, seconds
+from agentperf._base.options import refuse_unknown
 from agentperf._base.sizes import Size
 from agentperf._engine.current import current_host
 from agentperf._engine.hosting import Host
@@ -46,6 +47,8 @@ _ABSENT: Any = object()
 class _OwnCached(Cached):
     """The policy of a cache that has two functions, one of each colour, and one state."""
 
+    key_option = None
+
     def state(self, host: Host, target: Target) -> CacheState:
         """Return what the cache remembers on `host`, whichever of the two asks."""
         return made_state(host, self.options, self.name, owners=(self,))
@@ -70,6 +73,7 @@ class Cache:
             memory until it works again.
         codec: How values become bytes on a backend, as for `cached`.
         name: What it is called in events, and on a backend; caches of one name share their values.
+        **unknown: Refused, with what was probably meant.
 
     Example:
         pages = agentperf.Cache(ttl="10m")
@@ -91,7 +95,9 @@ class Cache:
         on_store_failure: OnFailure = "open",
         codec: AnyCodec | None = None,
         name: str | None = None,
+        **unknown: object,
     ) -> None:
+        refuse_unknown(Cache, unknown)
         options = checked(
             ttl=ttl,
             key="key",
@@ -237,7 +243,13 @@ class Cache:
 
     async def _get(self, function: Any, key: object, default: Any, *, is_async: bool) -> Any:
         host, target = current_host(), _target(function)
+        how = _how(host)
+        if how == "bypass":
+            return default
         state = self._policy.state(host, target)
+        if how == "refresh":
+            _count(host, target, state.misses, CacheMiss)
+            return default
         contents = self._policy.contents(host, target, is_async=is_async)
         frozen = self._key(host, target, key)
         try:
@@ -261,6 +273,8 @@ class Cache:
         ttl = self._policy.options.ttl if given is None else seconds(given, "ttl")
         names = plain_tags(tags)
         host, target = current_host(), _target(function)
+        if _how(host) == "bypass":
+            return
         state = self._policy.state(host, target)
         contents = self._policy.contents(host, target, is_async=is_async)
         frozen = self._key(host, target, key)
@@ -286,7 +300,18 @@ class Cache:
             ) from error
 
     def __repr__(self) -> str:
-        return f"<{self._called}: {self.stats()}>"
+        return f"<{self._called} in {self._policy.options.place}: {self.stats()}>"
+
+
+def _how(host: Host) -> str | None:
+    """Return the cache mode of now; what is switched off is gone past."""
+    if not host.settings.enabled:
+        return "bypass"
+    if not host.bindings.minds_modes:
+        return None
+    from agentperf.policies.cached.mode import mode  # loaded by whoever names one
+
+    return mode.get()
 
 
 def _count(host: Host, target: Target, tally: Tally, kind: type[Event]) -> None:

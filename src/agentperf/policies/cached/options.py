@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from agentperf._base.callables import refuse_async
 from agentperf._base.durations import Duration, seconds
+from agentperf._base.options import Share, percent
 from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.tags.naming import Tags, checked_tags
@@ -17,6 +20,12 @@ if TYPE_CHECKING:
     AnyCodec = Codec | Mapping[str, Any]
     from agentperf._base.sizes import Size
     from agentperf.policies.cached.memory.names import Eviction
+
+MAX_ENTRIES = 1024
+"""How many answers are kept in memory, unless somebody says otherwise."""
+
+_UNFIT = frozenset("?./\\~ ")
+"""What stands in a path or in a query, never in the word that an address begins with."""
 
 T = TypeVar("T")
 CopyMode = Literal["auto", "share", "copy", "freeze"]
@@ -63,6 +72,18 @@ class CacheOptions:
         return not (self.stale is None is self.stale_on_error is self.refresh_ahead)
 
     @property
+    def place(self) -> str:
+        """What the answers are in, as one word; never the address, which may hold a password."""
+        if not isinstance(self.backend, str):
+            return type(self.backend).__name__
+        near, plus, far = self.backend.partition(":")[0].partition("+")
+        return near.partition("?")[0] + plus + far
+
+    def __repr__(self) -> str:
+        said = [f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if one.repr]
+        return f"CacheOptions(backend={self.place!r}, {', '.join(said)})"
+
+    @property
     def in_memory(self) -> bool:
         """Whether the answers themselves are kept, not bytes."""
         return _in_memory(self.backend)
@@ -78,10 +99,10 @@ def checked(
     scope: str,
     backend: str | AnyBackend = "memory",
     on_store_failure: str = "open",
-    jitter: float = 0.0,
+    jitter: Share = 0.0,
     stale: Duration | None = None,
     stale_on_error: Duration | None = None,
-    refresh_ahead: float | None = None,
+    refresh_ahead: Share | None = None,
     negative_ttl: Duration | Mapping[type[Exception], Duration] | None = None,
     store_if: StoreIf | None = None,
     on_abandon: str = "finish",
@@ -111,11 +132,13 @@ def checked(
             f'backend={backend!r}: the name of one, such as backend="memory", or an object of a '
             "class that extends agentperf.abc.CacheBackend"
         )
+    if isinstance(backend, str):
+        _refuse_misspelt(backend)
     options = CacheOptions(
         ttl=None if ttl is None else seconds(ttl, "ttl"),
         key=key,
         ignore=ignore,
-        max_entries=_max_entries(max_entries),
+        max_entries=_max_entries(max_entries, backend),
         copy=_one_of("copy", copy, get_args(CopyMode)),
         scope=_one_of("scope", scope, get_args(Partition)),
         backend=backend,
@@ -140,6 +163,15 @@ def checked(
     )
     _check_together(options)
     return options
+
+
+def _refuse_misspelt(backend: str) -> None:
+    word = backend.partition(":")[0]
+    if word == word.lower() and ("+" in word or not _UNFIT & {*word}):
+        return
+    from agentperf.policies.cached.misspelt import explained  # only when something is wrong
+
+    raise explained(word)
 
 
 def _check_together(options: CacheOptions) -> None:
@@ -203,13 +235,17 @@ def _codec(value: object) -> Codec:
     from agentperf.codec import Codec  # whoever names one has it, or needs it
 
     if isinstance(value, Mapping):
-        try:
-            return Codec(**value)
-        except TypeError as error:
+        known = inspect.signature(Codec).parameters
+        for unknown in value.keys() - known:  # its value may be a secret
+            from difflib import get_close_matches
+
+            close = get_close_matches(str(unknown), known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}."
             raise ConfigurationError(
-                "codec=: the options of a codec are types, compress_over, secret, pickle and "
-                'max_bytes; an example: codec={"compress_over": 4096}'
-            ) from error
+                f"codec=: a codec has no option {unknown!r}; {hint} An example: "
+                'codec={"compress_over": 4096}'
+            )
+        return Codec(**value)
     if isinstance(value, Codec):
         return value
     raise ConfigurationError(
@@ -232,7 +268,14 @@ def _in_memory(backend: object) -> bool:
     return isinstance(backend, str) and backend.partition(":")[0] == "memory"
 
 
-def _max_entries(value: object) -> MaxEntries:
+def _max_entries(value: object, backend: object) -> MaxEntries:
+    if value != MAX_ENTRIES and not _in_memory(backend):
+        raise ConfigurationError(
+            f"max_entries={value!r} bounds answers in memory: leave it out; a file is bounded by "
+            'its size, backend="sqlite:~/answers.db?max_bytes=1GB", the memory in front of another '
+            'backend by its address, backend="memory?max_entries=5000+redis://host", and a server '
+            "is configured where it runs"
+        )
     if isinstance(value, str) and value == "auto":
         return "auto"
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -269,24 +312,27 @@ def _names(parameter: str, value: object, example: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _share(parameter: str, value: object) -> float:
+def _share(parameter: str, given: object) -> float:
+    value = percent(given)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
         raise ConfigurationError(
-            f"{parameter}={value!r}: a share from 0 up to, but not including, 1, such as "
-            f"{parameter}=0.1"
+            f"{parameter}={given!r}: a share from 0 up to, but not including, 1, such as "
+            f'{parameter}=0.1 or "10%"'
         )
     return float(value)
 
 
-def _ahead(value: object) -> float | None:
+def _ahead(given: object) -> float | None:
+    value = percent(given)
     if value is None or value is False:
         return None
     if value is True:
         return 1.0  # never by age alone
     if not isinstance(value, int | float) or not 0 < value < 1:
         raise ConfigurationError(
-            f"refresh_ahead={value!r}: the share of the time to live after which a new answer is "
-            "made, between 0 and 1, such as refresh_ahead=0.8; or True, to go by its cost alone"
+            f"refresh_ahead={given!r}: the share of the time to live after which a new answer is "
+            'made, between 0 and 1, such as refresh_ahead=0.8 or "80%"; or True, to go by its cost '
+            "alone"
         )
     return float(value)
 
@@ -309,6 +355,7 @@ def _store_if(value: object) -> StoreIf | None:
     if value is None or value == "always":
         return "always" if value else None
     if callable(value):
+        refuse_async("store_if", value, "store_if=lambda answer: answer.score > 0.5")
         return value
     raise ConfigurationError(
         f"store_if={value!r}: a callable over the result that says whether it is stored, such as "

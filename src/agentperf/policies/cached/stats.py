@@ -183,6 +183,8 @@ def _told(stats: CacheStats) -> str:
         parts += [f"{stats.evictions} evicted", f"{stats.expired} expired"]
     else:
         parts.append(f"{stats.stored} stored")
+    if stats.invalidated:
+        parts.append(f"{stats.invalidated} invalidated")
     parts.append(f"{stats.refused} refused")
     if tokens := stats.saved.total_tokens:
         money = stats.saved.cost_usd

@@ -32,10 +32,12 @@ class Bounds:
     Args:
         site: The function's place in its pipeline.
         options: What was asked for.
+        name: What the cache is shared by, if it is.
     """
 
-    def __init__(self, site: Site, options: CacheOptions) -> None:
+    def __init__(self, site: Site, options: CacheOptions, name: str | None = None) -> None:
         self._site = site
+        self._name = name or site.operation
         self._soft = options.soft_timeout
         self._hard = options.hard_timeout
         self.detached = site.waiting.detached if site.driver.is_async else self._in_thread
@@ -62,12 +64,24 @@ class Bounds:
 
         async def park(parker: Parker) -> None:
             if not await parker.park(max(0.0, end - now()), passive=True):
-                raise self._late(late, seconds)
+                raise self._late(seconds, late)
 
         return park
 
-    def _late(self, late: type[CallTimeout], seconds: float | None) -> CallTimeout:
-        return late(f"{self._site.operation}: there was no answer within {seconds:.3g} s")
+    def _late(self, seconds: float, late: type[CallTimeout] = CallTimeout) -> CallTimeout:
+        why = f"there was no answer within {seconds:.3g} s"
+        return self._error(late, why, seconds, "hard" if late is CallTimeout else "soft")
+
+    def _error(
+        self, late: type[CallTimeout], why: str, seconds: float | None, which: str
+    ) -> CallTimeout:
+        return late(
+            f"{self._site.operation}: {why}",
+            policy="cached",
+            name=self._name,
+            limit=f"{which}_timeout",
+            seconds=seconds,
+        )
 
     def takes_long(self, error: Exception) -> bool:
         """Whether that is no failure, only the end of a caller's patience."""
@@ -75,11 +89,9 @@ class Bounds:
 
     async def alone(self, compute: Callable[[], Awaitable[object]]) -> object:
         """Compute for one caller alone; nobody else waits, so it ends with the caller's time."""
-        if self._hard is None:
+        if (hard := self._hard) is None:
             return await compute()
-        return await self._site.waiting.bounded(
-            self._hard, compute, lambda: self._late(CallTimeout, self._hard)
-        )
+        return await self._site.waiting.bounded(hard, compute, lambda: self._late(hard))
 
     async def _in_thread(
         self, work: Callable[[], Awaitable[None]], ended: Callable[[], object]
@@ -92,10 +104,11 @@ class Bounds:
         workers = self._site.host.state(_Workers, _Workers, owners=(), name="computations")
         if not workers.begin(lambda: in_one_go(work())):
             ended()
-            raise CallTimeout(
-                f"{self._site.operation}: {WORKERS} computations that block are under way already, "
-                "and this one could not be left"
+            why = (
+                f"{WORKERS} computations that block are under way already, and this one could not "
+                "be left"
             )
+            raise self._error(CallTimeout, why, self._hard, "hard")
         return _nothing
 
 

@@ -8,7 +8,7 @@ from collections import namedtuple
 
 import pytest
 
-from agentperf import cached, handle
+from agentperf import Cache, ConfigurationError, cached, handle
 from agentperf.errors import UncacheableArgumentError
 from tests.unit.policies.cached.calls import Counted, figures, outcome
 
@@ -245,3 +245,42 @@ def test_an_object_is_never_keyed_by_its_address(fresh_host):
     for thing in (object(), iter([1]), lambda: 1, [object()], {"a": object()}):
         with pytest.raises(UncacheableArgumentError):
             f(thing)
+
+
+def test_a_callable_with_other_parameters_says_what_to_write(fresh_host):
+    """It gets the arguments as the call passes them."""
+
+    @cached(key=lambda z: z)
+    def f(x):
+        return x
+
+    assert f("a") == f("a") == "a"
+    with pytest.raises(ConfigurationError, match=r"key= of .*f\(\) can't be called.*lambda x: "):
+        f(x="a")
+
+
+def test_a_callable_that_fails_raises_what_it_raises(fresh_host):
+    """It is not the call of it that is wrong."""
+    f = cached(key=len)(lambda x: x)
+    with pytest.raises(TypeError, match="has no len") as raised:
+        f(5)
+    assert not isinstance(raised.value, ConfigurationError)
+
+
+def test_the_advice_fits_where_the_argument_was_given(fresh_host):
+    """An item can't be ignored, and the key of a `Cache` has no options."""
+
+    @cached(per_item="docs")
+    def f(docs):
+        return [1 for _ in docs]
+
+    with pytest.raises(UncacheableArgumentError) as raised:
+        f([object()])
+    assert "ignore=" not in str(raised.value)
+    assert 'key="{docs.id}"' in str(raised.value)
+    for call in (Cache().get, Cache().delete, lambda key: Cache().set(key, 1)):
+        with pytest.raises(UncacheableArgumentError) as raised:
+            call(object())
+        assert "Give text, a number" in str(raised.value)
+        assert "ignore=" not in str(raised.value)
+        assert "key=" not in str(raised.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -311,6 +312,44 @@ def test_what_is_got_by_key_is_in_use():
     assert pages.get("a") == "a"
     assert pages.get("b") is None
     assert (pages.stats().gone, pages.stats().unasked) == (1, 1)
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("how", ["bypass", "disabled"])
+def test_what_is_gone_past_finds_and_keeps_nothing(host, where, how):
+    """A region of a mode, and switching all off, are the same to it."""
+    cache = made(where, host)
+    cache.set("a", 1)
+    with contextlib.ExitStack() as stack:
+        if how == "bypass":
+            stack.enter_context(agentperf.cache_mode("bypass"))
+        else:
+            agentperf.configure(enabled=False)
+            stack.callback(agentperf.configure, enabled=True)
+        assert cache.get("a", "nothing") == "nothing"
+        cache.set("a", 2)
+        cache.set("b", 2)
+        assert cache.get_or_compute("a", lambda: 3) == 3
+    assert cache.get("a") == 1
+    assert cache.get("b") is None
+    stats = cache.stats()
+    assert (stats.hits, stats.misses, stats.stored) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_modes(host, where):
+    """What is to be made anew isn't found; what is only to be looked up is."""
+    cache = made(where, host)
+    cache.set("a", 1)
+    with agentperf.cache_mode("refresh"):
+        assert cache.get("a") is None
+        cache.set("a", 2)
+    with agentperf.cache_mode("only_if_cached"):
+        assert cache.get("a") == 2
+        assert cache.get("b") is None
+        with pytest.raises(errors.CacheMissError):
+            cache.get_or_compute("b", lambda: 3)
+    assert cache.stats().misses == 2
 
 
 def test_a_function_of_the_other_colour_is_refused():

@@ -8,7 +8,8 @@ import math
 
 import pytest
 
-from agentperf import ConfigurationError, cached
+from agentperf import Cache, ConfigurationError, cache_control, cached, handle
+from agentperf.policies.cached.memory.backend import MemoryBackend
 
 
 class Something:
@@ -22,10 +23,10 @@ BAD = {
     "backend": ["memory:", "memory:mru", "memory:lru:x"],
     "copy": ["maybe", None, True, ["auto"]],
     "scope": ["x", None, "", ["tenant"]],
-    "jitter": [-0.1, 1, 1.0, "10%", None, True, math.nan],
+    "jitter": [-0.1, 1, 1.0, "100%", "-5%", "0.1", None, True, math.nan],
     "stale": [0, -1, "soon", True],
     "stale_on_error": [0, -1, "soon", True],
-    "refresh_ahead": [0, 1, 1.5, -0.1, "0.8", math.nan],
+    "refresh_ahead": [0, 1, 1.5, -0.1, "0.8", "0%", "100%", math.nan],
     "negative_ttl": [
         0,
         -1,
@@ -136,3 +137,112 @@ def test_a_class_method_can_be_decorated_bare():
             return "agent"
 
     assert Agent.name() == "agent"
+
+
+async def _later(*args, **kwargs):
+    return "x"
+
+
+async def _one_by_one(*args, **kwargs):
+    yield "x"
+
+
+@pytest.mark.parametrize("option", ["key", "tags", "store_if"])
+@pytest.mark.parametrize("given", [_later, _one_by_one, functools.partial(_later, 1)])
+def test_what_would_never_be_awaited_is_refused(option, given):
+    """The coroutine would count as the answer: always true, never the same key."""
+    with pytest.raises(ConfigurationError, match=rf"^{option}=_.*: an async .*; give a plain one"):
+        cached(**{option: given})(lambda x: x)
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        ("memory?near_ttl=2s", r"comes after a \+, such as"),
+        ("answers.db", 'for a file write backend="sqlite:answers.db"'),
+        ("./answers", 'for a file write backend="sqlite:./answers"'),
+        ("MEMORY", "small letters, such as 'memory'"),
+        ("SQLite:answers.db", "small letters, such as 'sqlite'"),
+        ("Redis://user:secret@host", "small letters, such as 'redis'"),
+        ("Memory+redis://user:secret@host", r"small letters, such as 'memory\+redis'"),
+    ],
+)
+def test_a_misspelt_address_says_what_was_meant(backend, message):
+    """At decoration, and without repeating what may be a password."""
+    with pytest.raises(ConfigurationError, match=message) as raised:
+        cached(backend=backend)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "backend",
+    ["sqlite:x.db", "memory+sqlite:x.db", MemoryBackend()],
+    ids=["file", "tiers", "object"],
+)
+@pytest.mark.parametrize("bound", [5, "auto"])
+def test_entries_are_bounded_in_memory_only(backend, bound):
+    """Elsewhere something else bounds them, and the error says what."""
+    with pytest.raises(ConfigurationError, match=r"^max_entries=.* bounds answers in memory"):
+        cached(backend=backend, max_entries=bound)
+
+
+def test_a_share_may_be_text():
+    """As in a configuration file."""
+    options = cached(ttl="10m", jitter="10%", refresh_ahead="80%").options
+    assert (options.jitter, options.refresh_ahead) == (0.1, 0.8)
+
+
+def test_a_function_and_options_do_not_go_together():
+    """They would be dropped, or be a TypeError of Python's own."""
+    for options in ({"ttl": "1m"}, {"key": "x"}, {"name": "f"}, {"enabled": False}):
+        with pytest.raises(ConfigurationError, match=r"cached\(ttl=\"10m\"\)\(f\)"):
+            cached(lambda x: x, **options)
+    with pytest.raises(ConfigurationError, match="one time to live is enough"):
+        cached("1m", ttl="2m")
+
+
+def test_a_misspelt_option_of_a_codec_is_named():
+    """Its value is not: it may be the secret."""
+    with pytest.raises(ConfigurationError, match="no option 'compres'; did you mean 'compress"):
+        cached(backend="sqlite:x.db", codec={"compres": 1})
+    with pytest.raises(ConfigurationError, match="no option 'secrt'") as raised:
+        cached(backend="sqlite:x.db", codec={"secrt": "open sesame open sesame"})
+    assert "sesame" not in str(raised.value)
+
+
+@pytest.mark.parametrize("call", [Cache, cache_control, cached])
+def test_a_misspelt_option_is_refused_everywhere(call):
+    """With what was meant."""
+    with pytest.raises(ConfigurationError, match=r"no option 'tll'; did you mean ttl=3"):
+        call(tll=3)
+
+
+@pytest.mark.parametrize(
+    ("backend", "place"),
+    [
+        ("memory", "memory"),
+        ("memory:lru", "memory"),
+        ("sqlite:/home/anna/x.db?max_bytes=1MB", "sqlite"),
+        ("redis://user:secret@host:6379/0", "redis"),
+        ("memory+redis://user:secret@host", "memory+redis"),
+        ("memory?near_ttl=2s+redis://user:secret@host", "memory+redis"),
+        (MemoryBackend(), "MemoryBackend"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "object",
+)
+def test_a_repr_says_where_and_never_the_address(backend, place):
+    """Of the policy, of its options and of a cache by name."""
+    policy = cached("1m", backend=backend)
+    assert f"backend={place!r}" in repr(policy)
+    assert policy.options.place == place
+    assert "secret" not in repr(policy)
+    assert "anna" not in repr(policy)
+
+
+def test_a_handle_and_a_cache_say_where(fresh_host, tmp_path):
+    """Beside their figures."""
+    f = cached(lambda x: x)
+    assert " in memory: 0.0% hits" in repr(handle(f).cache)
+    assert "<Cache.pages in memory: 0.0% hits" in repr(Cache(name="pages"))
+    file = f"sqlite:{tmp_path / 'x.db'}"
+    assert "<Cache.pages in sqlite: 0.0% hits" in repr(Cache(name="pages", backend=file))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -315,13 +316,40 @@ def test_threads_are_held_until_their_work_ends(clock, monkeypatch):
         clock.advance("6s")
         with pytest.raises(CallTimeout):
             first.result(20)
-        with pytest.raises(CallTimeout, match="under way already"):
+        with pytest.raises(CallTimeout, match="under way already") as raised:
             f(2)
+        assert _facts(raised.value) == ("cached", handle(f).operation, "hard_timeout", 5.0)
         assert aboard(f) == 0
         upstream.gate.set()
         until(lambda: handle(f).cache.stats().stored == 1)
     upstream.slow = False
     until(lambda: _tried(f, 2))
+
+
+def _facts(error):
+    return error.policy, error.policy_name, error.limit, error.seconds
+
+
+@pytest.mark.parametrize("mode", [None, "refresh"])
+async def test_the_error_says_whose_limit_it_was(clock, mode):
+    """As that of `timeout` does; a cache with a name goes by it."""
+    upstream, f = _slow(hard_timeout="5s", name="answers")
+    upstream.slow = True
+    raised = []
+
+    async def call():
+        with contextlib.ExitStack() as stack:
+            if mode is not None:
+                stack.enter_context(cache_mode(mode))
+            raised.append(stack.enter_context(pytest.raises(CallTimeout)))
+            await f()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await auntil(lambda: upstream.calls == 1)
+        await clock.aadvance("6s")
+        upstream.agate.set()
+    assert [_facts(info.value) for info in raised] == [("cached", "answers", "hard_timeout", 5.0)]
 
 
 def _tried(f, x):

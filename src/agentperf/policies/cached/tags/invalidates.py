@@ -18,6 +18,11 @@ from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.tags.invalidation import Invalidation
 from agentperf.policies.cached.tags.naming import Tags, TagsOf, checked_tags, tags_of
 
+_EXAMPLE = (
+    'write @invalidates("profile:{profile_id}"), @invalidates("profiles", "team:{team}") '
+    "or @invalidates(tags=lambda profile: ...)"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Invalidates(Policy):
@@ -37,7 +42,7 @@ class Invalidates(Policy):
 
     def _tags_of(self, target: Target) -> TagsOf:
         name = getattr(target.function, "__qualname__", target.operation)
-        return tags_of(name, target.signature, self.tags)
+        return tags_of(name, target.signature, self.tags, _EXAMPLE)
 
 
 def invalidates(
@@ -70,10 +75,7 @@ def invalidates(
     """
     given = names if tags is None else tags
     if not given or (names and tags is not None) or any(not isinstance(n, str) for n in names):
-        raise ConfigurationError(
-            'invalidates: the tags are needed, such as @invalidates("profile:{profile_id}"), '
-            '@invalidates("profiles", "team:{team}"), or @invalidates(tags=lambda profile: ...)'
-        )
+        raise ConfigurationError(f"invalidates: the tags are needed; {_EXAMPLE}")
     return Invalidates(checked_tags(given), enabled=enabled)
 
 

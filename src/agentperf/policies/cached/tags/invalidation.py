@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable
 from functools import partial
 
+from agentperf._base.log import warn
 from agentperf._engine.current import current_host
 from agentperf._engine.hosting import Host
 from agentperf._engine.reaching import way_to
@@ -17,6 +19,8 @@ from agentperf.policies.cached.backed.reach import guard_of
 from agentperf.policies.cached.decorator import TAGGED, tag_table
 from agentperf.policies.cached.tags.naming import plain_tags
 from agentperf.policies.cached.tags.owed import Owed, owed_to, replace
+
+_FIELD = re.compile(r"\{[A-Za-z_][\w.]*\}")
 
 
 def invalidate(*, tags: str | Iterable[str]) -> None:
@@ -38,7 +42,8 @@ def invalidate(*, tags: str | Iterable[str]) -> None:
         BackendError: A backend failed; the others and the memory were done. This process makes up
             for it as soon as it works again, and takes nothing from it before.
     """
-    in_one_go(Invalidation(current_host(), None).of(plain_tags(tags)))
+    host = current_host()
+    in_one_go(Invalidation(host, None).of(_given(host, tags)))
 
 
 async def ainvalidate(*, tags: str | Iterable[str]) -> None:
@@ -56,7 +61,18 @@ async def ainvalidate(*, tags: str | Iterable[str]) -> None:
     """
     host = current_host()
     waiting = waiting_for(is_async=True, clock=host.clock)
-    await Invalidation(host, waiting).of(plain_tags(tags))
+    await Invalidation(host, waiting).of(_given(host, tags))
+
+
+def _given(host: Host, tags: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the tags; tell once of a template, which would invalidate nothing."""
+    given, table = plain_tags(tags), tag_table(host)
+    if not table.told_of_template and any(_FIELD.search(tag) for tag in given):
+        table.told_of_template = True
+        # Not an error: an argument that holds braces may have been filled in. Not the tag: it too.
+        advice = 'tags are taken as they are; put an f in front: tags=f"profile:{profile_id}"'
+        warn("cache.tag_looks_like_template", advice=advice)
+    return given
 
 
 class Invalidation:

@@ -45,6 +45,7 @@ class TagTable:
         self.moment = 0
         self._invalidated: dict[str, int] = {}  # when each was last, in that order
         self._forgotten = 0
+        self.told_of_template = False
         self.backends: set[Backends] = set()
         """Where else caches of the host keep what has tags."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentperf._base.callables import refuse_async, takes
 from agentperf._base.keys import Field, parse_fields
 from agentperf._base.keys.compiling import Part, compiled
 from agentperf.errors import ConfigurationError, UncacheableArgumentError
@@ -34,6 +35,7 @@ def checked_tags(tags: Tags) -> tuple[str, ...] | Callable[..., Any]:
         ConfigurationError: It is nothing that could give tags.
     """
     if callable(tags):
+        refuse_async("tags", tags, _EXAMPLE)
         return tags
     names = (tags,) if isinstance(tags, str) else tags  # none: the function names them itself
     if not isinstance(names, list | tuple) or not all(
@@ -67,7 +69,10 @@ def plain_tags(tags: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def tags_of(
-    function: str, signature: inspect.Signature, tags: tuple[str, ...] | Callable[..., Any]
+    function: str,
+    signature: inspect.Signature,
+    tags: tuple[str, ...] | Callable[..., Any],
+    example: str = _EXAMPLE,
 ) -> TagsOf:
     """Compile what gives the tags of a function's calls.
 
@@ -75,6 +80,7 @@ def tags_of(
         function: The function's `__qualname__`, for errors.
         signature: Its signature.
         tags: What `checked_tags` made.
+        example: What to write, for errors.
 
     Raises:
         ConfigurationError: A template is malformed, or names no parameter.
@@ -83,7 +89,7 @@ def tags_of(
         return _by_function(function, signature, tags)
     if not tags:
         return NO_TAGS
-    templates = [_template(function, signature, text) for text in tags]
+    templates = [_template(function, signature, text, example) for text in tags]
     if not any(template.fields for template in templates):
         return _always(plain_tags(["".join(template.literals) for template in templates]))
     parts = [
@@ -121,7 +127,7 @@ class _Template(NamedTuple):
         return "".join((*filled, *rest))
 
 
-def _template(function: str, signature: inspect.Signature, text: str) -> _Template:
+def _template(function: str, signature: inspect.Signature, text: str, example: str) -> _Template:
     fields = parse_fields(text, "tags")
     for field in fields:
         if field.parameter not in signature.parameters:
@@ -130,8 +136,7 @@ def _template(function: str, signature: inspect.Signature, text: str) -> _Templa
             close = get_close_matches(field.parameter, signature.parameters, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise ConfigurationError(
-                f"tags={text!r}: {function}() has no parameter {field.parameter!r}{hint}; "
-                f"{_EXAMPLE}"
+                f"tags={text!r}: {function}() has no parameter {field.parameter!r}{hint}; {example}"
             )
     import string  # whoever has no tags needs none of this
 
@@ -181,8 +186,8 @@ def _by_function(function: str, signature: inspect.Signature, tags: Callable[...
         try:
             given = tags(*args, **kwargs)
         except TypeError as error:
-            if (raised := error.__traceback__) is None or raised.tb_next is not None:
-                raise  # by what it does, not by what it takes
+            if takes(tags, args, kwargs):
+                raise  # by what it does
             raise ConfigurationError(
                 f"tags= of {function}() can't be called as the function itself is ({error}): give "
                 f"it the same parameters, as in tags=lambda {shown}: ..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl
 
@@ -10,7 +11,7 @@ from agentperf._base.durations import Duration, seconds
 from agentperf._base.options import whole
 from agentperf._base.sizes import Size, in_bytes
 from agentperf._engine.waiting import waiting_for
-from agentperf.abc.backends import AnyBackend, Backends, backends
+from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend, backends
 from agentperf.abc.watching import Watchable
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.tiered.backends import AsyncTieredBackend, TieredBackend
@@ -64,6 +65,11 @@ class Tiered(Backends):
             raise ConfigurationError(
                 f"Tiered: the far backend is an object, such as Tiered(MyBackend()); an address "
                 f"goes into backend= as text, such as backend={_EXAMPLE}"
+            )
+        if not isinstance(far, CacheBackend | AsyncCacheBackend | Backends):
+            raise ConfigurationError(
+                f"Tiered: {type(far).__name__} is no backend; give an object of a class that "
+                "extends agentperf.abc.CacheBackend, such as Tiered(MyBackend())"
             )
         clock = clock or Clock()
         behind = backends(far)
@@ -124,6 +130,11 @@ class TieredAddress(NamedTuple):
         if not far:
             raise ConfigurationError(
                 f"backend={text!r}: after the + comes an address, as in {_EXAMPLE}"
+            )
+        if re.split(r"[:?+]", far, maxsplit=1)[0] == "memory":
+            raise ConfigurationError(
+                f"backend={near + '+memory'!r}: a memory before a memory keeps all twice; write "
+                f'backend="memory", or another address after the +, as in {_EXAMPLE}'
             )
         options = dict(parse_qsl(query, keep_blank_values=True))
         for unknown in options.keys() - {"near_ttl", "max_entries", "max_bytes"}:

@@ -218,3 +218,12 @@ def test_switched_off():
     write(1)
     f(1)
     assert source.calls == 1
+
+
+def test_a_template_that_names_no_parameter_says_what_to_write():
+    """The names stand in the decorator itself."""
+    with pytest.raises(
+        errors.ConfigurationError, match=r"no parameter 'q'.*@invalidates\(\""
+    ) as got:
+        agentperf.invalidates("a:{q}")(lambda x: x)
+    assert 'write tags="' not in str(got.value)

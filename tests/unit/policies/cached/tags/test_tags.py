@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -692,3 +693,15 @@ def test_against_the_model(where):
     """No order of reads, changes and invalidations gives a stale answer or computes in vain."""
     machine = type("Machine", (TagsAgainstModel,), {"place": where})
     run_state_machine_as_test(machine)
+
+
+def test_a_template_whose_f_was_forgotten_is_told(fresh_host, caplog):
+    """Once, without the tag; it is no error, as an argument may have brought the braces."""
+    with caplog.at_level(logging.WARNING, "agentperf"):
+        agentperf.invalidate(tags="profile:42")
+        agentperf.invalidate(tags=["json:{}", 'json:{"a": 1}'])
+        assert "cache.tag_looks_like_template" not in caplog.text
+        for _ in range(2):
+            agentperf.invalidate(tags=["profile:{secret_id}"])
+    assert caplog.text.count("cache.tag_looks_like_template") == 1
+    assert "secret_id" not in caplog.text

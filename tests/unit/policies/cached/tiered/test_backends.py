@@ -584,6 +584,10 @@ def test_addresses(text):
     ("text", "said"),
     [
         ("memory+", "an address"),
+        ("memory+memory", "keeps all twice"),
+        ("memory+memory+redis://user:secret@host", "keeps all twice"),
+        ("memory+memory?near_ttl=2s+redis://user:secret@host", "keeps all twice"),
+        ("memory?near_ttl=2s+memory:lru", "keeps all twice"),
         ("memory?ttl=2s+redis://user:secret@host", "'ttl'"),
         ("memory?near_ttl=0s+redis://user:secret@host", "near_ttl"),
         ("memory?near_ttl=soon+redis://user:secret@host", "near_ttl"),
@@ -599,12 +603,13 @@ def test_bad_addresses(text, said):
 
 
 @pytest.mark.parametrize(
-    "options", [{"near_ttl": 0}, {"max_entries": 0}, {"max_bytes": 0}, {"far": "redis://x"}]
+    "options",
+    [{"near_ttl": 0}, {"max_entries": 0}, {"max_bytes": 0}, {"far": "redis://x"}, {"far": None}],
 )
 def test_bad_options(options):
     """The error names the parameter."""
     far = options.pop("far", MemoryBackend())
-    with pytest.raises(ConfigurationError, match=next(iter(options), "far backend")):
+    with pytest.raises(ConfigurationError, match=next(iter(options), "far backend|no backend")):
         Tiered(far, **options)
 
 
