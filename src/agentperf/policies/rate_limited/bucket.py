@@ -50,6 +50,8 @@ class Bucket:
     def __init__(self, limits: Limits) -> None:
         self._lock = threading.Lock()
         self._queue = Line()
+        # Whether calls have to stand in the queue: asked at every call, so it is kept, not found.
+        self._held = False
         self._free = limits.concurrency
         self._rates: tuple[tuple[int, Gcra], ...] = tuple(
             (dimension, Gcra(rate, limits.burst if dimension == 0 else None))
@@ -60,6 +62,13 @@ class Bucket:
         only = self._rates[0] if len(self._rates) == 1 and self._free is None else None
         self._only = None if only is None else only[1]
         self._dimension = 0 if only is None else only[0]
+
+    def clamped(self, need: Need) -> Need:
+        """Return as much of what a call needs as could ever fit."""
+        most = list(need)
+        for dimension, gcra in self._rates:
+            most[dimension] = min(most[dimension], gcra.burst)
+        return most[0], most[1], most[2], most[3]
 
     def fits_ever(self, need: Need) -> Gcra | None:
         """Return the rate that a call of this size could never fit; None where it can."""
@@ -86,7 +95,7 @@ class Bucket:
         # Not `with`, which costs twice as much, on the path of every call.
         self._lock.acquire()
         try:
-            if self._queue:
+            if self._held:
                 return UNTIL_WOKEN
             if self._only is not None:
                 return self._only.admit(now, need[self._dimension])
@@ -97,10 +106,18 @@ class Bucket:
     def queue(self, need: Need) -> Waiter:
         """Stand at the end of the queue."""
         with self._lock:
-            return self._queue.join(need)
+            waiter = self._queue.join(need)
+            self._mind_queue()
+            return waiter
 
-    def advance(self, now: int, waiter: Waiter, parker: Parker) -> int:
+    def advance(self, now: int, waiter: Waiter, parker: Parker, *, borrow: bool = False) -> int:
         """Take what the waiter needs if it is its turn; it has left the queue then.
+
+        Args:
+            now: The time.
+            waiter: Whose turn it may be.
+            parker: Where it waits if it is not.
+            borrow: Whether a call larger than a burst runs at a full burst, and leaves a debt.
 
         Returns:
             0 when it was taken, else the nanoseconds until it is worth asking again, or
@@ -109,15 +126,17 @@ class Bucket:
         with self._lock:
             if not self._queue.is_first(waiter, parker):
                 return UNTIL_WOKEN
-            wait = self._take(now, waiter.need)
+            wait = self._take(now, waiter.need, borrow=borrow)
             if wait == 0:
                 self._queue.leave(waiter)
+                self._mind_queue()
             return wait
 
     def leave(self, waiter: Waiter) -> None:
         """Give up one's place in the queue."""
         with self._lock:
             self._queue.leave(waiter)
+            self._mind_queue()
 
     def settle(self, now: int, reserved: Need, used: Need | None) -> None:
         """End a call: free its place, and put right what it took by what it used.
@@ -138,6 +157,7 @@ class Bucket:
                     elif more < 0:
                         gcra.give(now, -more)
             self._queue.wake()
+            self._mind_queue()
 
     def remaining(self, now: int) -> dict[str, int]:
         """Return what fits now of each dimension, by its tightest rate."""
@@ -155,10 +175,17 @@ class Bucket:
         """How many calls stand in the queue."""
         return len(self._queue)
 
-    def _take(self, now: int, need: Need) -> int:
+    def _mind_queue(self) -> None:
+        self._held = len(self._queue) > 0
+
+    def _take(self, now: int, need: Need, *, borrow: bool = False) -> int:
         if self._free == 0:
             return UNTIL_WOKEN
-        longest = max((gcra.wait(now, need[at]) for at, gcra in self._rates), default=0)
+        if borrow:
+            waits = [gcra.wait(now, min(need[at], gcra.burst)) for at, gcra in self._rates]
+            longest = max(waits, default=0)
+        else:
+            longest = max((gcra.wait(now, need[at]) for at, gcra in self._rates), default=0)
         if longest == 0:
             for dimension, gcra in self._rates:
                 gcra.take(now, need[dimension])

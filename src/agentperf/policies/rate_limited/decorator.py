@@ -19,7 +19,7 @@ from agentperf._engine.sizing import quick_count
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits
 from agentperf.policies.rate_limited.estimate import Estimate, estimator
-from agentperf.policies.rate_limited.layer import Buckets, KeyOf, LimiterLayer
+from agentperf.policies.rate_limited.layer import Buckets, KeyOf, LimiterLayer, Oversize
 
 OnLimit = Literal["wait", "raise"]
 
@@ -35,6 +35,7 @@ class RateLimited(Policy):
     by: By | None = None
     cost: Callable[..., Any] | str | None = None
     max_wait: float = 60.0
+    oversize: Oversize = "error"
 
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
@@ -50,6 +51,7 @@ class RateLimited(Policy):
             key_of=self.key_of(site.target),
             estimate=self._estimate(site.target),
             max_wait=self.max_wait,
+            oversize=self.oversize,
         )
         return layer.bound(inner)
 
@@ -85,6 +87,7 @@ def rate_limited(
     by: By | None = None,
     on_limit: OnLimit = "wait",
     max_wait: Duration = 60,
+    oversize: Oversize = "error",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -111,6 +114,9 @@ def rate_limited(
         on_limit: `"wait"` for one's turn, or `"raise"` at once.
         max_wait: How long to wait at most. Who would have to wait longer for a rate is refused at
             once, who waits for a place of `concurrency` when the time is up.
+        oversize: What becomes of a call larger than a whole burst, which could never fit:
+            `"error"` refuses it, `"borrow"` lets it run when the burst is full and leaves a debt
+            that later calls wait for, `"clamp"` reserves as much as can ever fit.
         name: Share one limit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass.
         **unknown: Refused, with what was probably meant.
@@ -124,7 +130,7 @@ def rate_limited(
     Raises:
         ConfigurationError: An option is malformed, contradicts another, or names no parameter.
         RateLimitExceeded: At a call, its turn does not come in time.
-        RequestTooLarge: At a call, it could never fit.
+        RequestTooLarge: At a call, it could never fit, with `oversize="error"`.
     """
     refuse_unknown(rate_limited, unknown)
     if is_decorated_bare(requests):
@@ -148,6 +154,8 @@ def rate_limited(
         raise ConfigurationError('burst= goes with requests: rate_limited("500/min", burst=20)')
     if on_limit not in ("wait", "raise"):
         raise ConfigurationError(f'on_limit={on_limit!r}: "wait" or "raise"')
+    if oversize not in ("error", "borrow", "clamp"):
+        raise ConfigurationError(f'oversize={oversize!r}: "error", "borrow" or "clamp"')
     if cost is not None and not callable(cost) and not isinstance(cost, str):
         raise ConfigurationError(
             f"cost={cost!r}: the name of a parameter, or a callable such as "
@@ -158,6 +166,7 @@ def rate_limited(
         by=checked_by(by),
         cost=cost,
         max_wait=seconds(max_wait, "max_wait", zero=True) if on_limit == "wait" else 0.0,
+        oversize=oversize,
         name=name,
         enabled=enabled,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
@@ -25,6 +25,7 @@ KeyOf = Callable[[Args, Kwargs], Hashable]
 Estimate = Callable[[Args, Kwargs], Need]
 Run = Callable[[Args, Kwargs, "Lease"], Any]
 Instead = Callable[[], Any]
+Oversize = Literal["error", "borrow", "clamp"]
 
 _NOTHING: Need = (0, 0, 0, 0)
 _ONE: Need = (1, 0, 0, 0)
@@ -82,6 +83,7 @@ class LimiterLayer:
         key_of: KeyOf | None,
         estimate: Estimate | None,
         max_wait: float,
+        oversize: Oversize = "error",
     ) -> None:
         self._site = site
         self._buckets = buckets
@@ -89,6 +91,7 @@ class LimiterLayer:
         self._key_of = key_of
         self._estimate = estimate
         self._max_wait = round(max_wait * NANO)
+        self._oversize = oversize
         self._now = site.host.clock.now_ns
         self._counts_tokens = buckets.limits.counts_tokens
         self._tell_refused = site.host.bus.emitter(CallRefused)
@@ -152,6 +155,7 @@ class LimiterLayer:
         forecasts = (forecast(args, kwargs) for forecast in ahead)
         instead = next(filter(None, forecasts), None)
         if instead is None:
+            lease = self._possible(lease)
             await self._wait(lease)
         return await proceed(args, kwargs, lease, instead)
 
@@ -159,15 +163,13 @@ class LimiterLayer:
         """Stand in the queue until everything the call needs was taken."""
         bucket, need, _ = lease
         waiting, began = self._site.waiting, self._now()
-        self._refuse_what_never_fits(lease)
-        if self._max_wait == 0:
-            raise self._refused(lease, bucket.take(began, need), ahead=bucket.waiting)
+        borrow = self._oversize == "borrow"
         until = began + self._max_wait
         waiter = bucket.queue(need)
         try:
             while True:
                 parker = waiting.parker()
-                wait = bucket.advance(now := self._now(), waiter, parker)
+                wait = bucket.advance(now := self._now(), waiter, parker, borrow=borrow)
                 if wait == 0:
                     break
                 left = until - now
@@ -234,16 +236,21 @@ class LimiterLayer:
 
     # -- refusal
 
-    def _refuse_what_never_fits(self, lease: Lease) -> None:
-        gcra = lease[0].fits_ever(lease[1])
-        if gcra is None:
-            return
+    def _possible(self, lease: Lease) -> Lease:
+        """Make of a call that could never fit what `oversize` says."""
+        bucket, need, spent = lease
+        gcra = bucket.fits_ever(need)
+        if gcra is None or self._oversize == "borrow":
+            return lease
+        if self._oversize == "clamp":
+            return bucket, bucket.clamped(need), spent
         limited = zip(DIMENSIONS, lease[1], self._buckets.limits.rates, strict=True)
         sizes = ", ".join(f"{size} {name}" for name, size, rates in limited if rates)
         self._say_refused(None)
         raise RequestTooLarge(
             f"a call of {sizes} never fits the limit {self._name!r} of {gcra.rate} with a burst of "
-            f"{gcra.burst}; make the call smaller or the limit larger",
+            f"{gcra.burst}; make the call smaller or the limit larger, or let it run all the same with "
+            'oversize="borrow"',
             policy="rate_limited",
             name=self._name,
         )
