@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
-from agentperf._base.keys import key_maker
 from agentperf._base.options import By, checked_by, refuse_unknown, whole
 from agentperf._base.rates import Rates, rates
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
+from agentperf._engine.keyed import keyed_by
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf._engine.sizing import quick_count
@@ -67,9 +67,7 @@ class RateLimited(Policy):
 
     def key_of(self, target: Target) -> KeyOf | None:
         """Return what tells the keys of calls apart; None where all calls share one limit."""
-        if self.by is None:
-            return None
-        return key_maker(target.operation, target.signature, key=self.by, option="by")
+        return keyed_by(self.by, target)
 
     def _estimate(self, target: Target) -> Estimate | None:
         return estimator(self.limits, self.cost, target.signature, quick_count)
@@ -110,7 +108,8 @@ def rate_limited(
         cost: What one call counts as, instead of one request or an estimate of its tokens: a
             callable over the call's arguments, or the name of a parameter. A number, or a `Usage`.
         by: Keep a limit for each value: names of parameters, a template, or a callable over the
-            call's arguments. The 1,024 values used last are remembered.
+            call's arguments; `"scope.tenant"`, `"scope.user"` and `"scope.session"` are whom
+            `agentperf.scope` names. The 1,024 values used last are remembered.
         on_limit: `"wait"` for one's turn, or `"raise"` at once.
         max_wait: How long to wait at most. Who would have to wait longer for a rate is refused at
             once, who waits for a place of `concurrency` when the time is up.

@@ -249,8 +249,8 @@ class LimiterLayer:
         self._say_refused(None)
         raise RequestTooLarge(
             f"a call of {sizes} never fits the limit {self._name!r} of {gcra.rate} with a burst of "
-            f"{gcra.burst}; make the call smaller or the limit larger, or let it run all the same with "
-            'oversize="borrow"',
+            f"{gcra.burst}; make the call smaller or the limit larger, or let it run all the same "
+            'with oversize="borrow"',
             policy="rate_limited",
             name=self._name,
         )
