@@ -31,15 +31,19 @@ def keyed_by(by: By | None, target: Target) -> KeyOf | None:
     if not parts:
         return key_maker(target.operation, target.signature, key=by, option="by")
     arguments = tuple(name for name in names if not name.startswith(OF_SCOPE))
-    if not arguments:
-        return lambda args, kwargs: tuple(getattr(active.get(), part) for part in parts)
-    of_call = key_maker(target.operation, target.signature, key=arguments, option="by")
+    of_call = _of_arguments(arguments, target)
 
     def key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
         scope = active.get()
         return *(getattr(scope, part) for part in parts), of_call(args, kwargs)
 
     return key
+
+
+def _of_arguments(names: tuple[str, ...], target: Target) -> KeyOf:
+    if not names:
+        return lambda *_: None
+    return key_maker(target.operation, target.signature, key=names, option="by")
 
 
 def _part(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from agentperf.abc.waiting import Parker, Waiting
@@ -41,6 +42,9 @@ class Line:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def __iter__(self) -> Iterator[Waiter]:
+        return iter(self._queue)
 
     def join(self, need: Any = None) -> Waiter:
         """Stand at the end."""

@@ -15,6 +15,9 @@ DIMENSIONS = ("requests", "tokens", "input_tokens", "output_tokens")
 Need = tuple[int, int, int, int]
 """What a call uses of each dimension."""
 
+ONE: Need = (1, 0, 0, 0)
+"""What a call uses that is one request and nothing else."""
+
 UNTIL_WOKEN = -1
 """A wait that no clock ends: for a place, or for one's turn."""
 
@@ -70,12 +73,38 @@ class Bucket:
             most[dimension] = min(most[dimension], gcra.burst)
         return most[0], most[1], most[2], most[3]
 
-    def fits_ever(self, need: Need) -> Gcra | None:
-        """Return the rate that a call of this size could never fit; None where it can."""
+    def fits_ever(self, need: Need) -> tuple[Gcra, str] | None:
+        """Return the rate that a call of this size could never fit; None where it can.
+
+        Returns:
+            The rate, and what it is called.
+        """
         for dimension, gcra in self._rates:
             if need[dimension] > gcra.burst:
-                return gcra
+                return gcra, f"{gcra.rate} {DIMENSIONS[dimension]}"
         return None
+
+    def outlook(self, now: int, need: Need, *, borrow: bool = False) -> int:
+        """Tell when a call that came now would be let in; it takes nothing.
+
+        Args:
+            now: The time.
+            need: What it would use.
+            borrow: Whether a call larger than a burst runs at a full burst.
+
+        Returns:
+            The nanoseconds until those who wait and then this call are let in, if nobody gives up
+            and nothing is given back; `UNTIL_WOKEN` where that is for a place to come free.
+        """
+        with self._lock:
+            ahead: list[Need] = [waiter.need for waiter in self._queue]
+            if self._free is not None and self._free <= len(ahead):
+                return UNTIL_WOKEN
+            waits = [0]
+            for at, gcra in self._rates:
+                own = min(need[at], gcra.burst) if borrow else need[at]
+                waits.append(gcra.wait(now, sum(one[at] for one in ahead) + own))
+            return max(waits)
 
     def tightest(self, now: int, need: Need) -> str:
         """Name the limit that a call of this size has to wait longest for."""

@@ -40,7 +40,7 @@ class RateLimited(Policy):
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
         self.key_of(target)
-        self._estimate(target)
+        self.estimate(target)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
@@ -49,7 +49,7 @@ class RateLimited(Policy):
             self.buckets(site.host),
             self.name or site.target.operation,
             key_of=self.key_of(site.target),
-            estimate=self._estimate(site.target),
+            estimate=self.estimate(site.target),
             max_wait=self.max_wait,
             oversize=self.oversize,
         )
@@ -69,7 +69,8 @@ class RateLimited(Policy):
         """Return what tells the keys of calls apart; None where all calls share one limit."""
         return keyed_by(self.by, target)
 
-    def _estimate(self, target: Target) -> Estimate | None:
+    def estimate(self, target: Target) -> Estimate | None:
+        """Return what tells what a call will use; None where each is simply one request."""
         return estimator(self.limits, self.cost, target.signature, quick_count)
 
 

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from agentperf._engine.hosting import Host
 from agentperf._engine.site import Target
-from agentperf.policies.rate_limited.bucket import DIMENSIONS, Bucket
+from agentperf.policies.rate_limited.bucket import DIMENSIONS, ONE, UNTIL_WOKEN, Bucket
 from agentperf.policies.rate_limited.decorator import RateLimited
+from agentperf.policies.rate_limited.gcra import NANO
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What would become of a call, if it were made now.
+
+    Attributes:
+        admitted: Whether it would be let in at once.
+        wait: Seconds until it would be let in, those who wait already being served first; None
+            where nobody knows, as for a place of `concurrency`, or where it could never fit.
+        limit: What it would wait for, such as `"60/min requests"`; empty if it would be let in.
+    """
+
+    admitted: bool
+    wait: float | None
+    limit: str = ""
 
 
 class LimiterHandle:
@@ -20,6 +38,8 @@ class LimiterHandle:
         self._buckets = policy.buckets(host)
         self._key_of = policy.key_of(target)
         self._leading = leading
+        self._estimate = policy.estimate(target)
+        self._oversize = policy.oversize
 
     def _bucket(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bucket:
         if self._key_of is None:
@@ -33,6 +53,28 @@ class LimiterHandle:
         be there. Less than nothing is a debt.
         """
         return self._bucket(args, kwargs).remaining(self._host.clock.now_ns())
+
+    def peek(self, *args: Any, **kwargs: Any) -> Outlook:
+        """Tell whether a call with these arguments would be let in now, else when.
+
+        Takes nothing. It is how things stand: calls that end, fail or come meanwhile change it.
+
+        Example:
+            outlook = agentperf.handle(complete).limiter.peek(messages)
+            if not outlook.admitted: ...
+        """
+        bucket, now = self._bucket(args, kwargs), self._host.clock.now_ns()
+        need = ONE if self._estimate is None else self._estimate((*self._leading, *args), kwargs)
+        if self._oversize == "clamp":
+            need = bucket.clamped(need)
+        too_small = bucket.fits_ever(need)
+        if too_small is not None and self._oversize == "error":
+            return Outlook(admitted=False, wait=None, limit=too_small[1])
+        wait = bucket.outlook(now, need, borrow=self._oversize == "borrow")
+        if wait == 0:
+            return Outlook(admitted=True, wait=0.0)
+        seconds = None if wait == UNTIL_WOKEN else wait / NANO
+        return Outlook(admitted=False, wait=seconds, limit=bucket.tightest(now, need))
 
     def waiting(self, *args: Any, **kwargs: Any) -> int:
         """Return how many calls wait."""

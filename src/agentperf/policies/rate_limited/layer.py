@@ -8,13 +8,21 @@ from typing import Any, Literal
 
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
+from agentperf._base.keys import digest
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, WatchedFrame, current_frame
 from agentperf._engine.site import Forecast, Site
 from agentperf._engine.streams import LIVE
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
 from agentperf.events import CallDelayed, CallRefused, LeaseSettled
-from agentperf.policies.rate_limited.bucket import DIMENSIONS, UNTIL_WOKEN, Bucket, Limits, Need
+from agentperf.policies.rate_limited.bucket import (
+    DIMENSIONS,
+    ONE,
+    UNTIL_WOKEN,
+    Bucket,
+    Limits,
+    Need,
+)
 from agentperf.policies.rate_limited.estimate import are_vectors
 from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.usage import Usage, usage_of
@@ -28,7 +36,6 @@ Instead = Callable[[], Any]
 Oversize = Literal["error", "borrow", "clamp"]
 
 _NOTHING: Need = (0, 0, 0, 0)
-_ONE: Need = (1, 0, 0, 0)
 
 
 class Spent:
@@ -118,11 +125,11 @@ class LimiterLayer:
 
     def _admitting_alike(self, run: Run, wait: Run) -> Step:
         """Admit calls that are one request each, of one limit: they all have the same lease."""
-        lease: Lease = (self._buckets.single, _ONE, None)
+        lease: Lease = (self._buckets.single, ONE, None)
         take, now = self._buckets.single.take, self._now
 
         def step(args: Args, kwargs: Kwargs) -> Any:
-            if take(now(), _ONE) == 0:
+            if take(now(), ONE) == 0:
                 return run(args, kwargs, lease)
             return wait(args, kwargs, lease)
 
@@ -136,7 +143,7 @@ class LimiterLayer:
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             bucket = single if key_of is None else by_key[key_of(args, kwargs)]
-            need = _ONE if estimate is None else estimate(args, kwargs)
+            need = ONE if estimate is None else estimate(args, kwargs)
             lease: Lease = (bucket, need, Spent() if watches else None)
             if bucket.take(now(), need) == 0:
                 return run(args, kwargs, lease)
@@ -155,11 +162,11 @@ class LimiterLayer:
         forecasts = (forecast(args, kwargs) for forecast in ahead)
         instead = next(filter(None, forecasts), None)
         if instead is None:
-            lease = self._possible(lease)
-            await self._wait(lease)
+            lease = self._possible(lease, args, kwargs)
+            await self._wait(lease, args, kwargs)
         return await proceed(args, kwargs, lease, instead)
 
-    async def _wait(self, lease: Lease) -> None:
+    async def _wait(self, lease: Lease, args: Args, kwargs: Kwargs) -> None:
         """Stand in the queue until everything the call needs was taken."""
         bucket, need, _ = lease
         waiting, began = self._site.waiting, self._now()
@@ -174,7 +181,8 @@ class LimiterLayer:
                     break
                 left = until - now
                 if left <= 0 or wait > left:
-                    raise self._refused(lease, wait, ahead=bucket.waiting - 1)
+                    key = self._shown(args, kwargs)
+                    raise self._refused(lease, wait, key, ahead=bucket.waiting - 1)
                 await parker.park((left if wait == UNTIL_WOKEN else wait) / NANO)
         finally:
             bucket.leave(waiter)
@@ -236,14 +244,15 @@ class LimiterLayer:
 
     # -- refusal
 
-    def _possible(self, lease: Lease) -> Lease:
+    def _possible(self, lease: Lease, args: Args, kwargs: Kwargs) -> Lease:
         """Make of a call that could never fit what `oversize` says."""
         bucket, need, spent = lease
-        gcra = bucket.fits_ever(need)
-        if gcra is None or self._oversize == "borrow":
+        too_small = bucket.fits_ever(need)
+        if too_small is None or self._oversize == "borrow":
             return lease
         if self._oversize == "clamp":
             return bucket, bucket.clamped(need), spent
+        gcra, limit = too_small
         limited = zip(DIMENSIONS, lease[1], self._buckets.limits.rates, strict=True)
         sizes = ", ".join(f"{size} {name}" for name, size, rates in limited if rates)
         self._say_refused(None)
@@ -253,21 +262,31 @@ class LimiterLayer:
             'with oversize="borrow"',
             policy="rate_limited",
             name=self._name,
+            limit=limit,
+            key=self._shown(args, kwargs),
         )
 
-    def _refused(self, lease: Lease, wait: int, *, ahead: int) -> RateLimitExceeded:
+    def _refused(self, lease: Lease, wait: int, key: str, *, ahead: int) -> RateLimitExceeded:
         tightest = lease[0].tightest(self._now(), lease[1])
         retry_after = None if wait == UNTIL_WOKEN else wait / NANO
         self._say_refused(retry_after)
         again = "" if retry_after is None else f", in {retry_after:.3g} s"
         others = f", {ahead} others are waiting" if ahead > 0 else ""
         bound = f"; max_wait is {self._max_wait / NANO:g} s" if self._max_wait else ""
+        of_key = f" of the key {key}" if key else ""
         return RateLimitExceeded(
-            f"the limit {self._name!r} ({tightest}) lets this call in later{again}{others}{bound}",
+            f"the limit {self._name!r}{of_key} ({tightest}) lets this call in later"
+            f"{again}{others}{bound}",
             policy="rate_limited",
             name=self._name,
             retry_after=retry_after,
+            limit=tightest,
+            key=key,
         )
+
+    def _shown(self, args: Args, kwargs: Kwargs) -> str:
+        """Return what may be told of a call's key: the beginning of its digest."""
+        return "" if self._key_of is None else digest(self._key_of(args, kwargs))[:12]
 
     def _say_refused(self, retry_after: float | None) -> None:
         if self._tell_refused is not None:
