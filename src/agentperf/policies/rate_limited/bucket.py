@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agentperf._base.rates import Rate
 from agentperf._engine.places import Line, Waiter
 from agentperf.abc.waiting import Parker
 from agentperf.policies.rate_limited.gcra import Gcra
+
+if TYPE_CHECKING:
+    from agentperf.policies.rate_limited.caution import Caution
+    from agentperf.policies.rate_limited.replies import Lesson
 
 DIMENSIONS = ("requests", "tokens", "input_tokens", "output_tokens")
 
@@ -55,6 +60,7 @@ class Bucket:
         self._queue = Line()
         # Whether calls have to stand in the queue: asked at every call, so it is kept, not found.
         self._held = False
+        self._caution: Caution | None = None
         self._free = limits.concurrency
         self._rates: tuple[tuple[int, Gcra], ...] = tuple(
             (dimension, Gcra(rate, limits.burst if dimension == 0 else None))
@@ -100,7 +106,7 @@ class Bucket:
             ahead: list[Need] = [waiter.need for waiter in self._queue]
             if self._free is not None and self._free <= len(ahead):
                 return UNTIL_WOKEN
-            waits = [0]
+            waits = [self._pause(now)]
             for at, gcra in self._rates:
                 own = min(need[at], gcra.burst) if borrow else need[at]
                 waits.append(gcra.wait(now, sum(one[at] for one in ahead) + own))
@@ -109,6 +115,8 @@ class Bucket:
     def tightest(self, now: int, need: Need) -> str:
         """Name the limit that a call of this size has to wait longest for."""
         with self._lock:
+            if self._pause(now) > 0:
+                return "a pause that the upstream asked for"
             if self._free == 0:
                 return "concurrency"
             waits = [(gcra.wait(now, need[at]), at, gcra) for at, gcra in self._rates]
@@ -155,6 +163,8 @@ class Bucket:
         with self._lock:
             if not self._queue.is_first(waiter, parker):
                 return UNTIL_WOKEN
+            if (pause := self._pause(now)) > 0:
+                return pause
             wait = self._take(now, waiter.need, borrow=borrow)
             if wait == 0:
                 self._queue.leave(waiter)
@@ -188,6 +198,18 @@ class Bucket:
             self._queue.wake()
             self._mind_queue()
 
+    def heed(self, now: int, lesson: Lesson) -> None:
+        """Learn from a reply: what is left, and that the upstream wants to be left alone."""
+        from agentperf.policies.rate_limited.caution import Caution, lower
+
+        with self._lock:
+            lower(now, lesson.left, self._rates)
+            if lesson.refused or lesson.wait is not None:
+                if self._caution is None:
+                    self._caution = Caution()
+                self._caution.heed(now, lesson, self._rates)
+                self._mind_queue()
+
     def remaining(self, now: int) -> dict[str, int]:
         """Return what fits now of each dimension, by its tightest rate."""
         with self._lock:
@@ -205,7 +227,17 @@ class Bucket:
         return len(self._queue)
 
     def _mind_queue(self) -> None:
-        self._held = len(self._queue) > 0
+        self._held = self._caution is not None or len(self._queue) > 0
+
+    def _pause(self, now: int) -> int:
+        """Return how long the upstream wants to be left alone, and forget it when that is over."""
+        if self._caution is None:
+            return 0
+        if self._caution.over(now, self._rates):
+            self._caution = None
+            self._mind_queue()
+            return 0
+        return self._caution.pause(now)
 
     def _take(self, now: int, need: Need, *, borrow: bool = False) -> int:
         if self._free == 0:

@@ -19,7 +19,7 @@ from agentperf._engine.sizing import quick_count
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits
 from agentperf.policies.rate_limited.estimate import Estimate, estimator
-from agentperf.policies.rate_limited.layer import Buckets, KeyOf, LimiterLayer, Oversize
+from agentperf.policies.rate_limited.layer import Buckets, KeyOf, Learn, LimiterLayer, Oversize
 
 OnLimit = Literal["wait", "raise"]
 
@@ -36,6 +36,7 @@ class RateLimited(Policy):
     cost: Callable[..., Any] | str | None = None
     max_wait: float = 60.0
     oversize: Oversize = "error"
+    learn: Learn | None = "errors"
 
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
@@ -52,6 +53,7 @@ class RateLimited(Policy):
             estimate=self.estimate(site.target),
             max_wait=self.max_wait,
             oversize=self.oversize,
+            learn=self.learn,
         )
         return layer.bound(inner)
 
@@ -87,6 +89,7 @@ def rate_limited(
     on_limit: OnLimit = "wait",
     max_wait: Duration = 60,
     oversize: Oversize = "error",
+    learn: Learn | None = "errors",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -117,6 +120,10 @@ def rate_limited(
         oversize: What becomes of a call larger than a whole burst, which could never fit:
             `"error"` refuses it, `"borrow"` lets it run when the burst is full and leaves a debt
             that later calls wait for, `"clamp"` reserves as much as can ever fit.
+        learn: What to learn the upstream's own limits from. `"errors"`: calls that it refused,
+            with a 429; all calls of the key pause for as long as it asks, and then go slower for
+            a while. `"replies"`: also the headers of answers that have some, and no more is left
+            then than they say. None: nothing.
         name: Share one limit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass.
         **unknown: Refused, with what was probably meant.
@@ -156,6 +163,8 @@ def rate_limited(
         raise ConfigurationError(f'on_limit={on_limit!r}: "wait" or "raise"')
     if oversize not in ("error", "borrow", "clamp"):
         raise ConfigurationError(f'oversize={oversize!r}: "error", "borrow" or "clamp"')
+    if learn not in ("errors", "replies", None):
+        raise ConfigurationError(f'learn={learn!r}: "errors", "replies" or None')
     if cost is not None and not callable(cost) and not isinstance(cost, str):
         raise ConfigurationError(
             f"cost={cost!r}: the name of a parameter, or a callable such as "
@@ -167,6 +176,7 @@ def rate_limited(
         cost=cost,
         max_wait=seconds(max_wait, "max_wait", zero=True) if on_limit == "wait" else 0.0,
         oversize=oversize,
+        learn=learn,
         name=name,
         enabled=enabled,
     )

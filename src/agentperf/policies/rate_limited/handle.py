@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,25 @@ class LimiterHandle:
             return Outlook(admitted=True, wait=0.0)
         seconds = None if wait == UNTIL_WOKEN else wait / NANO
         return Outlook(admitted=False, wait=seconds, limit=bucket.tightest(now, need))
+
+    def learn(self, headers: Mapping[str, str], *args: Any, **kwargs: Any) -> None:
+        """Learn from the headers of a reply that the limiter itself doesn't see.
+
+        No more is left then than they say; `retry-after` pauses all calls of the key. For replies
+        that were seen inside of the function, as by a hook of an HTTP client.
+
+        Args:
+            headers: The reply's headers.
+            *args: Those of a call, where the limiter has a `by`.
+            **kwargs: The same.
+        """
+        from agentperf.policies.rate_limited.replies import lesson_of
+
+        clock = self._host.clock
+        refused = any(str(name).lower().startswith("retry-after") for name in headers)
+        lesson = lesson_of(headers, clock.wall(), refused=refused)
+        if lesson:
+            self._bucket(args, kwargs).heed(clock.now_ns(), lesson)
 
     def waiting(self, *args: Any, **kwargs: Any) -> int:
         """Return how many calls wait."""

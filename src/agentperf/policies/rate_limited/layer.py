@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
@@ -27,6 +27,9 @@ from agentperf.policies.rate_limited.estimate import are_vectors
 from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.usage import Usage, usage_of
 
+if TYPE_CHECKING:
+    from agentperf.policies.rate_limited.replies import Lesson
+
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 KeyOf = Callable[[Args, Kwargs], Hashable]
@@ -34,6 +37,7 @@ Estimate = Callable[[Args, Kwargs], Need]
 Run = Callable[[Args, Kwargs, "Lease"], Any]
 Instead = Callable[[], Any]
 Oversize = Literal["error", "borrow", "clamp"]
+Learn = Literal["errors", "replies"]
 
 _NOTHING: Need = (0, 0, 0, 0)
 
@@ -91,6 +95,7 @@ class LimiterLayer:
         estimate: Estimate | None,
         max_wait: float,
         oversize: Oversize = "error",
+        learn: Learn | None = "errors",
     ) -> None:
         self._site = site
         self._buckets = buckets
@@ -99,6 +104,7 @@ class LimiterLayer:
         self._estimate = estimate
         self._max_wait = round(max_wait * NANO)
         self._oversize = oversize
+        self._learn = learn
         self._now = site.host.clock.now_ns
         self._counts_tokens = buckets.limits.counts_tokens
         self._tell_refused = site.host.bus.emitter(CallRefused)
@@ -106,7 +112,8 @@ class LimiterLayer:
         self._tell_settled = site.host.bus.emitter(LeaseSettled)
         self.watches_items = self._counts_tokens
         # Without places to free or tokens to put right, a call that went well leaves nothing to do.
-        self.settles = self._counts_tokens or buckets.limits.concurrency is not None
+        reads = self._counts_tokens or learn == "replies"
+        self.settles = reads or buckets.limits.concurrency is not None
 
     def bound(self, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
@@ -186,8 +193,8 @@ class LimiterLayer:
                 await parker.park((left if wait == UNTIL_WOKEN else wait) / NANO)
         finally:
             bucket.leave(waiter)
-        if self._tell_delayed is not None:
-            waited = (self._now() - began) / NANO
+        waited = (self._now() - began) / NANO
+        if self._tell_delayed is not None and waited > 0:
             self._tell_delayed(
                 CallDelayed(
                     operation=self._site.operation,
@@ -212,10 +219,22 @@ class LimiterLayer:
             if used is not None:
                 self._tell(ticket, used)
         bucket.settle(self._now(), need, used)
+        if self._learn == "replies" and type(value) not in LIVE:
+            from agentperf.policies.rate_limited.replies import lesson_of_reply
+
+            self._heed(bucket, lesson_of_reply(value, self._site.host.clock.wall()))
 
     def failed(self, ticket: Lease, error: Exception) -> None:
-        """Give everything back but what is known to be used."""
+        """Give everything back but what is known to be used, and do what the upstream asks for."""
         self._give_back(ticket)
+        if self._learn is not None:
+            from agentperf.policies.rate_limited.replies import lesson_of_error
+
+            self._heed(ticket[0], lesson_of_error(error, self._site.host.clock.wall()))
+
+    def _heed(self, bucket: Bucket, lesson: Lesson | None) -> None:
+        if lesson:
+            bucket.heed(self._now(), lesson)
 
     def dropped(self, ticket: Lease, ending: Ending) -> None:
         """Give everything back but what is known to be used."""
