@@ -50,9 +50,9 @@ class Limits:
 class Bucket:
     """The state of one key; everything under its own lock, which is never held while waiting.
 
-    Waiting calls stand in one queue, first come, first served. Only its head is measured against
-    the rates, so that a large call can't be overtaken for ever by small ones. Times are
-    nanoseconds.
+    Waiting calls stand in one queue, first come, first served, but for head starts. Only its head
+    is measured against the rates, so that a large call can't be overtaken for ever by small ones.
+    Times are nanoseconds.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -90,12 +90,13 @@ class Bucket:
                 return gcra, f"{gcra.rate} {DIMENSIONS[dimension]}"
         return None
 
-    def outlook(self, now: int, need: Need, *, borrow: bool = False) -> int:
+    def outlook(self, now: int, need: Need, rank: int, *, borrow: bool = False) -> int:
         """Tell when a call that came now would be let in; it takes nothing.
 
         Args:
             now: The time.
             need: What it would use.
+            rank: Where it would stand in the queue.
             borrow: Whether a call larger than a burst runs at a full burst.
 
         Returns:
@@ -103,7 +104,7 @@ class Bucket:
             and nothing is given back; `UNTIL_WOKEN` where that is for a place to come free.
         """
         with self._lock:
-            ahead: list[Need] = [waiter.need for waiter in self._queue]
+            ahead: list[Need] = [one.need for one in self._queue if one.rank <= rank]
             if self._free is not None and self._free <= len(ahead):
                 return UNTIL_WOKEN
             waits = [self._pause(now)]
@@ -140,10 +141,10 @@ class Bucket:
         finally:
             self._lock.release()
 
-    def queue(self, need: Need) -> Waiter:
-        """Stand at the end of the queue."""
+    def queue(self, need: Need, rank: int) -> Waiter:
+        """Stand in the queue, in the order of ranks: the time a call came, less its head start."""
         with self._lock:
-            waiter = self._queue.join(need)
+            waiter = self._queue.join(need, rank)
             self._mind_queue()
             return waiter
 

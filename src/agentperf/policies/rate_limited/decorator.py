@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
@@ -20,6 +20,9 @@ from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits
 from agentperf.policies.rate_limited.estimate import Estimate, estimator
 from agentperf.policies.rate_limited.layer import Buckets, KeyOf, Learn, LimiterLayer, Oversize
+
+if TYPE_CHECKING:
+    from agentperf.policies.rate_limited.priority import HeadStart, Priority
 
 OnLimit = Literal["wait", "raise"]
 
@@ -37,11 +40,13 @@ class RateLimited(Policy):
     max_wait: float = 60.0
     oversize: Oversize = "error"
     learn: Learn | None = "errors"
+    priority: Priority | None = None
 
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
         self.key_of(target)
         self.estimate(target)
+        self.head_start(target)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
@@ -54,6 +59,7 @@ class RateLimited(Policy):
             max_wait=self.max_wait,
             oversize=self.oversize,
             learn=self.learn,
+            head_start=self.head_start(site.target),
         )
         return layer.bound(inner)
 
@@ -70,6 +76,14 @@ class RateLimited(Policy):
     def key_of(self, target: Target) -> KeyOf | None:
         """Return what tells the keys of calls apart; None where all calls share one limit."""
         return keyed_by(self.by, target)
+
+    def head_start(self, target: Target) -> HeadStart | None:
+        """Return what tells the head start of a waiting call; None where all have the same."""
+        if self.priority is None:
+            return None
+        from agentperf.policies.rate_limited.priority import head_starts
+
+        return head_starts(self.priority, target.signature)
 
     def estimate(self, target: Target) -> Estimate | None:
         """Return what tells what a call will use; None where each is simply one request."""
@@ -90,6 +104,7 @@ def rate_limited(
     max_wait: Duration = 60,
     oversize: Oversize = "error",
     learn: Learn | None = "errors",
+    priority: Priority | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -124,6 +139,9 @@ def rate_limited(
             with a 429; all calls of the key pause for as long as it asks, and then go slower for
             a while. `"replies"`: also the headers of answers that have some, and no more is left
             then than they say. None: nothing.
+        priority: Who goes first of those who wait: the name of a parameter, or a callable over the
+            call's arguments. A number from -10 to 10, higher ones first; each step counts as if the
+            call had come ten seconds earlier, so nobody is overtaken for ever.
         name: Share one limit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass.
         **unknown: Refused, with what was probably meant.
@@ -165,6 +183,11 @@ def rate_limited(
         raise ConfigurationError(f'oversize={oversize!r}: "error", "borrow" or "clamp"')
     if learn not in ("errors", "replies", None):
         raise ConfigurationError(f'learn={learn!r}: "errors", "replies" or None')
+    if priority is not None and not callable(priority) and not isinstance(priority, str):
+        raise ConfigurationError(
+            f"priority={priority!r}: the name of a parameter, or a callable over the call's "
+            'arguments, priority="urgency"'
+        )
     if cost is not None and not callable(cost) and not isinstance(cost, str):
         raise ConfigurationError(
             f"cost={cost!r}: the name of a parameter, or a callable such as "
@@ -177,6 +200,7 @@ def rate_limited(
         max_wait=seconds(max_wait, "max_wait", zero=True) if on_limit == "wait" else 0.0,
         oversize=oversize,
         learn=learn,
+        priority=priority,
         name=name,
         enabled=enabled,
     )

@@ -40,6 +40,7 @@ class LimiterHandle:
         self._key_of = policy.key_of(target)
         self._leading = leading
         self._estimate = policy.estimate(target)
+        self._head_start = policy.head_start(target)
         self._oversize = policy.oversize
 
     def _bucket(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bucket:
@@ -65,13 +66,15 @@ class LimiterHandle:
             if not outlook.admitted: ...
         """
         bucket, now = self._bucket(args, kwargs), self._host.clock.now_ns()
-        need = ONE if self._estimate is None else self._estimate((*self._leading, *args), kwargs)
+        whole = (*self._leading, *args)
+        need = ONE if self._estimate is None else self._estimate(whole, kwargs)
+        lead = 0 if self._head_start is None else self._head_start(whole, kwargs)
         if self._oversize == "clamp":
             need = bucket.clamped(need)
         too_small = bucket.fits_ever(need)
         if too_small is not None and self._oversize == "error":
             return Outlook(admitted=False, wait=None, limit=too_small[1])
-        wait = bucket.outlook(now, need, borrow=self._oversize == "borrow")
+        wait = bucket.outlook(now, need, now - lead, borrow=self._oversize == "borrow")
         if wait == 0:
             return Outlook(admitted=True, wait=0.0)
         seconds = None if wait == UNTIL_WOKEN else wait / NANO

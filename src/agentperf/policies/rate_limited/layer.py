@@ -28,6 +28,7 @@ from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.usage import Usage, usage_of
 
 if TYPE_CHECKING:
+    from agentperf.policies.rate_limited.priority import HeadStart
     from agentperf.policies.rate_limited.replies import Lesson
 
 Args = tuple[Any, ...]
@@ -96,6 +97,7 @@ class LimiterLayer:
         max_wait: float,
         oversize: Oversize = "error",
         learn: Learn | None = "errors",
+        head_start: HeadStart | None = None,
     ) -> None:
         self._site = site
         self._buckets = buckets
@@ -105,6 +107,7 @@ class LimiterLayer:
         self._max_wait = round(max_wait * NANO)
         self._oversize = oversize
         self._learn = learn
+        self._head_start = head_start
         self._now = site.host.clock.now_ns
         self._counts_tokens = buckets.limits.counts_tokens
         self._tell_refused = site.host.bus.emitter(CallRefused)
@@ -179,7 +182,8 @@ class LimiterLayer:
         waiting, began = self._site.waiting, self._now()
         borrow = self._oversize == "borrow"
         until = began + self._max_wait
-        waiter = bucket.queue(need)
+        lead = 0 if self._head_start is None else self._head_start(args, kwargs)
+        waiter = bucket.queue(need, began - lead)
         try:
             while True:
                 parker = waiting.parker()
