@@ -20,6 +20,7 @@ from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits
 from agentperf.policies.rate_limited.estimate import Estimate, estimator
 from agentperf.policies.rate_limited.layer import Buckets, KeyOf, Learn, LimiterLayer, Oversize
+from agentperf.policies.rate_limited.outputs import Outputs
 
 if TYPE_CHECKING:
     from agentperf.policies.rate_limited.priority import HeadStart, Priority
@@ -45,17 +46,18 @@ class RateLimited(Policy):
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
         self.key_of(target)
-        self.estimate(target)
+        self.estimate(target, Outputs())
         self.head_start(target)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
+        buckets = self.buckets(site.host)
         layer = LimiterLayer(
             site,
-            self.buckets(site.host),
+            buckets,
             self.name or site.target.operation,
             key_of=self.key_of(site.target),
-            estimate=self.estimate(site.target),
+            estimate=self.estimate(site.target, buckets.outputs[site.target.operation]),
             max_wait=self.max_wait,
             oversize=self.oversize,
             learn=self.learn,
@@ -85,9 +87,9 @@ class RateLimited(Policy):
 
         return head_starts(self.priority, target.signature)
 
-    def estimate(self, target: Target) -> Estimate | None:
+    def estimate(self, target: Target, outputs: Outputs) -> Estimate | None:
         """Return what tells what a call will use; None where each is simply one request."""
-        return estimator(self.limits, self.cost, target.signature, quick_count)
+        return estimator(self.limits, self.cost, target.signature, quick_count, outputs)
 
 
 def rate_limited(

@@ -39,7 +39,7 @@ class LimiterHandle:
         self._buckets = policy.buckets(host)
         self._key_of = policy.key_of(target)
         self._leading = leading
-        self._estimate = policy.estimate(target)
+        self._estimate = policy.estimate(target, self._buckets.outputs[target.operation])
         self._head_start = policy.head_start(target)
         self._oversize = policy.oversize
 

@@ -25,6 +25,7 @@ from agentperf.policies.rate_limited.bucket import (
 )
 from agentperf.policies.rate_limited.estimate import are_vectors
 from agentperf.policies.rate_limited.gcra import NANO
+from agentperf.policies.rate_limited.outputs import Outputs
 from agentperf.usage import Usage, usage_of
 
 if TYPE_CHECKING:
@@ -75,11 +76,19 @@ Lease = tuple[Bucket, Need, Spent | None]
 
 
 class Buckets:
-    """The buckets of one limiter on one host: one, or one for each value of `by`."""
+    """The buckets of one limiter on one host: one, or one for each value of `by`.
+
+    Attributes:
+        limits: What it allows.
+        single: The bucket of all calls, without `by`.
+        by_key: The bucket of each value.
+        outputs: How long the answers of each operation are.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.single = Bucket(limits)
+        self.outputs: BoundedRegistry[Outputs] = BoundedRegistry(Outputs)
         self.by_key: BoundedRegistry[Bucket] = BoundedRegistry(lambda: Bucket(limits))
 
 
@@ -107,6 +116,7 @@ class LimiterLayer:
         self._max_wait = round(max_wait * NANO)
         self._oversize = oversize
         self._learn = learn
+        self._outputs = buckets.outputs[site.target.operation]
         self._head_start = head_start
         self._now = site.host.clock.now_ns
         self._counts_tokens = buckets.limits.counts_tokens
@@ -221,6 +231,7 @@ class LimiterLayer:
             elif are_vectors(value):
                 used = (need[0], need[2], need[2], 0)
             if used is not None:
+                self._outputs.note(used[3])
                 self._tell(ticket, used)
         bucket.settle(self._now(), need, used)
         if self._learn == "replies" and type(value) not in LIVE:
