@@ -174,6 +174,11 @@ class Cached(Policy):
         remote = self._remote(host, target)
         return None if remote is None else remote.near_stats()
 
+    def trouble(self, host: Host, target: Target) -> str:
+        """Return the name of the error that the backend failed with, while it is out of order."""
+        remote = self.state(host, target).remotes.get(target)
+        return "" if remote is None else remote.trouble(host)
+
     def _made_remote(self, backend: Backends, target: Target) -> Remote:
         from agentperf.policies.cached.backed.remote import (
             Remote,

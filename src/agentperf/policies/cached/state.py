@@ -273,6 +273,7 @@ class CacheState:
             returned=store.returned,
             gone=account.left,
             unasked=account.idle,
+            sizes_itself=self.options.max_entries == "auto",
         )
 
 

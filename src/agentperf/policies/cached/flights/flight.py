@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Protocol
@@ -81,7 +81,7 @@ class Underway(Protocol):
     async def fly(self) -> None:
         """Move the stream, where that is not its readers' business; raises nothing."""
 
-    def join(self, boarding: Boarding) -> Any:
+    def join(self, boarding: Boarding, alone: Callable[[], Awaitable[Any]]) -> Any:
         """Give one more reader a stream, from the start; None where that is not held any more."""
 
     def left(self, boarding: Boarding) -> None:

@@ -23,6 +23,8 @@ from agentperf.errors import SharedStreamError
 from agentperf.policies.cached.flights.broadcast import Broadcast, Seat
 from agentperf.policies.cached.flights.flight import Boarding, Flight, Flights, computing
 
+Alone = Callable[[], Awaitable[Any]]
+
 _NOT_YOURS = "others read this stream too, or have read further: nothing can be sent into it"
 _ITSELF = "a stream can't wait for an item that is made of this very item"
 
@@ -76,15 +78,21 @@ class Live(ABC):
         """Take the first item, which is here already."""
 
     @abstractmethod
-    def _stream_for(self, seat: Seat) -> AnyLiveStream:
+    def _stream_for(self, seat: Seat, alone: Alone) -> AnyLiveStream:
         """Make the stream of one reader."""
 
     @abstractmethod
     async def fly(self) -> None:
         """Move the stream, where that is not its readers' business; raises nothing."""
 
-    def join(self, boarding: Boarding) -> AnyLiveStream | None:
-        """Give one more reader a stream, from the start; None where that is not held any more."""
+    def join(self, boarding: Boarding, alone: Alone) -> AnyLiveStream | None:
+        """Give one more reader a stream, from the start; None where that is not held any more.
+
+        Args:
+            boarding: The reader's place.
+            alone: Opens a stream for this reader alone, should it turn out that it can't have the
+                first item of this one.
+        """
         if boarding.leads:
             seat, self._leaders = self._leaders, None
         else:
@@ -94,7 +102,7 @@ class Live(ABC):
         if boarding.waiter is not None:
             seat.waiter = boarding.waiter
             boarding.stays = True
-        return self._stream_for(seat)
+        return self._stream_for(seat, alone)
 
     def left(self, boarding: Boarding | None = None) -> None:
         """Close the stream where who came to read it has gone without."""
@@ -117,6 +125,11 @@ class Live(ABC):
             if is_last:
                 self._flights.end(flight)  # who comes now begins anew
             return is_last
+
+    def go(self, seat: Seat) -> None:
+        """Give a seat back; the last one closes the stream."""
+        if self.leave(seat):
+            self.stop()
 
     def _mind_cycles(self) -> None:
         """Refuse to wait for what waits for this very context.
@@ -157,13 +170,20 @@ class SyncLive(Live):
     async def fly(self) -> None:
         """Leave it to the readers."""
 
-    def read(self, seat: Seat) -> Generator[Any, Any, Any]:
+    def read(self, seat: Seat, alone: Alone) -> Generator[Any, Any, Any]:
         """Give one reader the items, and what the stream returned."""
         shared, advance = self.shared, self.stream.__next__
         move: Callable[[], Any] = advance
         while self._comes(seat, move):
             try:
-                sent = yield shared.take(seat)
+                item = shared.take(seat)
+            except SharedStreamError:
+                if seat.at > 0:
+                    raise
+                self.go(seat)
+                return (yield from in_one_go(alone()))
+            try:
+                sent = yield item
             except GeneratorExit:
                 raise
             except BaseException as error:  # thrown in
@@ -226,8 +246,8 @@ class SyncLive(Live):
     async def _take_held(self) -> None:
         self._pull(self.stream.__next__)
 
-    def _stream_for(self, seat: Seat) -> LiveStream:
-        reader = SyncReader(self, seat)
+    def _stream_for(self, seat: Seat, alone: Alone) -> LiveStream:
+        reader = SyncReader(self, seat, alone)
         stream = LiveStream(reader, self._now)
         stream.watch(end=reader.ended)
         return stream
@@ -409,8 +429,8 @@ class AsyncLive(Live):
     async def _take_held(self) -> None:
         await self._pull()
 
-    def _stream_for(self, seat: Seat) -> AsyncLiveStream:
-        reader = AsyncReader(self, seat)
+    def _stream_for(self, seat: Seat, alone: Alone) -> AsyncLiveStream:
+        reader = AsyncReader(self, seat, alone)
         stream = AsyncLiveStream(reader, self._now)
         stream.watch(end=reader.ended)
         return stream
@@ -419,16 +439,16 @@ class AsyncLive(Live):
 class _Reader:
     """What the stream of one reader reads from: it looks like the stream that is shared."""
 
-    __slots__ = ("__weakref__", "_live", "_seat")
+    __slots__ = ("__weakref__", "_alone", "_live", "_seat")
 
-    def __init__(self, live: Any, seat: Seat) -> None:
+    def __init__(self, live: Any, seat: Seat, alone: Alone) -> None:
         self._live = live
         self._seat = seat
+        self._alone = alone
 
     def ended(self, _: Any, ending: Ending, __: BaseException | None) -> None:
         """Leave, at the latest when the reader's stream ends."""
-        if self._live.leave(self._seat):
-            self._live.stop()
+        self._live.go(self._seat)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -453,26 +473,36 @@ class SyncReader(_Reader):
     __slots__ = ()
 
     def __iter__(self) -> Generator[Any, Any, Any]:
-        reading: Generator[Any, Any, Any] = self._live.read(self._seat)
+        reading: Generator[Any, Any, Any] = self._live.read(self._seat, self._alone)
         return reading
 
     def close(self) -> None:
         """Leave; the last one closes the stream."""
-        if self._live.leave(self._seat):
-            self._live.stop()
+        self._live.go(self._seat)
 
 
 class AsyncReader(_Reader):
     """A reader of an asynchronous stream."""
 
-    __slots__ = ()
+    __slots__ = ("_mine",)
+
+    def __init__(self, live: Any, seat: Seat, alone: Alone) -> None:
+        super().__init__(live, seat, alone)
+        self._mine: Any = None  # a stream for this reader alone
 
     async def __anext__(self) -> Any:
+        if self._mine is not None:
+            return await self._mine.__anext__()
         live, seat = self._live, self._seat
         shared = live.shared
         while not seat.gone:
             if seat.at < shared.count:
-                return shared.take(seat)
+                try:
+                    return shared.take(seat)
+                except SharedStreamError:
+                    if seat.at > 0:
+                        raise
+                return await self._go_alone()
             if not shared.over:
                 await live.wait(seat)
             elif seat.at >= shared.count:  # looked at again: both may have changed meanwhile
@@ -480,13 +510,22 @@ class AsyncReader(_Reader):
                 break
         raise StopAsyncIteration
 
+    async def _go_alone(self) -> Any:
+        self._live.go(self._seat)
+        self._mine = await self._alone()
+        return await self._mine.__anext__()
+
     async def asend(self, value: Any) -> Any:
         """Send into the stream, for its only reader."""
+        if self._mine is not None:
+            return await self._mine.asend(value)
         self._live.send(self._seat, partial(self._live.stream.asend, value))
         return await self.__anext__()
 
     async def athrow(self, error: BaseException) -> Any:
         """Throw into the stream, for its only reader; otherwise the reader leaves with it."""
+        if self._mine is not None:
+            return await self._mine.athrow(error)
         try:
             self._live.send(self._seat, partial(self._live.stream.athrow, error))
         except SharedStreamError:
@@ -495,7 +534,9 @@ class AsyncReader(_Reader):
 
     async def aclose(self) -> None:
         """Leave; the last one has the stream closed, and waits until it is."""
-        if self._live.leave(self._seat):
+        if self._mine is not None:
+            await self._mine.aclose()
+        elif self._live.leave(self._seat):
             await self._live.close()
 
     close = aclose
