@@ -80,7 +80,7 @@ class LimiterHandle:
         seconds = None if wait == UNTIL_WOKEN else wait / NANO
         return Outlook(admitted=False, wait=seconds, limit=bucket.tightest(now, need))
 
-    def learn(self, headers: Mapping[str, str], *args: Any, **kwargs: Any) -> None:
+    def learn(self, headers: Mapping[str, str], /, *args: Any, **kwargs: Any) -> None:
         """Learn from the headers of a reply that the limiter itself doesn't see.
 
         No more is left then than they say; `retry-after` pauses all calls of the key. For replies

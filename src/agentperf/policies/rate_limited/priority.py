@@ -52,4 +52,4 @@ def _head_start(steps: Any) -> int:
         raise ConfigurationError(
             f"priority= gave {steps!r}; a number from {-MOST} to {MOST}, higher ones come first"
         )
-    return round(steps * STEP)
+    return int(steps * STEP)
