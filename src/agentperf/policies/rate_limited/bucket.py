@@ -222,6 +222,12 @@ class Bucket:
                 left["concurrency"] = self._free
             return left
 
+    def share(self, now: int) -> float:
+        """Return the share of its rates at which calls go: 1.0, or less after refusals."""
+        with self._lock:
+            self._pause(now)
+            return 1.0 if self._caution is None else self._caution.share
+
     @property
     def waiting(self) -> int:
         """How many calls stand in the queue."""

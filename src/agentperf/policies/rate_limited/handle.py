@@ -99,6 +99,13 @@ class LimiterHandle:
         if lesson:
             self._bucket(args, kwargs).heed(clock.now_ns(), lesson)
 
+    def share(self, *args: Any, **kwargs: Any) -> float:
+        """Return the share of its rates at which calls go now.
+
+        That is 1.0, or less for a while after the upstream refused calls.
+        """
+        return self._bucket(args, kwargs).share(self._host.clock.now_ns())
+
     def waiting(self, *args: Any, **kwargs: Any) -> int:
         """Return how many calls wait."""
         return self._bucket(args, kwargs).waiting

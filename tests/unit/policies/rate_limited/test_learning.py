@@ -102,7 +102,12 @@ def test_refusals_of_one_moment_count_once(clock):
     """And slowness goes away in time: a twentieth each five seconds."""
     work = rate_limited("60/min", burst=1)(refuse(*(Refused() for _ in range(3))))
     assert [let_in(clock, work) for _ in range(3)] == [0, 1.333333, 1.333333]
+    share = agentperf.handle(work).limiter.share
+    assert share() == 0.75
+    clock.advance(5)
+    assert share() == pytest.approx(0.8)
     clock.advance(60)
+    assert share() == 1
     with recorded(CallDelayed) as log:
         assert [let_in(clock, work) for _ in range(3)] == [0, 1, 1]
     assert len(log.names()) == 2
