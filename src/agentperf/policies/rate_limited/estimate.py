@@ -56,12 +56,13 @@ def estimator(
     if isinstance(cost, str):
         name = cost
         return lambda args, kwargs: _need(by_name(signature, args, kwargs).get(name), limits)
+    length = _lengths(limits)
 
     def estimate(args: Args, kwargs: Kwargs) -> Need:
         found = by_name(signature, args, kwargs)
         given = _given(found, count)
         cap = next((found[name] for name in CAPS if isinstance(found.get(name), int)), None)
-        output = cap if cap is not None else _probable(outputs.expected, given, limits)
+        output = cap if cap is not None else length(outputs.expected, given)
         return 1, given + output, given, output
 
     return estimate
@@ -86,18 +87,26 @@ def _given(found: Mapping[str, Any], count: Callable[[Any], int]) -> int:
     return sum(count(found[name]) for name in names)
 
 
-def _probable(expected: int | None, given: int, limits: Limits) -> int:
-    """Tell how long an answer is that nothing bounds.
+def _lengths(limits: Limits) -> Callable[[int | None, int], int]:
+    """Make what tells how long an answer is that nothing bounds, from what is expected and given.
 
     What is only a guess takes no more than a tenth of a limit, and what is expected no more than
     there is beside the prompt: neither makes a call too large.
     """
-    both, answers = limits.rates[1], limits.rates[3]
-    room = [rate.limit - given for rate in both] + [rate.limit for rate in answers]
-    if expected is not None:
-        return max(0, min([expected, *room]))
-    tenths = [rate.limit // 10 for rate in (*both, *answers)]
-    return max(1, min([OUTPUT_WITHOUT_CAP, *tenths, *room]))
+    both = min((rate.limit for rate in limits.rates[1]), default=None)
+    answers = min((rate.limit for rate in limits.rates[3]), default=None)
+    known = [limit for limit in (both, answers) if limit is not None]
+    guess = max(1, min([OUTPUT_WITHOUT_CAP, *(limit // 10 for limit in known)]))
+
+    def length(expected: int | None, given: int) -> int:
+        tokens = guess if expected is None else expected
+        if answers is not None and tokens > answers:
+            tokens = answers
+        if both is not None and tokens > both - given:
+            tokens = max(0, both - given)
+        return tokens
+
+    return length
 
 
 def are_vectors(answer: Any) -> bool:
