@@ -11,6 +11,7 @@ from agentperf._engine.places import Waiter
 from agentperf._engine.stores import LeftAlone, StoreReach
 from agentperf.abc.waiting import Parker
 from agentperf.policies.rate_limited.bucket import DIMENSIONS, Bucket, Limits, Need
+from agentperf.policies.rate_limited.outputs import Outputs
 from agentperf.policies.rate_limited.shared.decision import GCRA, Owed, Terms
 
 NOTHING: Need = (0, 0, 0, 0)
@@ -147,6 +148,7 @@ class SharedBuckets:
     def __init__(self, name: str, limits: Limits) -> None:
         self.limits = limits
         self.terms = Terms(limits)
+        self.outputs: BoundedRegistry[Outputs] = BoundedRegistry(Outputs)
         self._identity = ("rate_limited", name, self.terms.identity)
         self._buckets = BoundedRegistry(lambda: SharedBucket(limits, self.terms))
 

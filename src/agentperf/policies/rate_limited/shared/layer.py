@@ -26,8 +26,10 @@ from agentperf.policies.rate_limited.layer import (
     Kwargs,
     Lease,
     LimiterLayer,
+    Oversize,
     Spent,
 )
+from agentperf.policies.rate_limited.priority import HeadStart
 from agentperf.policies.rate_limited.shared.bucket import NOTHING, SharedBucket, SharedBuckets
 
 OnFailure = Literal["open", "closed", "local"]
@@ -59,9 +61,21 @@ class SharedLimiterLayer(LimiterLayer):
         estimate: Estimate | None,
         max_wait: float,
         on_failure: OnFailure,
+        oversize: Oversize = "error",
+        head_start: HeadStart | None = None,
     ) -> None:
-        none = Buckets(buckets.limits)
-        super().__init__(site, none, name, key_of=key_of, estimate=estimate, max_wait=max_wait)
+        super().__init__(
+            site,
+            Buckets(buckets.limits),
+            name,
+            key_of=key_of,
+            estimate=estimate,
+            max_wait=max_wait,
+            oversize=oversize,
+            learn=None,
+            head_start=head_start,
+        )
+        self._outputs = buckets.outputs[site.target.operation]
         waiting = site.waiting if site.driver.is_async else None
         self._reach = StoreReach(site.host, site.operation, stores, waiting)
         self._shared = buckets
@@ -93,7 +107,8 @@ class SharedLimiterLayer(LimiterLayer):
             forecasts = (forecast(args, kwargs) for forecast in ahead)
             if (instead := next(filter(None, forecasts), None)) is not None:
                 return await proceed(args, kwargs, (bucket, need, spent), instead)
-            taken = await self._turn(bucket, need, wait)
+            _, need, _ = self._possible((bucket, need, spent), args, kwargs)
+            taken = await self._turn(bucket, need, wait, args, kwargs)
         return await proceed(args, kwargs, (taken, need, spent), None)
 
     async def _take(self, bucket: SharedBucket, need: Need) -> tuple[int, Bucket]:
@@ -118,21 +133,25 @@ class SharedLimiterLayer(LimiterLayer):
                 name=self._name,
             ) from error
 
-    async def _turn(self, bucket: SharedBucket, need: Need, told: int) -> Bucket:
+    async def _turn(
+        self, bucket: SharedBucket, need: Need, told: int, args: Args, kwargs: Kwargs
+    ) -> Bucket:
         """Stand in the queue until everything the call needs was taken; return from whom.
 
         Args:
             bucket: Whose queue.
             need: What the call needs.
             told: The wait that was said a moment ago; `UNTIL_WOKEN` where nobody was asked.
+            args: The call's arguments.
+            kwargs: Those given by name.
         """
         lease: Lease = (bucket, need, None)
         waiting, began = self._site.waiting, self._now()
-        self._refuse_what_never_fits(lease)
         if self._max_wait == 0:
-            raise self._refused(lease, told, ahead=bucket.waiting)
+            raise self._refused(lease, told, self._shown(args, kwargs), ahead=bucket.waiting)
         until = began + self._max_wait
-        waiter, taken = bucket.queue(need), self._nobody
+        lead = 0 if self._head_start is None else self._head_start(args, kwargs)
+        waiter, taken = bucket.queue(need, began - lead), self._nobody
         try:
             while True:
                 parker, wait = waiting.parker(), UNTIL_WOKEN
@@ -144,7 +163,8 @@ class SharedLimiterLayer(LimiterLayer):
                         break
                 left = until - self._now()
                 if left <= 0 or wait > left:
-                    raise self._refused(lease, wait, ahead=bucket.waiting - 1)
+                    key = self._shown(args, kwargs)
+                    raise self._refused(lease, wait, key, ahead=bucket.waiting - 1)
                 pause = left if wait == UNTIL_WOKEN else min(left, _jittered(wait))
                 await parker.park(pause / NANO)
         finally:
