@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from agentperf._base.clock import Clock
 from agentperf._engine.bindings import Bindings
@@ -11,6 +11,9 @@ from agentperf._engine.bus import Bus
 from agentperf.abc.backends import Backends
 from agentperf.abc.telemetry import Tap
 from agentperf.config import Settings
+
+if TYPE_CHECKING:
+    from agentperf._base.verdicts import Verdict
 
 T = TypeVar("T")
 
@@ -48,6 +51,18 @@ class Host(Protocol):
 
         Raises:
             PluginError: Nobody offers it, two plugins do, or it can't be made.
+        """
+        ...
+
+    def classify(self, error: BaseException, *, now: float | None = None) -> Verdict:
+        """Tell what an error means here."""
+        ...
+
+    def judge(self, what: Any, verdict: Verdict) -> Callable[[], None]:
+        """Say what errors mean here; what is returned takes it back.
+
+        Raises:
+            ConfigurationError: An argument is of another kind.
         """
         ...
 

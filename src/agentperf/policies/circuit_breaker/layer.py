@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
-from agentperf._engine.classify import classify
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.substitutes import Substitute
@@ -54,7 +53,7 @@ class BreakerLayer:
         self._key_of = key_of
         self._fallback = fallback
         self._now = site.host.clock.now
-        self._wall = site.host.clock.wall
+        self._classify = site.host.classify
         self._tell_change = teller(site.host, site.operation, name)
         self._tell_refused = site.host.bus.emitter(CallRefused)
         self._single = circuits.single if key_of is None else None
@@ -111,7 +110,7 @@ class BreakerLayer:
         """Take a failure, as far as it speaks against the upstream."""
         machine, generation, start = ticket
         now = self._now()
-        verdict = classify(error, now=self._wall())
+        verdict = self._classify(error)
         if verdict.counts:
             machine.last_error = type(error).__name__
         seconds, counts = now - start, verdict.counts

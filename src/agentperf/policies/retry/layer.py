@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from agentperf._base.log import warn
+from agentperf._base.verdicts import Verdict
 from agentperf._engine.attempts import Budget
 from agentperf._engine.bindings import Step
-from agentperf._engine.classify import Verdict, classify
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AsyncLiveStream, LiveStream
@@ -124,7 +124,7 @@ class RetryLayer:
     async def _pause(self, attempt: int, error: Exception, deadline: float | None) -> None:
         """Wait before the next attempt, or raise the error where there is to be none."""
         options = self._options
-        verdict = classify(error, now=self._site.host.clock.wall())
+        verdict = self._site.host.classify(error)
         if not should_retry(error, verdict, options):
             raise error
         self._mind_the_sdk(error)
