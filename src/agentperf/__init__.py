@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from agentperf.policies.cached.handle import CacheHandle as CacheHandle
     from agentperf.policies.cached.mode import cache_mode as cache_mode
     from agentperf.policies.cached.objects import Cache as Cache
+    from agentperf.policies.cached.overview import cache_stats as cache_stats
     from agentperf.policies.cached.stats import CacheStats as CacheStats
     from agentperf.policies.cached.tags.invalidates import invalidates as invalidates
     from agentperf.policies.cached.tags.invalidation import ainvalidate as ainvalidate
@@ -142,6 +143,7 @@ _EXPORTS = {
     "budget": "agentperf.policies.budgeted",
     "budgeted": "agentperf.policies.budgeted",
     "bulkhead": "agentperf.policies.bulkhead",
+    "cache_stats": "agentperf.policies.cached.overview",
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",

@@ -136,11 +136,11 @@ def test_a_lost_list_brings_nothing_back(address, server, prefix):
     backend.set("a", b"old")
     backend.clear()
     with contextlib.closing(Client(("127.0.0.1", server.port))) as looking:
-        looking.delete(prefix)
+        looking.delete(prefix, noreply=False)
         assert backend.get("a") is None
         backend.set("b", b"new")
         assert backend.get_many(["a", "b"]) == {"b": b"new"}
-        looking.set(prefix, b"garbage")
+        looking.set(prefix, b"garbage", noreply=False)
         assert backend.get("b") is None
         backend.clear()
         backend.set("b", b"new")

@@ -282,7 +282,8 @@ class CacheLayer(ABC):
                     await self._take_off(flight, compute, looked)
                 await wait(boarding.parker)
                 if flight.live is not None:
-                    if (stream := flight.live.join(boarding)) is not None:
+                    alone = partial(self._compute_alone, key, compute, stamp)
+                    if (stream := flight.live.join(boarding, alone)) is not None:
                         if not boarding.leads:
                             next(self._joins)
                         return stream
@@ -349,6 +350,7 @@ class CacheLayer(ABC):
         try:
             if flight.lease is not None:
                 await self._let_go(flight)
+                flight.lease = None  # a stream goes on without
         finally:
             self._settle(flight)
 

@@ -174,6 +174,11 @@ class Cached(Policy):
         remote = self._remote(host, target)
         return None if remote is None else remote.near_stats()
 
+    def trouble(self, host: Host, target: Target) -> str:
+        """Return the name of the error that the backend failed with, while it is out of order."""
+        remote = self.state(host, target).remotes.get(target)
+        return "" if remote is None else remote.trouble(host)
+
     def _made_remote(self, backend: Backends, target: Target) -> Remote:
         from agentperf.policies.cached.backed.remote import (
             Remote,
@@ -249,8 +254,7 @@ def made_state(
     host: Host, options: CacheOptions, name: str | None, owners: tuple[object, ...]
 ) -> CacheState:
     """Return what the cache of these owners, or of this name, remembers on a host."""
-    table = tag_table(host)
-    airspace = host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
+    airspace = airspace_of(host)
     return host.state(
         CacheState,
         lambda: CacheState(options, airspace, name, host.clock.now),
@@ -258,6 +262,12 @@ def made_state(
         name=name,
         options=options,
     )
+
+
+def airspace_of(host: Host) -> Airspace:
+    """Return what the caches of a host share."""
+    table = tag_table(host)
+    return host.state(Airspace, lambda: Airspace(table), owners=(), name="flights")
 
 
 def tag_table(host: Host) -> TagTable:

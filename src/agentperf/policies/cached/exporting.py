@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Hashable, Iterator
@@ -24,6 +25,9 @@ LARGEST = 256 * 1024 * 1024
 
 _HEAD = b"agentperf cache 1\n"
 """How a file begins; the number is the version of the form of what follows."""
+
+_SUM = 20
+"""Bytes of the checksum after the head: it tells damage, not forgery, which a signature does."""
 
 
 class _Row(NamedTuple):
@@ -71,7 +75,7 @@ class Exporting:
         rows = list(self._rows())
         content = tuple(tuple(row) for row in rows)
         data = self._codec.encode((self._whose, content), name=_HEAD)
-        _write(Path(path), _HEAD + data)
+        _write(Path(path), _HEAD + _checksum(data) + data)
         return len(rows)
 
     def _rows(self) -> Iterator[_Row]:
@@ -116,8 +120,12 @@ class Exporting:
             raise BackendError(f"{path}: no cache saved this file, or another version did")
         if len(data) > LARGEST:
             raise BackendError(f"{path}: a file of more than {LARGEST:,} bytes is not read")
+        begin = len(_HEAD) + _SUM
+        content = memoryview(data)[begin:]
+        if data[len(_HEAD) : begin] != _checksum(content):
+            raise BackendError(f"{path} can't be loaded: it is damaged")
         try:
-            whose, rows = self._codec.decode(memoryview(data)[len(_HEAD) :], name=_HEAD)
+            whose, rows = self._codec.decode(content, name=_HEAD)
             found = [_checked(_Row(*row)) for row in rows]
         except Undecodable as error:
             raise BackendError(f"{path} can't be loaded: {error.reason}") from error
@@ -155,6 +163,10 @@ class Exporting:
             return self._state.entry(flight, answer, now)
         except UncacheableValueError:  # it was saved with another copy=
             return None
+
+
+def _checksum(data: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(data, digest_size=_SUM, usedforsecurity=False).digest()
 
 
 def _checked(row: _Row) -> _Row:

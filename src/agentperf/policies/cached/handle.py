@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 from collections.abc import Callable, Iterable
@@ -162,7 +163,9 @@ class CacheHandle:
 
     def stats(self) -> CacheStats:
         """Return hits, misses, shared, evictions, size and hit rate of now."""
-        return self._state.stats()
+        stats = self._state.stats()
+        trouble = self._policy.trouble(self._host, self._target)
+        return dataclasses.replace(stats, trouble=trouble) if trouble else stats
 
     def near_stats(self) -> NearStats | None:
         """Return the figures of the memory in front of the backend; None where there is none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from types import FunctionType
@@ -301,11 +302,25 @@ def _target(function: Any) -> Target:
 
 
 def _computed(key: object, tags: Any = (), compute: Any = None) -> Any:  # noqa: ARG001
-    return compute()
+    value = compute()
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()
+        raise ConfigurationError(
+            "get_or_compute: what computes has to be awaited: write "
+            "await cache.aget_or_compute(key, compute)"
+        )
+    return value
 
 
 async def _acomputed(key: object, tags: Any = (), compute: Any = None) -> Any:  # noqa: ARG001
-    return await compute()
+    value = compute()
+    if not inspect.isawaitable(value):
+        raise ConfigurationError(
+            "aget_or_compute: what computes has to be an async function; write "
+            "cache.get_or_compute(key, compute) for one that isn't"
+        )
+    return await value
 
 
 def _named(function: Any, called: str) -> FunctionType:

@@ -104,6 +104,7 @@ class CacheState:
         self._loaded = 0, 0.0
         self.flights = Flights(airspace)
         self._airspace = airspace
+        airspace.belongs(self)
         self.told_uncopyable = False
         self.told_unreadable: set[str] = set()
         self.instances = InstanceTokens()
@@ -273,6 +274,7 @@ class CacheState:
             returned=store.returned,
             gone=account.left,
             unasked=account.idle,
+            sizes_itself=self.options.max_entries == "auto",
         )
 
 

@@ -57,6 +57,8 @@ class CacheStats:
         returned: Misses for keys that had been evicted a short while before.
         gone: Entries that were evicted, or found expired.
         unasked: How many of these nobody had asked for again.
+        trouble: The name of the error that its backend failed with, while that is out of order.
+        sizes_itself: Whether `max_entries` moves by itself.
     """
 
     hits: int = 0
@@ -78,6 +80,8 @@ class CacheStats:
     returned: int = 0
     gone: int = 0
     unasked: int = 0
+    trouble: str = ""
+    sizes_itself: bool = False
 
     @property
     def calls(self) -> int:
@@ -127,7 +131,7 @@ def _advices(stats: CacheStats) -> Iterator[str]:
     if stats.load_seconds < TOO_CHEAP:
         took = format_seconds(stats.load_seconds)
         yield f"a computation takes {took}, about as long as a hit: it need not be cached"
-    if stats.returned >= TOO_SMALL * stats.calls:
+    if stats.returned >= TOO_SMALL * stats.calls and not _grows(stats):
         yield (
             f"{stats.returned / stats.calls:.0%} of the calls missed what had just been evicted: "
             f"more room would answer them, {_more_room(stats)}"
@@ -137,7 +141,13 @@ def _advices(stats: CacheStats) -> Iterator[str]:
             f"{stats.expired / stats.misses:.0%} of the misses found an answer that had expired: "
             "a longer ttl would answer them, if an older answer may be given"
         )
-    if stats.hit_rate < NO_HITS:
+    if stats.hit_rate < NO_HITS and stats.churn >= TOO_SHORT:
+        yield (
+            "next to no answer is asked for again before it is evicted: if calls come back later, "
+            f"much more room would answer them, such as max_entries={10 * stats.max_entries:_}; "
+            "if they never do, something in the key is different in each"
+        )
+    elif stats.hit_rate < NO_HITS:
         yield (
             "next to no call asks for what another asked for: leave out of the key what is "
             "different in each (a time, an id, a client) with ignore=; handle(f).explain(...) "
@@ -150,8 +160,13 @@ def _advices(stats: CacheStats) -> Iterator[str]:
         )
 
 
+def _grows(stats: CacheStats) -> bool:
+    """Whether more room comes by itself."""
+    return stats.sizes_itself and stats.max_bytes is None
+
+
 def _more_room(stats: CacheStats) -> str:
-    if stats.max_bytes is not None and stats.size < stats.max_entries:
+    if stats.max_bytes is not None and (stats.sizes_itself or stats.size < stats.max_entries):
         return f"max_bytes={2 * stats.max_bytes:_}"
     return f'max_entries={2 * stats.max_entries:_} or max_entries="auto"'
 
@@ -173,4 +188,6 @@ def _told(stats: CacheStats) -> str:
         money = stats.saved.cost_usd
         parts.append(f"saved {tokens:,} tokens" + (f" ({format_dollars(money)})" if money else ""))
     line = ", ".join(parts)
+    if stats.trouble:
+        return f"{line}; its backend is out of order ({stats.trouble}), the log says why"
     return f"{line}; {text}" if (text := _advice(stats)) else line

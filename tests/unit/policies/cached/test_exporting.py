@@ -158,8 +158,7 @@ def test_classes_are_known_by_the_annotation(file):
         assert handle(f).cache.load(file) == 1
         assert f(1) == Answer([1])
     row = (None, 1, b"v" + Codec().encode(1)[:-1], None, ())
-    data = Codec().encode(("f", (row,)), name=exporting._HEAD)
-    file.write_bytes(exporting._HEAD + data)
+    file.write_bytes(_file(("f", (row,))))
     with fresh_host():
         assert handle(f).cache.load(file) == 0
 
@@ -181,7 +180,8 @@ def test_a_file_is_signed_where_a_secret_is_set(file):
 
 
 def _file(content):
-    return exporting._HEAD + Codec().encode(content, name=exporting._HEAD)
+    data = Codec().encode(content, name=exporting._HEAD)
+    return exporting._HEAD + exporting._checksum(data) + data
 
 
 GOOD = (None, 1, b"v", None, ())
@@ -210,6 +210,21 @@ def test_garbage_is_an_error_and_nothing_is_taken_in(fresh_host, file, data):
     with pytest.raises(errors.BackendError, match=r"answers\.cache"):
         handle(f).cache.load(file)
     assert handle(f).cache.stats().size == 0
+
+
+def test_a_single_bit_is_noticed(fresh_host, file):
+    """Wherever it is, also in the midst of an answer."""
+    f = cached(name="f")(Counted().function("sync"))
+    f("42 euro")
+    handle(f).cache.save(file)
+    handle(f).cache.clear()
+    good = file.read_bytes()
+    for at in range(len(good)):
+        file.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        with pytest.raises(errors.BackendError):
+            handle(f).cache.load(file)
+    file.write_bytes(good)
+    assert handle(f).cache.load(file) == 1
 
 
 def test_the_answers_of_another_function_are_refused(fresh_host, file):

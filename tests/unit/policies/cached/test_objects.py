@@ -311,3 +311,23 @@ def test_what_is_got_by_key_is_in_use():
     assert pages.get("a") == "a"
     assert pages.get("b") is None
     assert (pages.stats().gone, pages.stats().unasked) == (1, 1)
+
+
+def test_a_function_of_the_other_colour_is_refused():
+    """Each time, and the cache is as good as before."""
+    pages = Cache("1m")
+
+    async def made():
+        return 1
+
+    for _ in range(2):
+        with pytest.raises(errors.ConfigurationError, match=r"await cache\.aget_or_compute"):
+            pages.get_or_compute("a", made)
+    assert pages.get_or_compute("b", lambda: 3) == 3
+
+    async def compute():
+        with pytest.raises(errors.ConfigurationError, match=r"cache\.get_or_compute"):
+            await pages.aget_or_compute("c", lambda: 3)
+        assert await pages.aget_or_compute("a", made) == 1
+
+    anyio.run(compute)

@@ -12,6 +12,7 @@ import agentperf
 from agentperf import Cache, CacheStats, ConfigurationError, UncacheableValueError, Usage
 from agentperf._engine.current import current_host
 from agentperf.events import CacheHit, CacheRefused
+from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.testing import FakeClock, fresh_host
 from agentperf.tokens import cost
 
@@ -301,6 +302,11 @@ def of(**figures) -> CacheStats:
         ({"expired": 200}, ["67% of the misses", "a longer ttl"]),
         ({"load_seconds": 2e-6}, ["2us", "need not be cached"]),
         ({"hits": 2, "misses": 998, "stored": 998}, ["ignore="]),
+        ({"hits": 2, "misses": 998, "stored": 998, "evictions": 900}, ["max_entries=10_240"]),
+        (
+            {"returned": 60, "sizes_itself": True, "max_bytes": 1_000, "size": 2_000},
+            ["max_bytes=2_000"],
+        ),
         ({"refused": 300}, ["50% of the answers are not kept", "CacheRefused"]),
         ({"evictions": 200, "gone": 200, "unasked": 190}, ["95% of the entries", "fewer"]),
     ],
@@ -319,6 +325,26 @@ def test_a_good_cache_and_a_young_one_are_left_alone():
     assert of().recommendation is None
     assert of(hits=1, misses=150, stored=150, returned=100).recommendation is None
     assert CacheStats().recommendation is None
+
+
+def test_a_cache_that_grows_by_itself_is_left_to_it():
+    """It is on its way already."""
+    assert of(returned=60, sizes_itself=True).recommendation is None
+
+
+def test_a_backend_that_is_out_of_order_is_told(clock):
+    """A cache that never hits says why."""
+    backend = MemoryBackend(clock)
+    backend.get = lambda key: 1 / 0
+    f = agentperf.cached(backend=backend, name="f")(lambda: 1)
+    assert stats_of(f).trouble == ""
+    f()
+    assert stats_of(f).trouble == "ZeroDivisionError"
+    assert str(stats_of(f)).endswith("out of order (ZeroDivisionError), the log says why")
+    del backend.get
+    clock.advance(1)
+    f()
+    assert stats_of(f).trouble == ""
 
 
 def test_a_cache_that_is_too_small_says_so(clock):

@@ -135,9 +135,10 @@ class BackedLayer(CacheLayer):
             data, standing = self._dates.opened(found.data)
         except Exception:  # noqa: BLE001 - the reach has told of it
             return None
-        if data is None or standing is not Standing.FRESH or self._read(key, data) is NOTHING:
+        if data is None or standing is not Standing.FRESH:
             return None
-        return Packed(key, data)
+        packed = Packed(key, data)
+        return packed if self._packing.reads(packed) else None
 
     def _given(self, kept: Packed) -> Any:
         return self._replayed(self._packing.unpack(kept))
@@ -288,13 +289,14 @@ class BackendContents:
         return cast(bool, await _told(self._removed(cast(str, key))))
 
     async def _removed(self, key: str) -> bool:
-        await self._keep_out(key)
-        return await self._reach.delete(key)
+        removed = await self._reach.delete(key)
+        if await self._keep_out(key):  # it may have been stored in between
+            removed = await self._reach.delete(key) or removed
+        return removed
 
-    async def _keep_out(self, key: str) -> None:
-        """Keep what other processes are computing out of the cache."""
-        if self._leased:
-            await self._reach.delete(lease_key(key))
+    async def _keep_out(self, key: str) -> bool:
+        """Keep what other processes are computing out of the cache; tell if that may be so."""
+        return self._leased and await self._reach.drop(lease_key(key))
 
     async def store(
         self, key: Hashable, value: Any, ttl: float | None, tags: tuple[str, ...]

@@ -66,11 +66,17 @@ class Packing:
         else:
             mark = _VALUE
         packed = Packed(key, mark + self._codec.encode(answer, name=_name(mark, key)))
+        if not self.reads(packed):
+            raise UncacheableValueError("the result can be written, but not read again")
+        return packed
+
+    def reads(self, packed: Packed) -> bool:
+        """Tell whether bytes are an answer or a recording."""
         try:
             self.unpack(packed)
-        except Undecodable as error:
-            raise UncacheableValueError("the result can be written, but not read again") from error
-        return packed
+        except Undecodable:
+            return False
+        return True
 
     def unpack(self, packed: Packed) -> Any:
         """Turn bytes back into an answer or a recording.

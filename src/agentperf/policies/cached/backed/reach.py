@@ -14,6 +14,7 @@ from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError, UncacheableValueError
 from agentperf.events import CacheBackendDown, CacheBackendUp
 from agentperf.policies.cached.backed.guard import Guard
+from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.policies.cached.tags.owed import owed_to
 
 Work = Callable[[Any], Any]
@@ -84,22 +85,19 @@ class Reach:
 
     async def latest(self, key: str) -> bytes | None:
         """Return what is stored under a key, whatever is at hand."""
-        return await self._asked(lambda backend: backend.latest(key))  # type: ignore[no-any-return]
+        return await self._next(lambda backend: backend.latest(key))  # type: ignore[no-any-return]
 
     async def add(self, key: str, value: bytes, ttl: float | None) -> bool:
         """Store under a key where nothing is; tell whether it was stored."""
-        return await self._asked(lambda backend: backend.add(key, value, ttl))  # type: ignore[no-any-return]
+        return await self._next(lambda backend: backend.add(key, value, ttl))  # type: ignore[no-any-return]
 
     async def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Store under a key."""
-        if self._local and (local := self._guard.stand_in(self._clock)) is not None:
-            local.set(key, value, ttl)  # only who looks tries the backend: no call waits twice
-            return
-        await self._asked(lambda backend: backend.set(key, value, ttl))
+        await self._next(lambda backend: backend.set(key, value, ttl))
 
     async def set_many(self, values: dict[str, bytes], ttl: float | None) -> None:
         """Store under several keys."""
-        await self._asked(lambda backend: backend.set_many(values, ttl))
+        await self._next(lambda backend: backend.set_many(values, ttl))
 
     async def delete(self, key: str) -> bool:
         """Remove a key; tell whether it was there."""
@@ -107,15 +105,22 @@ class Reach:
 
     async def replace(self, key: str, old: bytes, new: bytes, ttl: float | None) -> bool:
         """Store under a key where `old` is; tell whether it was stored."""
-        return await self._asked(lambda backend: backend.replace(key, old, new, ttl))  # type: ignore[no-any-return]
+        return await self._next(lambda backend: backend.replace(key, old, new, ttl))  # type: ignore[no-any-return]
 
     async def delete_if(self, key: str, value: bytes) -> bool:
         """Remove a key where `value` is; tell whether it was removed."""
-        return await self._asked(lambda backend: backend.delete_if(key, value))  # type: ignore[no-any-return]
+        return await self._next(lambda backend: backend.delete_if(key, value))  # type: ignore[no-any-return]
 
     async def set_if(self, key: str, value: bytes, ttl: float | None, **fence: Any) -> bool:
         """Store under a key while its guard has a token; tell whether that was so."""
+        if (local := self._stand_in()) is not None:
+            local.set(key, value, ttl)  # the guard is out of reach, and nobody else looks here
+            return True
         return await self._asked(lambda backend: backend.set_if(key, value, ttl, **fence))  # type: ignore[no-any-return]
+
+    async def drop(self, key: str) -> bool:
+        """Remove a key on the way to something else; tell whether it was there."""
+        return await self._next(lambda backend: backend.delete(key))  # type: ignore[no-any-return]
 
     async def clear(self, prefix: str) -> None:
         """Remove the keys that begin with `prefix`."""
@@ -127,15 +132,25 @@ class Reach:
             work(local)
         return await self._by_the_backend(work)
 
+    def _stand_in(self) -> MemoryBackend | None:
+        return self._guard.stand_in(self._clock) if self._local else None
+
+    async def _next(self, work: Work) -> Any:
+        """Ask for what comes after a look, which alone tries a backend that is out of order.
+
+        So no call waits for it twice.
+        """
+        return await self._asked(work) if (local := self._stand_in()) is None else work(local)
+
     async def _asked(self, work: Work) -> Any:
         try:
             return await self._by_the_backend(work)
         except UncacheableValueError:
             raise  # that says something of the value, nothing of the backend
         except Exception:
-            if self._local and (local := self._guard.stand_in(self._clock)) is not None:
-                return work(local)
-            raise
+            if (local := self._stand_in()) is None:
+                raise
+            return work(local)
 
     async def _by_the_backend(self, work: Work) -> Any:
         guard = self._guard

@@ -19,7 +19,7 @@ from agentperf.policies.cached.backed.keyspace import Keyspace
 from agentperf.policies.cached.backed.layer import BackedLayer, BackendContents
 from agentperf.policies.cached.backed.lease import Leases
 from agentperf.policies.cached.backed.packing import Packing, Reading
-from agentperf.policies.cached.backed.reach import Reach, check_colour
+from agentperf.policies.cached.backed.reach import Reach, check_colour, guard_of
 from agentperf.policies.cached.options import CacheOptions
 from agentperf.policies.cached.partition import partition_of
 from agentperf.policies.cached.state import CacheState, KeyOf
@@ -113,6 +113,11 @@ class Remote:
             dates=dates,
             leased=self._leased,
         )
+
+    def trouble(self, host: Host) -> str:
+        """Return the name of the error that the backend failed with, while it is out of order."""
+        guard = guard_of(host, self._backends)
+        return "" if guard.works else guard.trouble
 
     def near_stats(self) -> NearStats | None:
         """Return the figures of the memory in front of the backend; None where there is none."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from agentperf._engine.frames import WatchedFrame, current_frame
 from agentperf.abc.waiting import Parker
@@ -81,7 +82,7 @@ class Underway(Protocol):
     async def fly(self) -> None:
         """Move the stream, where that is not its readers' business; raises nothing."""
 
-    def join(self, boarding: Boarding) -> Any:
+    def join(self, boarding: Boarding, alone: Callable[[], Awaitable[Any]]) -> Any:
         """Give one more reader a stream, from the start; None where that is not held any more."""
 
     def left(self, boarding: Boarding) -> None:
@@ -208,6 +209,17 @@ class Airspace:
         self.table = table
         # Reentrant: at any time the collector may find an abandoned stream, whose flight then ends.
         self.lock = threading.RLock()
+        self._caches: WeakSet[Any] = WeakSet()
+
+    def belongs(self, cache: object) -> None:
+        """Take note of a cache, for as long as it lives."""
+        with self.lock:
+            self._caches.add(cache)
+
+    def caches(self) -> list[Any]:
+        """Return all caches that are alive."""
+        with self.lock:
+            return list(self._caches)
 
 
 class Flights:

@@ -28,8 +28,8 @@ class Shared(MemoryBackend):
 
     @property
     def entries(self):
-        """What stands there."""
-        return {entry.key: entry.value for entry in self._store}
+        """What stands there, but for the marks of leases."""
+        return {entry.key: entry.value for entry in self._store if not entry.key.endswith(":l")}
 
 
 @dataclasses.dataclass

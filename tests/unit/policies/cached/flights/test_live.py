@@ -510,6 +510,19 @@ async def test_streams_of_what_cannot_be_copied(fresh_host, shape):
     assert len({id(item) for items in got for item in items}) == 6
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_who_cannot_have_the_first_item_reads_a_stream_of_its_own(fresh_host, shape):
+    """It joined before that item came, so nobody could know."""
+    source = Source([0, 1])
+    source.next = lambda _: threading.Lock()
+    f = cached(source.function(shape))
+    first, second = [await opened(f(1)) for _ in range(2)]
+    got = [await step(first), await step(second), *await rest(first), *await rest(second)]
+    assert source.calls == 2
+    assert len({id(item) for item in got}) == 4
+    assert source.closed == 2
+
+
 class TestConversations:
     """What is sent into a stream, or thrown."""
 

@@ -33,6 +33,10 @@ class Awaited(AsyncCacheBackend):
         await anyio.lowlevel.checkpoint()
         return self._same.get(key)
 
+    async def get_lasting(self, keys):
+        """Look up, and tell for how long."""
+        return self._same.get_lasting(keys)
+
     async def set(self, key, value, ttl=None):
         """Store."""
         await anyio.lowlevel.checkpoint()
