@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from agentperf import testing as testing
     from agentperf import tokens as tokens
     from agentperf._base.endings import Ending as Ending
-    from agentperf._engine.classify import Fault as Fault
-    from agentperf._engine.classify import Verdict as Verdict
+    from agentperf._base.verdicts import Fault as Fault
+    from agentperf._base.verdicts import Remedy as Remedy
+    from agentperf._base.verdicts import Verdict as Verdict
     from agentperf._engine.classify import classify as classify
+    from agentperf._engine.classify import judge as judge
     from agentperf._engine.current import use as use
     from agentperf._engine.scope import scope as scope
     from agentperf._handle import Handle as Handle
@@ -124,7 +126,7 @@ _EXPORTS = {
     "CompressionReport": "agentperf.context",
     "Decision": "agentperf.telemetry",
     "Ending": "agentperf._base.endings",
-    "Fault": "agentperf._engine.classify",
+    "Fault": "agentperf._base.verdicts",
     "Handle": "agentperf._handle",
     "Host": "agentperf._host",
     "LimiterHandle": "agentperf.policies.rate_limited",
@@ -135,7 +137,8 @@ _EXPORTS = {
     "Tiered": "agentperf.policies.cached.tiered",
     "TokenCount": "agentperf.tokens",
     "Usage": "agentperf.usage",
-    "Verdict": "agentperf._engine.classify",
+    "Remedy": "agentperf._base.verdicts",
+    "Verdict": "agentperf._base.verdicts",
     "cache_control": "agentperf.policies.cached.control",
     "cache_mode": "agentperf.policies.cached.mode",
     "ainvalidate": "agentperf.policies.cached.tags.invalidation",
@@ -146,6 +149,7 @@ _EXPORTS = {
     "cached": "agentperf.policies.cached",
     "circuit_breaker": "agentperf.policies.circuit_breaker",
     "classify": "agentperf._engine.classify",
+    "judge": "agentperf._engine.classify",
     "codec": "agentperf.codec",
     "compress": "agentperf.context",
     "compress_prompt": "agentperf.policies.compress_prompt",

@@ -23,6 +23,8 @@ from agentperf.telemetry import Aggregates, OperationStats, Recent
 
 if TYPE_CHECKING:
     from agentperf._base.offered import Offered
+    from agentperf._base.verdicts import Verdict
+    from agentperf._engine.classify import Judge, Judges, What
     from agentperf._plugins import Extensions, Plugins
     from agentperf.abc.backends import Backends
     from agentperf.abc.stores import Stores
@@ -61,11 +63,12 @@ class Host:
         self._configured = _configured(self.settings)
         self.bindings: Bindings[Any] = bindings or Bindings()
         self._extended: Extensions | None = None
+        self._judges: Judges | None = None
         self._exports: list[Exporting] = []
         self.begin_anew()
         self.bindings.host = self
         _hosts.add(self)
-        if self.settings.exporters or self.settings.subscribers:
+        if self.settings.names_plugins:
             self._extensions.follow(self.settings, strictly=False)
 
     def begin_anew(self) -> None:
@@ -172,8 +175,13 @@ class Host:
             from agentperf._plugins import Extensions
 
             with self._lock:
-                self._extended = self._extended or Extensions(self.export, self.subscribe)
+                self._extended = self._extended or Extensions(
+                    self.export, self.subscribe, self._follow_classifier
+                )
         return self._extended
+
+    def _follow_classifier(self, judge: Judge) -> Callable[[], object]:
+        return self._judged_by.add_plugin(judge)
 
     @property
     def plugins(self) -> Plugins:
@@ -205,6 +213,28 @@ class Host:
         """
         return self._extensions.store(text)
 
+    @property
+    def _judged_by(self) -> Judges:
+        """Who judges errors here; a program without errors doesn't load this."""
+        if self._judges is None:
+            from agentperf._engine.classify import Judges
+
+            with self._lock:
+                self._judges = self._judges or Judges()
+        return self._judges
+
+    def classify(self, error: BaseException, *, now: float | None = None) -> Verdict:
+        """Tell what an error means on this host; see `agentperf.classify`."""
+        return self._judged_by.verdict(error, self.clock.wall() if now is None else now)
+
+    def judge(self, what: What, verdict: Verdict) -> Callable[[], None]:
+        """Say what errors mean on this host; see `agentperf.judge`.
+
+        Raises:
+            ConfigurationError: An argument is of another kind.
+        """
+        return self._judged_by.add(what, verdict)
+
     def stats(self) -> dict[str, OperationStats]:
         """Return the figures of every operation, by its name."""
         return self.tap.snapshot()
@@ -223,7 +253,7 @@ class Host:
         """
         settings = self.settings.changed(**changes)
         configured = _configured(settings, self._configured)
-        if self._extended is not None or settings.exporters or settings.subscribers:
+        if self._extended is not None or settings.names_plugins:
             self._extensions.follow(settings, strictly=True)
         self._configured = configured
         self.settings = settings
@@ -344,8 +374,9 @@ def configure(**changes: object) -> None:
         changes: `enabled=False` turns every decorated function into a plain call of itself.
             `policies=` puts policies on operations, besides what decorates their functions:
             by operation and policy its options, or True for the defaults, or False to take off
-            what the file put there. `exporters=["name"]` and `subscribers=["name"]` start what
-            plugins offer under these names, and end what is no longer named.
+            what the file put there. `exporters=["name"]`, `subscribers=["name"]` and
+            `classifiers=["name"]` start what plugins offer under these names, and end what is no
+            longer named.
 
     Example:
         agentperf.configure(policies={"app.search": {"retry": {"attempts": 4}, "timed": True}})

@@ -13,7 +13,13 @@ import pluggy
 
 from agentperf.abc.backends import BackendFactory
 from agentperf.abc.exporters import Exporter
-from agentperf.abc.extensions import Compressor, Embedder, PriceRow, Subscriber
+from agentperf.abc.extensions import (
+    Classifier,
+    Compressor,
+    Embedder,
+    PriceRow,
+    Subscriber,
+)
 from agentperf.abc.instrumentors import Instrumentor
 from agentperf.abc.kinds import PROJECT
 from agentperf.abc.stores import StoreFactory
@@ -21,7 +27,7 @@ from agentperf.abc.tokenizers import TokenizerFactory
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-VERSION = (1, 0)
+VERSION = (1, 1)
 """Major and minor: a new hook makes a new minor, a hook that changes or goes a new major."""
 
 WRITTEN_FOR = "AGENTPERF_HOOKSPECS"
@@ -85,3 +91,11 @@ def agentperf_prices() -> Mapping[str, PriceRow]:  # type: ignore[empty-body]
 @hookspec
 def agentperf_subscribers() -> Mapping[str, Callable[[], Subscriber]]:  # type: ignore[empty-body]
     """Offer subscribers to events, by the name that the setting `subscribers` uses."""
+
+
+@hookspec
+def agentperf_classifiers() -> Mapping[str, Callable[[], Classifier]]:  # type: ignore[empty-body]
+    """Offer classifiers of errors, by the name that the setting `classifiers` uses.
+
+    Since version 1.1.
+    """

@@ -45,6 +45,7 @@ MEMBERS: dict[type, str] = {
     Decision: "handle",
     agentperf.Verdict: "classify",
     agentperf.Fault: "classify",
+    agentperf.Remedy: "classify",
     OperationStats: "figures",
     Histogram: "figures",
     MemoryGrowth: "figures",

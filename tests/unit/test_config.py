@@ -122,6 +122,7 @@ def test_rows(tmp_path):
         ("policies.m.f.cached", False),
         ("exporters", ()),
         ("subscribers", ()),
+        ("classifiers", ()),
         ("cache_secret", Secrets()),
     ]
 

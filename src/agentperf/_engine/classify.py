@@ -5,52 +5,30 @@ Client libraries are recognised by the names and shapes of their errors, so none
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
-import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from agentperf.errors import CallRejected, ConfigurationError
+from agentperf._base.log import fault
+from agentperf._base.verdicts import Fault, Remedy, Verdict
+from agentperf._engine.choosing import checked_on, chosen
+from agentperf._engine.current import current_host
+from agentperf._engine.libraries import (
+    BUSY,
+    CONFLICT,
+    CONTENT,
+    NETWORK,
+    TIMEOUT,
+    TOO_LONG,
+    UPSTREAM,
+    known,
+)
+from agentperf._engine.pushback import headers_of, retry_after, until_reset
+from agentperf.errors import CallRejected, ConfigurationError, ContextWindowExceeded
 
-
-class Fault(enum.Enum):
-    """Whose fault a failure is."""
-
-    CALLER = "caller"
-    """The request itself is wrong; sending it again would fail again."""
-    QUOTA = "quota"
-    """The caller is allowed less than it asks for."""
-    OVERLOAD = "overload"
-    """The upstream has more to do than it can."""
-    PROVIDER = "provider"
-    """The upstream failed."""
-    NETWORK = "network"
-    """The request or its answer got lost on the way."""
-    LOCAL = "local"
-    """Something in this program, or nobody knows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a failure means.
-
-    Attributes:
-        fault: Whose fault it is.
-        retryable: Whether the same call may work in a while.
-        counts: Whether it speaks against the health of the upstream.
-        wait: Seconds that the upstream asked to wait, where it did.
-        cacheable: Whether the same call will fail again, so that the failure may be remembered.
-        reason: Why, in a few fixed words.
-    """
-
-    fault: Fault
-    retryable: bool
-    counts: bool
-    wait: float | None = None
-    cacheable: bool = False
-    reason: str = ""
+What = type[Exception] | tuple[type[Exception], ...] | int | Callable[[Exception], bool]
+"""Which errors a rule is for: types, a status, or a callable that is given the error."""
+Judge = Callable[[Exception], Verdict | None]
+"""Says what an error means; None where it has nothing to say."""
 
 
 def classify(error: BaseException, *, now: float | None = None) -> Verdict:
@@ -71,11 +49,12 @@ def classify(error: BaseException, *, now: float | None = None) -> Verdict:
     | cancellation, interrupt, exit | caller | no | no |
     | any other exception | local | no | yes |
 
-    An `x-should-retry` header overrules the third column.
+    An `x-should-retry` header overrules the third column. What was said by `agentperf.judge`, or by
+    a plugin's classifier that the setting `classifiers` names, goes before the table.
 
     Args:
         error: The error.
-        now: Seconds since the epoch, to read dates against; the real time by default.
+        now: Seconds since the epoch, to read dates against; the current host's time by default.
 
     Example:
         try:
@@ -91,17 +70,126 @@ def classify(error: BaseException, *, now: float | None = None) -> Verdict:
             f"classify({error!r}): an error is needed, as in `except Exception as error: "
             "classify(error)` or classify(ConnectionError())"
         )
-    if isinstance(error, BaseExceptionGroup):
-        return classify(error.exceptions[0], now=now)
-    if not isinstance(error, Exception):
-        return Verdict(Fault.CALLER, retryable=False, counts=False, reason="cancelled")
-    if isinstance(error, CallRejected):
-        return Verdict(
-            Fault.LOCAL, retryable=False, counts=False, wait=error.retry_after, reason="refused"
+    return current_host().classify(error, now=now)
+
+
+def judge(what: What, verdict: Verdict) -> Callable[[], None]:
+    """Say what errors mean that agentperf doesn't know, or judges otherwise, on the current host.
+
+    All policies of the host go by it. The rule that was given last is asked first.
+
+    Args:
+        what: An exception type or a tuple of them, a status, or a callable that is given the error.
+        verdict: What they mean. Where it has no `wait`, what the response asks for counts.
+
+    Returns:
+        A function that takes the rule back.
+
+    Example:
+        agentperf.judge(ModelIsLoading, Verdict(Fault.OVERLOAD, retryable=True, counts=False))
+
+    Raises:
+        ConfigurationError: An argument is of another kind.
+    """
+    return current_host().judge(what, verdict)
+
+
+class Judges:
+    """Those who judge errors on one host: the program's rules, then plugins, then agentperf."""
+
+    def __init__(self) -> None:
+        self._rules: tuple[Judge, ...] = ()
+        self._plugins: tuple[Judge, ...] = ()
+
+    def add(self, what: What, verdict: Verdict) -> Callable[[], None]:
+        """Ask this rule before all others; what is returned takes it back.
+
+        Raises:
+            ConfigurationError: An argument is of another kind.
+        """
+        rule = _rule(what, verdict)
+        self._rules = (rule, *self._rules)
+
+        def take_back() -> None:
+            self._rules = tuple(other for other in self._rules if other is not rule)
+
+        return take_back
+
+    def add_plugin(self, judge: Judge) -> Callable[[], None]:
+        """Ask a plugin's classifier, after those that are there; what is returned ends that."""
+
+        def careful(error: Exception) -> Verdict | None:
+            try:
+                verdict = judge(error)
+            except Exception as problem:  # noqa: BLE001 - the error at hand is what matters
+                fault("classifier.failed", problem)
+                return None
+            return verdict if isinstance(verdict, Verdict) else None
+
+        self._plugins = (*self._plugins, careful)
+
+        def end() -> None:
+            self._plugins = tuple(other for other in self._plugins if other is not careful)
+
+        return end
+
+    def verdict(self, error: BaseException, now: float) -> Verdict:
+        """Return what an error means at `now`, in seconds since the epoch."""
+        if isinstance(error, BaseExceptionGroup):
+            return self.verdict(error.exceptions[0], now)
+        if not isinstance(error, Exception):
+            return _CANCELLED
+        for said in (*self._rules, *self._plugins):
+            if (verdict := said(error)) is not None:
+                return _waiting(verdict, error, now)
+        verdict = _usual(error, now)
+        if verdict.remedy is None and verdict.fault in _ELSEWHERE:
+            return replace(verdict, remedy=Remedy.ELSEWHERE)
+        return verdict
+
+
+def _rule(what: What, verdict: Verdict) -> Judge:
+    if not isinstance(verdict, Verdict):
+        raise ConfigurationError(
+            f"verdict={verdict!r}: what it means, such as "
+            "agentperf.Verdict(agentperf.Fault.OVERLOAD, retryable=True, counts=True)"
         )
+    if isinstance(what, int) and not isinstance(what, bool):
+        return lambda error: verdict if _status(error) == what else None
+    try:
+        on = None if isinstance(what, int) else checked_on(what)
+    except ConfigurationError:
+        on = None
+    if on is None:
+        raise ConfigurationError(
+            f"what={what!r}: an exception type, a tuple of them, a status such as 418, or a "
+            'callable such as lambda error: "busy" in str(error)'
+        )
+    return lambda error: verdict if chosen(on, error) else None
+
+
+def _waiting(verdict: Verdict, error: Exception, now: float) -> Verdict:
+    if verdict.wait is not None:
+        return verdict
+    return replace(verdict, wait=retry_after(headers_of(error), now))
+
+
+_CANCELLED = Verdict(Fault.CALLER, retryable=False, counts=False, reason="cancelled")
+_RULED_OUT = Verdict(Fault.LOCAL, retryable=False, counts=False, reason="refused")
+_BUG = Verdict(Fault.CALLER, retryable=False, counts=False, reason="programming error")
+_UNKNOWN = Verdict(Fault.LOCAL, retryable=False, counts=True, reason="unknown")
+_ELSEWHERE = {Fault.QUOTA, Fault.OVERLOAD, Fault.PROVIDER, Fault.NETWORK}
+"""Whose fault it is where another place may do better."""
+
+
+def _usual(error: Exception, now: float) -> Verdict:
+    if isinstance(error, CallRejected):
+        return replace(_RULED_OUT, wait=error.retry_after)
+    if isinstance(error, ContextWindowExceeded):
+        return TOO_LONG
     if (status := _status(error)) is not None:
         return _by_status(status, error, now)
-    return _by_kind(error)
+    return known(error) or _by_kind(error)
 
 
 def _status(error: Exception) -> int | None:
@@ -113,121 +201,75 @@ def _status(error: Exception) -> int | None:
 
 
 _BY_STATUS = {
-    408: Verdict(Fault.NETWORK, retryable=True, counts=True, reason="request timed out"),
-    409: Verdict(Fault.PROVIDER, retryable=True, counts=False, reason="conflict"),
-    425: Verdict(Fault.PROVIDER, retryable=True, counts=False, reason="too early"),
+    408: replace(TIMEOUT, reason="request timed out"),
+    409: CONFLICT,
+    425: replace(CONFLICT, reason="too early"),
     429: Verdict(Fault.QUOTA, retryable=True, counts=False, reason="rate limited"),
     501: Verdict(Fault.PROVIDER, retryable=False, counts=True, reason="not implemented"),
     503: Verdict(Fault.OVERLOAD, retryable=True, counts=True, reason="unavailable"),
-    504: Verdict(Fault.NETWORK, retryable=True, counts=True, reason="gateway timed out"),
+    504: replace(TIMEOUT, reason="gateway timed out"),
     529: Verdict(Fault.OVERLOAD, retryable=True, counts=True, reason="overloaded"),
 }
 _CALLERS = Verdict(Fault.CALLER, False, False, cacheable=True, reason="bad request")
 _PROVIDERS = Verdict(Fault.PROVIDER, retryable=True, counts=True, reason="server error")
 _EXHAUSTED = Verdict(Fault.QUOTA, retryable=False, counts=False, reason="quota exhausted")
+_BY_CODE = {
+    "context_length_exceeded": TOO_LONG,
+    "content_filter": CONTENT,
+    "content_policy_violation": CONTENT,
+}
+"""The codes with which providers refuse what another model may well take."""
 
 
-def _by_status(status: int, error: Exception, now: float | None) -> Verdict:
-    default = _PROVIDERS if status >= 500 else _CALLERS
-    verdict = _BY_STATUS.get(status, default)
-    if status == 429 and _code(error) == "insufficient_quota":
+_BY_TYPE = {"overloaded_error": BUSY, "rate_limit_error": _BY_STATUS[429]}
+
+
+def _by_status(status: int, error: Exception, now: float) -> Verdict:
+    verdict = _BY_STATUS.get(status, _PROVIDERS if status >= 500 else _CALLERS)
+    if status < 400:
+        verdict = _mid_stream(error)
+    elif status == 429 and _code(error) == "insufficient_quota":
         verdict = _EXHAUSTED
+    elif verdict is _CALLERS:
+        verdict = _refusal(error)
     headers = headers_of(error)
     should_retry = headers.get("x-should-retry")
     if should_retry in ("true", "false"):
         verdict = replace(verdict, retryable=should_retry == "true")
-    return replace(verdict, wait=retry_after(headers, now))
+    wait = retry_after(headers, now)
+    if wait is None and verdict.fault in (Fault.QUOTA, Fault.OVERLOAD):
+        wait = until_reset(headers, now)
+    return replace(verdict, wait=wait)
+
+
+def _mid_stream(error: Exception) -> Verdict:
+    """Judge an error that came after an answer had begun well, as those of Anthropic do."""
+    body = getattr(error, "body", None)
+    inner = body.get("error") if isinstance(body, Mapping) else None
+    kind = inner.get("type") if isinstance(inner, Mapping) else None
+    return _BY_TYPE.get(str(kind), UPSTREAM)
+
+
+def _refusal(error: Exception) -> Verdict:
+    """Tell a prompt that is too long, or content that is not allowed, from other bad requests."""
+    code = _code(error)
+    if isinstance(code, str) and code in _BY_CODE:
+        return _BY_CODE[code]
+    if (found := known(error)) is not None and found.remedy is not None:
+        return found
+    # Anthropic's has no code of its own.
+    return TOO_LONG if "prompt is too long" in str(error) else _CALLERS
 
 
 def _code(error: Exception) -> object:
     return getattr(error, "code", None) or getattr(error, "type", None)
 
 
-def headers_of(error: Exception) -> Mapping[str, str]:
-    """Return the headers of the reply that an error stands for, with names in lower case."""
-    response: Any = getattr(error, "response", None)
-    # litellm makes responses of its own, without headers, and keeps the upstream's beside them.
-    for holder, name in ((response, "headers"), (error, "litellm_response_headers")):
-        headers = getattr(holder, name, None)
-        if isinstance(headers, Mapping) and headers:
-            return {str(name).lower(): str(value) for name, value in headers.items()}
-    return {}
-
-
-def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Return the seconds that a response asks to wait; None where it does not say.
-
-    Reads `retry-after-ms`, and `Retry-After` in seconds or as a date (RFC 9110, 10.2.3); what lies
-    in the past is no wait at all.
-
-    Args:
-        headers: The response's headers, with names in lower case.
-        now: Seconds since the epoch, to read dates against; the real time by default.
-    """
-    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
-        return milliseconds / 1000
-    text = headers.get("retry-after")
-    if (plain := _number(text)) is not None:
-        return plain
-    when = _date(text)
-    if when is None:
-        return None
-    return max(0.0, when.timestamp() - (_wall() if now is None else now))
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return max(0.0, value) if value < float("inf") else None
-
-
-def _date(text: str | None) -> dt.datetime | None:
-    if not text:
-        return None
-    try:
-        return email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-
-
-def _wall() -> float:
-    import time
-
-    return time.time()
-
-
-_NETWORK = Verdict(Fault.NETWORK, retryable=True, counts=True, reason="connection")
-_TIMEOUT = replace(_NETWORK, reason="timed out")
-_BUG = Verdict(Fault.CALLER, retryable=False, counts=False, reason="programming error")
-_UPSTREAM = Verdict(Fault.PROVIDER, retryable=True, counts=True, reason="upstream error")
-_UNKNOWN = Verdict(Fault.LOCAL, retryable=False, counts=True, reason="unknown")
-
-_LIBRARIES = {"httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic"}
-_BY_NAME = {
-    "APITimeoutError": _TIMEOUT,
-    "TimeoutException": _TIMEOUT,
-    "APIConnectionError": _NETWORK,
-    "TransportError": _NETWORK,
-    "NetworkError": _NETWORK,
-    "ProtocolError": _NETWORK,
-    "APIResponseValidationError": Verdict(
-        Fault.PROVIDER, retryable=False, counts=True, reason="unreadable answer"
-    ),
-    "APIError": _UPSTREAM,
-}
-"""Base classes of errors without a status, in the libraries above."""
-
-
 def _by_kind(error: Exception) -> Verdict:
-    for kind in type(error).__mro__:
-        if kind.__module__.partition(".")[0] in _LIBRARIES and kind.__name__ in _BY_NAME:
-            return _BY_NAME[kind.__name__]
     if isinstance(error, TypeError | NameError | AttributeError):
         return _BUG
     if isinstance(error, TimeoutError):
-        return _TIMEOUT
+        return TIMEOUT
     if isinstance(error, OSError | EOFError):  # ConnectionError is among them
-        return _NETWORK
+        return NETWORK
     return _UNKNOWN

@@ -13,6 +13,7 @@ from agentperf.abc.telemetry import Tap
 from agentperf.config import Settings
 
 if TYPE_CHECKING:
+    from agentperf._base.verdicts import Verdict
     from agentperf.abc.stores import Stores
 
 T = TypeVar("T")
@@ -59,6 +60,18 @@ class Host(Protocol):
 
         Raises:
             PluginError: Nobody offers it, two plugins do, or it can't be made.
+        """
+        ...
+
+    def classify(self, error: BaseException, *, now: float | None = None) -> Verdict:
+        """Tell what an error means here."""
+        ...
+
+    def judge(self, what: Any, verdict: Verdict) -> Callable[[], None]:
+        """Say what errors mean here; what is returned takes it back.
+
+        Raises:
+            ConfigurationError: An argument is of another kind.
         """
         ...
 

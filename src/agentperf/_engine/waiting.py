@@ -88,6 +88,22 @@ nearest_deadline: contextvars.ContextVar[Deadline | None] = contextvars.ContextV
 )
 
 
+_awaited_until: contextvars.ContextVar[float | None] = contextvars.ContextVar(
+    "agentperf.awaited_until", default=None
+)
+"""On event loops: when the nearest bound will cut off what is awaited here."""
+
+
+def seconds_left(now: float) -> float | None:
+    """Return for how long somebody waits for this call; None where nothing bounds it.
+
+    A bound that is over is nobody's: what it held for was cut off, and this goes on by itself.
+    """
+    nearest = nearest_deadline.get()
+    ends = (None if nearest is None else nearest.at, _awaited_until.get())
+    return min((end - now for end in ends if end is not None and end > now), default=None)
+
+
 LaneFor = Callable[["ThreadWaiting"], Lane]
 
 
@@ -220,7 +236,12 @@ class LoopWaiting:
         if seconds is None:
             return await work()
         bounded = _within_on_trio if in_trio() else _within_on_asyncio
-        return await bounded(self._clock, seconds, work, late)
+        end, outer = self.now() + seconds, _awaited_until.get()
+        token = _awaited_until.set(end if outer is None else min(end, outer))
+        try:
+            return await bounded(self._clock, seconds, work, late)
+        finally:
+            _awaited_until.reset(token)
 
     def leave(self, last: Callable[[], object] | None = None) -> None:
         """Each step is over when it is over."""
@@ -255,6 +276,7 @@ class LoopWaiting:
         """Start a task of its own, in a copy of this context."""
 
         async def run() -> None:
+            _awaited_until.set(None)
             try:
                 await work()
             finally:

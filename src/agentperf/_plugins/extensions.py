@@ -10,7 +10,7 @@ from agentperf._plugins.registry import Plugins
 from agentperf._plugins.running import Running, Start
 from agentperf._plugins.stores import OpenStores
 from agentperf.abc.exporters import Exporter
-from agentperf.abc.extensions import Subscriber
+from agentperf.abc.extensions import Classifier, Subscriber
 from agentperf.abc.kinds import Kind
 from agentperf.config import Settings
 
@@ -27,9 +27,12 @@ class Extensions:
     Args:
         export: Starts an exporter.
         subscribe: Subscribes a receiver of events.
+        judge_by: Asks a classifier what errors mean.
     """
 
-    def __init__(self, export: Start, subscribe: Callable[..., Callable[[], object]]) -> None:
+    def __init__(
+        self, export: Start, subscribe: Callable[..., Callable[[], object]], judge_by: Start
+    ) -> None:
         def start(subscriber: Subscriber) -> Callable[[], object]:
             return subscribe(subscriber.receive, *subscriber.kinds)
 
@@ -39,9 +42,10 @@ class Extensions:
         self.offered = Offered(self.plugins)
         self._exporters = Running(self.plugins, Kind.EXPORTERS, Exporter, export)
         self._subscribers = Running(self.plugins, Kind.SUBSCRIBERS, Subscriber, start)
+        self._classifiers = Running(self.plugins, Kind.CLASSIFIERS, Classifier, judge_by)
 
     def follow(self, settings: Settings, *, strictly: bool) -> None:
-        """Run the exporters and subscribers that the settings name, and no others.
+        """Run the exporters, subscribers and classifiers that the settings name, and no others.
 
         Raises:
             ConfigurationError: One can't be started, and `strictly` is set.
@@ -49,12 +53,13 @@ class Extensions:
         steps = (
             self._exporters.prepared(settings.exporters, strictly=strictly),
             self._subscribers.prepared(settings.subscribers, strictly=strictly),
+            self._classifiers.prepared(settings.classifiers, strictly=strictly),
         )
         for step in steps:  # all is made: from here on nothing is refused
             step()
 
     def begin_anew(self, settings: Settings) -> None:
-        """Begin again in a forked child: exporters go on by themselves, subscribers don't."""
+        """Begin again in a forked child: exporters and classifiers go on, subscribers don't."""
         self.plugins.begin_anew()
         self.backend.abandon()
         self.store.abandon()

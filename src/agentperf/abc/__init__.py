@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from agentperf.abc.backends import Lasting as Lasting
     from agentperf.abc.exporters import Exporter as Exporter
     from agentperf.abc.exporters import Noted as Noted
+    from agentperf.abc.extensions import Classifier as Classifier
     from agentperf.abc.extensions import Compressor as Compressor
     from agentperf.abc.extensions import Embedder as Embedder
     from agentperf.abc.extensions import PriceRow as PriceRow
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _BY_MODULE = {
     "backends": "AnyBackend AsyncCacheBackend Backends CacheBackend Lasting",
     "exporters": "Exporter Noted",
-    "extensions": "Compressor Embedder PriceRow Subscriber",
+    "extensions": "Classifier Compressor Embedder PriceRow Subscriber",
     "instrumentors": "Instrumentor Signals",
     "stores": "AnyStore AsyncStore Decision Record Store Stores",
     "telemetry": "Recorder Tap",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from agentperf.events import Event
+
+if TYPE_CHECKING:
+    from agentperf._base.verdicts import Verdict
 
 
 class Compressor(Protocol):
@@ -22,6 +25,15 @@ class Embedder(Protocol):
 
     def __call__(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """Return one vector for each text, all of one length."""
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """Says what errors mean that agentperf doesn't know."""
+
+    def __call__(self, error: Exception, /) -> Verdict | None:
+        """Return what `error` means; None where this has nothing to say of it."""
         ...
 
 

@@ -20,6 +20,7 @@ class Kind(Enum):
     EMBEDDERS = "agentperf_embedders"
     PRICES = "agentperf_prices"
     SUBSCRIBERS = "agentperf_subscribers"
+    CLASSIFIERS = "agentperf_classifiers"
 
     @property
     def plural(self) -> str:

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def quiet_host(settings: Settings) -> Host:
-    """Make a host that starts neither exporters nor subscribers; configured policies are made.
+    """Make a host that starts nothing of plugins; configured policies are made.
 
     Raises:
         ConfigurationError: A configured policy or an option of it is wrong.
     """
     from agentperf._host import Host
 
-    return Host(settings=replace(settings, exporters=(), subscribers=()))
+    return Host(settings=replace(settings, exporters=(), subscribers=(), classifiers=()))
 
 
 def mistakes(host: Host, settings: Settings) -> Iterator[ConfigurationError]:
-    """Give what a program would meet later: exporters, subscribers, backends that nobody offers.
+    """Give what a program would meet later: plugins' names and backends that nobody offers.
 
     Nothing is started, and no backend of a plugin is made.
 
@@ -34,7 +34,7 @@ def mistakes(host: Host, settings: Settings) -> Iterator[ConfigurationError]:
         host: Whose plugins are asked.
         settings: What is checked.
     """
-    for kind in (Kind.EXPORTERS, Kind.SUBSCRIBERS):
+    for kind in (Kind.EXPORTERS, Kind.SUBSCRIBERS, Kind.CLASSIFIERS):
         for name in getattr(settings, kind.plural):
             try:
                 host.plugins.find(kind, name)

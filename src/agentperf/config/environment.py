@@ -15,6 +15,7 @@ ENABLED = "AGENTPERF_ENABLED"
 LISTS = {
     "AGENTPERF_EXPORTERS": "exporters",
     "AGENTPERF_SUBSCRIBERS": "subscribers",
+    "AGENTPERF_CLASSIFIERS": "classifiers",
     "AGENTPERF_CACHE_SECRET": "cache_secret",
 }
 """Variables that hold one or several with commas between them, and the settings they make."""

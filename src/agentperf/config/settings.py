@@ -92,6 +92,7 @@ class Settings:
             source of lower rank put there.
         exporters: The exporters of plugins that run, by name.
         subscribers: The subscribers to events of plugins that run, by name.
+        classifiers: The classifiers of errors of plugins that are asked, by name and in order.
         cache_secret: Signs what caches keep in backends that others share: a text of at least 16
             characters, or several, of which the first signs and all are accepted.
         origins: Where values came from; what is not in it is the default.
@@ -104,6 +105,7 @@ class Settings:
     policies: Policies = field(default_factory=dict)
     exporters: tuple[str, ...] = ()
     subscribers: tuple[str, ...] = ()
+    classifiers: tuple[str, ...] = ()
     cache_secret: Secrets = field(default_factory=Secrets)
     origins: Mapping[Path, Source] = field(default_factory=dict, compare=False, repr=False)
 
@@ -116,6 +118,11 @@ class Settings:
             if value != _DEFAULTS[name]:
                 origins = dict.fromkeys(_paths(value, (name,)), given) | origins
         object.__setattr__(self, "origins", origins)
+
+    @property
+    def names_plugins(self) -> bool:
+        """Whether something of plugins is to run."""
+        return bool(self.exporters or self.subscribers or self.classifiers)
 
     def merged(self, values: Mapping[str, object], source: Source) -> Settings:
         """Return these settings with `values` laid over them.
@@ -246,6 +253,7 @@ _READERS: Mapping[str, Callable[[object, Path, Source], Any]] = {
     "policies": _read_policies,
     "exporters": _read_names,
     "subscribers": _read_names,
+    "classifiers": _read_names,
     "cache_secret": _read_secrets,
 }
 _DEFAULTS: Mapping[str, object] = {
@@ -253,6 +261,7 @@ _DEFAULTS: Mapping[str, object] = {
     "policies": {},
     "exporters": (),
     "subscribers": (),
+    "classifiers": (),
     "cache_secret": Secrets(),
 }
 

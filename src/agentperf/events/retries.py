@@ -33,7 +33,8 @@ class RetryGaveUp(Event):
     Attributes:
         attempt: The last attempt, counted from 1.
         error: Class name of the error.
-        reason: Why no further attempt was made: `attempts`, `budget`, `total` or `wait`.
+        reason: Why no further attempt was made: `attempts`, `budget`, `total`, `deadline` or
+            `wait`.
     """
 
     attempt: int

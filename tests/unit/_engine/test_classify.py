@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from typing import Any
 
 import openai
 import pytest
 
-from agentperf._engine.classify import Fault, classify, retry_after
-from agentperf.errors import CallTimeout, CircuitOpen, ConfigurationError, RateLimitExceeded
+import agentperf
+from agentperf import Fault, Remedy, Verdict, classify
+from agentperf._engine.pushback import retry_after, until_reset
+from agentperf.errors import (
+    CallTimeout,
+    CircuitOpen,
+    ConfigurationError,
+    ContextWindowExceeded,
+    RateLimitExceeded,
+)
+from agentperf.testing import FakeClock, fail, faulty, fresh_host
 
 # The HTTP library that this version of the client stands on: httpx2 from openai 3 on, else httpx.
 http: Any = sys.modules["httpx2" if "httpx2" in sys.modules else "httpx"]
@@ -161,3 +171,203 @@ def test_headers_that_a_client_keeps_beside_its_response():
     error = status_error(429)
     error.litellm_response_headers = {"Retry-After": "7"}
     assert classify(error).wait == 7
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        (
+            {
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "1m30s",
+                "x-ratelimit-remaining-tokens": "900",
+                "x-ratelimit-reset-tokens": "6m0s",
+            },
+            90.0,
+        ),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "250ms"}, 0.25),
+        (
+            {
+                "anthropic-ratelimit-tokens-remaining": "0",
+                "anthropic-ratelimit-tokens-reset": "2026-11-20T12:00:30Z",
+            },
+            30.0,
+        ),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795176020"}, 20.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795176020000"}, 20.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795170000"}, 0.0),
+        ({"ratelimit-remaining": "0", "ratelimit-reset": "12"}, 12.0),
+        ({"ratelimit-remaining": "3", "ratelimit-reset": "12"}, None),
+        ({"ratelimit-remaining": "0", "ratelimit-reset": "later"}, None),
+        ({"ratelimit-reset": "12"}, None),
+    ],
+)
+def test_when_a_limit_is_whole_again(headers, wait):
+    """Of the limits that are used up the longest counts."""
+    assert until_reset(headers, now=1795176000.0) == wait
+
+
+def test_resets_count_where_nothing_better_is_said():
+    """`Retry-After` goes first, and a wrong request has nothing to wait for."""
+    used_up = {"ratelimit_remaining": "0", "ratelimit_reset": "12"}
+    assert classify(status_error(429, **used_up)).wait == 12
+    assert classify(status_error(429, **used_up, retry_after="3")).wait == 3
+    assert classify(status_error(404, **used_up)).wait is None
+
+
+def test_dates_far_off_and_without_a_zone():
+    """A year is a year; a date that names no zone is universal time; nonsense is none."""
+    assert retry_after({"retry-after": "Sat, 20 Nov 2027 12:00:00 GMT"}, 1795176000.0) == 31536000
+    assert retry_after({"retry-after": "Fri, 20 Nov 2026 12:00:30 -0000"}, 1795176000.0) == 30
+    assert retry_after({"retry-after": "Fri, 20 Nov 99999 12:00:30 GMT"}, 1795176000.0) is None
+
+
+def of(library, *names, **attributes):
+    """Make an error of a library, by the names of its class and of its bases."""
+    kind = Exception
+    for name in reversed(names):
+        kind = type(name, (kind,), {"__module__": f"{library}.exceptions"})
+    error = kind("no")
+    vars(error).update(attributes)
+    return error
+
+
+class Driver(Exception):
+    """What a database driver raises."""
+
+    sqlstate = "40P01"
+
+
+@pytest.mark.parametrize(
+    ("error", "fault", "retryable", "counts"),
+    [
+        (of("redis", "ConnectionError", "RedisError"), Fault.NETWORK, True, True),
+        (of("redis", "BusyLoadingError", "ConnectionError"), Fault.OVERLOAD, True, True),
+        (of("redis", "AuthenticationError", "ConnectionError"), Fault.CALLER, False, False),
+        (of("redis", "NoScriptError", "ResponseError"), Fault.CALLER, False, False),
+        (of("redis", "MaxConnectionsError", "ConnectionError"), Fault.LOCAL, True, False),
+        (of("sqlalchemy", "OperationalError", "DBAPIError"), Fault.PROVIDER, True, True),
+        (of("sqlalchemy", "OperationalError", orig=Driver()), Fault.PROVIDER, True, False),
+        (of("sqlalchemy", "DBAPIError", connection_invalidated=True), Fault.NETWORK, True, True),
+        (of("sqlalchemy", "IntegrityError", "DBAPIError"), Fault.CALLER, False, False),
+        (of("sqlalchemy", "TimeoutError", "SQLAlchemyError"), Fault.LOCAL, True, False),
+        (of("httpx", "PoolTimeout", "TimeoutException"), Fault.LOCAL, True, False),
+        (of("elsewhere", "ConnectionError"), Fault.LOCAL, False, True),
+    ],
+)
+def test_errors_of_databases_and_clients(error, fault, retryable, counts):
+    """By the package and the name of the class, or of the nearest base that is known."""
+    verdict = classify(error)
+    assert (verdict.fault, verdict.retryable, verdict.counts) == (fault, retryable, counts)
+
+
+def test_real_errors_of_redis():
+    """The classes are where they are looked for."""
+    redis = pytest.importorskip("redis")
+    assert classify(redis.exceptions.BusyLoadingError()).fault is Fault.OVERLOAD
+    assert classify(redis.exceptions.ConnectionError()).reason == "connection"
+    assert not classify(redis.exceptions.NoPermissionError()).retryable
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (ConnectionError(), Remedy.ELSEWHERE),
+        (status_error(429), Remedy.ELSEWHERE),
+        (status_error(503), Remedy.ELSEWHERE),
+        (status_error(400), None),
+        (status_error(400, code="context_length_exceeded"), Remedy.LARGER_CONTEXT),
+        (ContextWindowExceeded(), Remedy.LARGER_CONTEXT),
+        (of("litellm", "ContextWindowExceededError", status_code=400), Remedy.LARGER_CONTEXT),
+        (status_error(400, code="content_policy_violation"), Remedy.OTHER_POLICY),
+        (KeyError(), None),
+    ],
+)
+def test_which_other_target_may_answer(error, remedy):
+    """The same elsewhere, one that takes more, one that allows more; or none."""
+    assert classify(error).remedy is remedy
+
+
+def test_an_error_in_the_middle_of_a_stream():
+    """The answer began well: its status says nothing, the type of the error does."""
+    error = status_error(200)
+    assert classify(error).fault is Fault.PROVIDER
+    error.body = {"type": "error", "error": {"type": "overloaded_error"}}
+    assert (classify(error).fault, classify(error).retryable) == (Fault.OVERLOAD, True)
+
+
+LOADING = Verdict(Fault.OVERLOAD, retryable=True, counts=False, reason="loading")
+
+
+def test_rules_of_the_program():
+    """By type, status or a look at the error; the last is asked first; each can be taken back."""
+    with fresh_host():
+        back = agentperf.judge((KeyError, LookupError), LOADING)
+        agentperf.judge(418, LOADING)
+        agentperf.judge(lambda error: "warming" in str(error), LOADING)
+        for error in (KeyError(), status_error(418), ValueError("warming up")):
+            assert classify(error) == LOADING
+        assert classify(status_error(418, retry_after="4")).wait == 4
+        again = agentperf.judge(KeyError, Verdict(Fault.CALLER, retryable=False, counts=False))
+        assert classify(KeyError()).fault is Fault.CALLER
+        again()
+        back()
+        assert classify(KeyError()).reason == "unknown"
+        assert classify(ExceptionGroup("one", [ValueError("warming")])) == LOADING
+    with fresh_host():
+        assert classify(status_error(418)).fault is Fault.CALLER
+
+
+def test_policies_go_by_the_rules():
+    """What a rule calls retryable is retried."""
+    with fresh_host(FakeClock()):
+        agentperf.judge(KeyError, LOADING)
+        assert agentperf.retry(faulty(lambda: 5, fail(KeyError)))() == 5
+
+
+@pytest.mark.parametrize(
+    ("what", "verdict", "said"),
+    [
+        ("418", LOADING, "what='418'"),
+        (int, LOADING, "what="),
+        ((), LOADING, "what="),
+        (True, LOADING, "what=True"),
+        (KeyError, "retry", "verdict='retry'"),
+    ],
+)
+def test_rules_that_make_no_sense(what, verdict, said):
+    """The error names the parameter."""
+    with fresh_host(), pytest.raises(ConfigurationError, match=re.escape(said)):
+        agentperf.judge(what, verdict)
+
+
+class Acme:
+    """A plugin that knows errors."""
+
+    @agentperf.hookimpl
+    def agentperf_classifiers(self):
+        """One that knows, one that fails."""
+
+        def broken(error):
+            raise RuntimeError("no idea")
+
+        return {
+            "acme": lambda: lambda error: LOADING if isinstance(error, KeyError) else None,
+            "broken": lambda: broken,
+        }
+
+
+def test_classifiers_of_plugins(caplog):
+    """Asked where a setting names them, after the program's rules; one that fails is passed by."""
+    with fresh_host() as host:
+        host.plugins.register(Acme(), "acme")
+        assert classify(KeyError()).reason == "unknown"
+        host.configure(classifiers=["broken", "acme"])
+        assert classify(KeyError()) == LOADING
+        assert classify(TypeError()).reason == "programming error"
+        assert "classifier.failed" in caplog.text
+        host.judge(KeyError, Verdict(Fault.CALLER, retryable=False, counts=False))
+        assert classify(KeyError()).fault is Fault.CALLER
+        host.configure(classifiers=[])
+        with pytest.raises(ConfigurationError, match="nobody"):
+            host.configure(classifiers=["nobody"])

@@ -51,6 +51,7 @@ def test_every_value_and_where_it_came_from(
         ['policies."app.search".retry.budget', "0.8", f"{file}:4"],
         ["exporters", "[]", "default"],
         ["subscribers", "[]", "default"],
+        ["classifiers", "[]", "default"],
         ["cache_secret", "not", "set", "default"],
     ]
     columns = {line.index(line.split()[1], 36) for line in out.splitlines()}
@@ -72,6 +73,7 @@ def test_defaults(show: Callable[..., tuple[int, str, str]]) -> None:
         ["enabled", "true", "default"],
         ["exporters", "[]", "default"],
         ["subscribers", "[]", "default"],
+        ["classifiers", "[]", "default"],
         ["cache_secret", "not", "set", "default"],
     ]
 

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from agentperf._base.endings import Ending
+from agentperf._base.verdicts import Fault, Verdict
 from agentperf._engine.bindings import Step
-from agentperf._engine.classify import Fault, Verdict, classify
 from agentperf._engine.places import Places
 from agentperf._engine.site import Forecast, Site
 from agentperf.errors import BulkheadFull
@@ -127,7 +127,7 @@ class BulkheadLayer:
 
     def failed(self, ticket: Flight, error: Exception) -> None:
         """Give the place back, and learn from what was too much."""
-        if self._adaptive is not None and _is_drop(classify(error)):
+        if self._adaptive is not None and _is_drop(self._site.host.classify(error)):
             self._resize(self._adaptive.dropped(self._now(), ticket.start), "calls were dropped")
         self._places.release()
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.options import By, Share, checked_by, refuse_unknown, share, whole
 from agentperf._engine.bindings import Step
+from agentperf._engine.choosing import On, checked_on
 from agentperf._engine.hosting import Host
 from agentperf._engine.keyed import keyed_by
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
-from agentperf.policies.circuit_breaker.layer import BreakerLayer, Circuits, KeyOf
+from agentperf.policies.circuit_breaker.layer import BreakerLayer, Circuits, Judging, KeyOf
 from agentperf.policies.circuit_breaker.machine import Rules
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,6 +32,7 @@ class CircuitBreaker(Policy):
     rules: Rules
     by: By | None = None
     fallback: Callable[..., Any] | None = None
+    judging: Judging = field(default_factory=Judging)
 
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
@@ -40,7 +42,12 @@ class CircuitBreaker(Policy):
         """Put the breaker in front of `inner`."""
         name = self.name or site.target.operation
         layer = BreakerLayer(
-            site, self.circuits(site.host), name, self.key_of(site.target), self.fallback
+            site,
+            self.circuits(site.host),
+            name,
+            self.key_of(site.target),
+            self.fallback,
+            judging=self.judging,
         )
         return layer.bound(inner)
 
@@ -64,9 +71,12 @@ def circuit_breaker(function: F, /) -> F: ...
 @overload
 def circuit_breaker(
     *,
+    on: On | None = None,
+    failed_if: Callable[[Any], bool] | None = None,
     failure_rate: Share = 0.5,
     slow_rate: Share | None = None,
     slow_after: Duration | None = None,
+    slow_first_item: Duration | None = None,
     window: int | Duration = 100,
     minimum_calls: int = 20,
     open_for: Duration = 30,
@@ -80,9 +90,12 @@ def circuit_breaker(
     function: Any = None,
     /,
     *,
+    on: On | None = None,
+    failed_if: Callable[[Any], bool] | None = None,
     failure_rate: Share = 0.5,
     slow_rate: Share | None = None,
     slow_after: Duration | None = None,
+    slow_first_item: Duration | None = None,
     window: int | Duration = 100,
     minimum_calls: int = 20,
     open_for: Duration = 30,
@@ -107,9 +120,14 @@ def circuit_breaker(
 
     Args:
         function: What is decorated, where no options are given.
+        on: Which errors speak against the upstream instead: exception types, or a callable that is
+            given the error.
+        failed_if: Given the result of a call that returned; True counts it as a failure. Not asked
+            of streams. The caller gets the result all the same.
         failure_rate: The share of failures, 0 to 1, at which it opens.
         slow_rate: The share of slow calls at which it opens; slow calls don't matter by default.
-        slow_after: How long a call takes at least to be slow.
+        slow_after: A call that takes longer is slow.
+        slow_first_item: A stream whose first item comes later is slow.
         window: What the shares are taken over: a whole number of calls, or a time such as `"1m"`.
         minimum_calls: Calls in the window without which no share means anything.
         open_for: How long it stays open the first time.
@@ -137,9 +155,15 @@ def circuit_breaker(
             f"circuit_breaker({function!r}): options are given by name, as in "
             "circuit_breaker(failure_rate=0.3)"
         )
-    if (slow_rate is None) != (slow_after is None):
+    if (slow_rate is None) != (slow_after is None and slow_first_item is None):
         raise ConfigurationError(
-            'slow_rate= and slow_after= go together: slow_rate=0.5, slow_after="10s"'
+            "slow_rate= and slow_after= or slow_first_item= go together: "
+            'slow_rate=0.5, slow_after="10s"'
+        )
+    if failed_if is not None and (not callable(failed_if) or isinstance(failed_if, type)):
+        raise ConfigurationError(
+            f"failed_if={failed_if!r}: a callable over the result, such as "
+            "failed_if=lambda answer: answer.status_code >= 500"
         )
     if fallback is not None and not callable(fallback):
         raise ConfigurationError(
@@ -160,6 +184,13 @@ def circuit_breaker(
         fallback=fallback,
         name=name,
         enabled=enabled,
+        judging=Judging(
+            on=checked_on(on),
+            failed_if=failed_if,
+            slow_first_item=None
+            if slow_first_item is None
+            else seconds(slow_first_item, "slow_first_item"),
+        ),
     )
 
 

@@ -84,6 +84,10 @@ class BreakerHandle:
         tell = teller(self._host, self._operation, self._name)
         self._machine(args, kwargs).force(_BY_REQUEST[state], self._host.clock.now(), tell)
 
+    def trip(self, *args: Any, **kwargs: Any) -> None:
+        """Open the breaker, as if too many calls had failed just now."""
+        self.force("open", *args, **kwargs)
+
     def reset(self, *args: Any, **kwargs: Any) -> None:
         """Close the breaker and forget what it remembers."""
         self.force("closed", *args, **kwargs)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
 
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
+from agentperf._base.log import fault
 from agentperf._engine.bindings import Step
-from agentperf._engine.classify import classify
+from agentperf._engine.choosing import On, chosen
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
+from agentperf._engine.streams import LIVE
 from agentperf._engine.substitutes import Substitute
 from agentperf.errors import CircuitOpen
 from agentperf.events import CallRefused
@@ -22,6 +25,7 @@ Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 KeyOf = Callable[[Args, Kwargs], Hashable]
 Ticket = tuple[Machine, int, float]
+FailedIf = Callable[[Any], bool]
 Rescue = Callable[[Exception, Args, Kwargs], Any]
 
 
@@ -34,10 +38,30 @@ class Circuits:
         self.by_key: BoundedRegistry[Machine] = BoundedRegistry(lambda: Machine(rules))
 
 
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What makes a call a bad one, besides how long it takes.
+
+    Attributes:
+        on: Which errors do; None: those that the classifier says speak against the upstream.
+        failed_if: Which results do.
+        slow_first_item: Seconds after which the first item of a stream comes late.
+    """
+
+    on: On | None = None
+    failed_if: FailedIf | None = None
+    slow_first_item: float | None = None
+
+
+class _Watched(tuple[Machine, int, float]):  # noqa: SLOT001 - a tuple can't have any
+    """The ticket of a call whose stream's first item is waited for."""
+
+    late: bool | None = None
+
+
 class BreakerLayer:
     """A breaker in front of one function, on one host; a gate."""
 
-    watches_items = False
     settles = True
 
     def __init__(
@@ -47,26 +71,35 @@ class BreakerLayer:
         name: str,
         key_of: KeyOf | None,
         fallback: Callable[..., Any] | None,
+        *,
+        judging: Judging,
     ) -> None:
         self._site = site
+        self._judging = judging
+        self.watches_items = judging.slow_first_item is not None
+        self._judges = judging.failed_if is not None or self.watches_items
         self._circuits = circuits
         self._name = name
         self._key_of = key_of
         self._fallback = fallback
         self._now = site.host.clock.now
-        self._wall = site.host.clock.wall
+        self._classify = site.host.classify
         self._tell_change = teller(site.host, site.operation, name)
         self._tell_refused = site.host.bus.emitter(CallRefused)
         self._single = circuits.single if key_of is None else None
         # Successes need no time where neither their age nor their length means anything.
-        self._reads_time = circuits.rules.slow_after is not None or not isinstance(
-            circuits.rules.window, int
+        rules = circuits.rules
+        self._reads_time = (
+            self.watches_items or rules.slow_after is not None or not isinstance(rules.window, int)
         )
 
     def bound(self, inner: Step) -> Step:
         """Put the breaker in front of `inner`."""
         driver = self._site.driver
-        guarded = driver.gate(self, inner)
+        if self.watches_items:
+            guarded = driver.guarded(self, inner, self._enter_watched)
+        else:
+            guarded = driver.gate(self, inner)
         fallback = self._fallback
         if fallback is None:
             self._site.ahead.append(partial(self._forecast, _raised))
@@ -99,8 +132,13 @@ class BreakerLayer:
         except Refused as refusal:
             raise self._refused(machine, refusal) from None
 
+    def _enter_watched(self, args: Args, kwargs: Kwargs) -> Ticket:
+        return _Watched(self.enter(args, kwargs))
+
     def done(self, ticket: Ticket, value: Any) -> None:
-        """Take a success."""
+        """Take a success, unless it is none."""
+        if self._judges and self._took_as_bad(ticket, value):
+            return
         machine, generation, start = ticket
         # Closed, a success changes nothing; a probe's may end its round, which has a time.
         quick = machine.state is CLOSED and not self._reads_time
@@ -111,11 +149,42 @@ class BreakerLayer:
         """Take a failure, as far as it speaks against the upstream."""
         machine, generation, start = ticket
         now = self._now()
-        verdict = classify(error, now=self._wall())
-        if verdict.counts:
+        verdict = self._classify(error)
+        on = self._judging.on
+        counts = verdict.counts if on is None else chosen(on, error)
+        if counts:
             machine.last_error = type(error).__name__
-        seconds, counts = now - start, verdict.counts
-        machine.settle(generation, now, counts, seconds, verdict.wait, tell=self._tell_change)
+        machine.settle(
+            generation,
+            now,
+            counts,
+            now - start,
+            verdict.wait,
+            late=_is_late(ticket),
+            tell=self._tell_change,
+        )
+
+    def _took_as_bad(self, ticket: Ticket, value: Any) -> bool:
+        """Take an answer that counts as a failure, or a stream that began late; else False."""
+        failed, late = self._is_failure(value), _is_late(ticket)
+        if not failed and not late:
+            return False
+        machine, generation, start = ticket
+        now = self._now()
+        if failed:
+            machine.last_error = "an answer that failed_if= is for"
+        machine.settle(generation, now, failed, now - start, late=late, tell=self._tell_change)
+        return True
+
+    def _is_failure(self, value: Any) -> bool:
+        failed_if = self._judging.failed_if
+        if failed_if is None or type(value) in LIVE:
+            return False
+        try:
+            return bool(failed_if(value))
+        except Exception as error:  # noqa: BLE001 - the answer is there all the same
+            fault("policy.failed_if_failed", error)
+            return False
 
     def dropped(self, ticket: Ticket, ending: Ending) -> None:
         """Forget a call that was cancelled, or whose reader left."""
@@ -123,7 +192,9 @@ class BreakerLayer:
         machine.drop(generation)
 
     def seen(self, ticket: Ticket, item: Any) -> None:
-        """Items say nothing of the upstream's health."""
+        """Note whether the first item came late; further ones say nothing."""
+        if isinstance(ticket, _Watched) and ticket.late is None:
+            ticket.late = self._now() - ticket[2] > (self._judging.slow_first_item or 0.0)
 
     # -- refusal
 
@@ -166,6 +237,10 @@ class BreakerLayer:
         if not (isinstance(error, CircuitOpen) and error.policy_name == self._name):
             raise error
         return await substitute.answer(proceed, args, kwargs)
+
+
+def _is_late(ticket: Ticket) -> bool:
+    return getattr(ticket, "late", None) is True
 
 
 def _raised(error: Exception, *_: object) -> NoReturn:

@@ -178,7 +178,9 @@ class Machine:
         if self.state is CLOSED:
             return None
         with self._lock:
-            return None if self._time_is_up(now) else self._refusal(now)
+            # Half-open too long, it has to be asked by a call to open again.
+            is_over = self.state in (OPEN, HALF_OPEN) and now >= self._until
+            return None if is_over else self._refusal(now)
 
     def _time_is_up(self, now: float) -> bool:
         return self.state is OPEN and now >= self._until
@@ -195,7 +197,7 @@ class Machine:
             return Refused(self.state, self._left(now))
         probes = self.rules.probes
         if self.state is HALF_OPEN and max(self._admitted, self._running) >= probes:
-            return Refused(self.state, None)
+            return Refused(self.state, self._left(now))
         return None
 
     def _admit(self, now: float) -> int:
@@ -207,7 +209,7 @@ class Machine:
         return self.generation
 
     def _left(self, now: float) -> float | None:
-        return max(0.0, self._until - now) if self.state is OPEN else None
+        return None if self.state is FORCED_OPEN else max(0.0, self._until - now)
 
     # -- outcomes
 
@@ -237,6 +239,7 @@ class Machine:
         seconds: float,
         wait: float | None = None,
         *,
+        late: bool = False,
         tell: Tell = _nobody,
     ) -> None:
         """Take the outcome of a call.
@@ -247,9 +250,10 @@ class Machine:
             failed: Whether it speaks against the upstream.
             seconds: How long it took.
             wait: Seconds for which the upstream asked to be left alone.
+            late: Whether it was slow, however long it took.
             tell: Is told if that changes the state.
         """
-        slow = seconds > self._slow_after
+        slow = late or seconds > self._slow_after
         change = None
         with self._lock:
             if generation != self.generation or self.state is DISABLED:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from agentperf._base.verdicts import Fault, Remedy, Verdict
 from agentperf._engine.choosing import On, chosen
-from agentperf._engine.classify import Fault, Verdict
 from agentperf.errors import CallRejected, CallTimeout, ContextWindowExceeded
 
 _UPSTREAM = (Fault.QUOTA, Fault.OVERLOAD, Fault.PROVIDER, Fault.NETWORK)
-_TOO_LONG = "context_length_exceeded"
-"""The code with which providers refuse a prompt that another model may well take."""
+_HELPFUL = (Remedy.ELSEWHERE, Remedy.LARGER_CONTEXT)
 
 
 def falls_back(error: Exception, verdict: Verdict, on: On | None) -> bool:
@@ -21,4 +20,4 @@ def falls_back(error: Exception, verdict: Verdict, on: On | None) -> bool:
         return chosen(on, error)
     if isinstance(error, CallRejected | CallTimeout | ContextWindowExceeded):
         return True
-    return verdict.fault in _UPSTREAM or getattr(error, "code", None) == _TOO_LONG
+    return verdict.fault in _UPSTREAM or verdict.remedy in _HELPFUL

@@ -8,7 +8,6 @@ from typing import Any
 
 from agentperf._engine.bindings import Step
 from agentperf._engine.choosing import On
-from agentperf._engine.classify import classify
 from agentperf._engine.site import Site
 from agentperf._engine.substitutes import Substitute
 from agentperf.events import FellBack
@@ -50,7 +49,7 @@ class FallbackLayer:
     async def _answer(self, ask: Callable[..., Awaitable[Any]], errors: Errors) -> Any:
         """Have the next link answer, after so many have failed; the call itself was the first."""
         failed, error = len(errors), errors[-1]
-        verdict = classify(error, now=self._site.host.clock.wall())
+        verdict = self._site.host.classify(error)
         if failed > len(self._links) or not falls_back(error, verdict, self._on):
             raise error
         link = self._links[failed - 1]
@@ -70,7 +69,7 @@ class FallbackLayer:
                     name=self._name,
                     link=link,
                     error=type(error).__name__,
-                    reason=classify(error).reason,
+                    reason=self._site.host.classify(error).reason,
                 )
             )
 

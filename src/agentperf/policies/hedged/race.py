@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from agentperf._base.clock import Clock
-from agentperf._engine.classify import Fault, classify
+from agentperf._base.verdicts import Fault
+from agentperf._engine.classify import classify
 from agentperf._engine.streams import AsyncLiveStream
 from agentperf._engine.waiting import in_one_go, later
 from agentperf.abc.waiting import Waiting

@@ -248,7 +248,10 @@ class LimiterLayer:
         if self._learn is not None:
             from agentperf.policies.rate_limited.replies import lesson_of_error
 
-            self._heed(ticket[0], lesson_of_error(error, self._site.host.clock.wall()))
+            host = self._site.host
+            wall = host.clock.wall()
+            verdict = host.classify(error, now=wall)
+            self._heed(ticket[0], lesson_of_error(error, verdict, wall))
 
     def _heed(self, bucket: Bucket, lesson: Lesson | None) -> None:
         if lesson:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentperf._engine.classify import Fault, classify, headers_of, retry_after
+from agentperf._base.verdicts import Fault, Verdict
+from agentperf._engine.pushback import headers_of, retry_after
 
 DAY = 86_400.0
 """A longer wait than this is taken for a mistake, and for a day."""
@@ -54,14 +55,14 @@ class Lesson:
         return self.refused or self.wait is not None or bool(self.left)
 
 
-def lesson_of_error(error: Exception, now: float) -> Lesson | None:
+def lesson_of_error(error: Exception, verdict: Verdict, now: float) -> Lesson | None:
     """Return what a failed call teaches; None where no limit of the upstream was in its way.
 
     Args:
         error: What the call failed with.
+        verdict: What that means.
         now: Seconds since the epoch, to read dates against.
     """
-    verdict = classify(error, now=now)
     if verdict.fault is Fault.QUOTA and verdict.retryable:
         return lesson_of(headers_of(error), now, refused=True)
     if verdict.fault is Fault.OVERLOAD and verdict.wait is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
+from agentperf._base.verdicts import Verdict
 from agentperf._engine.choosing import chosen
-from agentperf._engine.classify import Verdict
 from agentperf.policies.retry.options import RetryOptions
 
 

@@ -17,7 +17,7 @@ from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
 from agentperf.policies.retry.layer import RetryLayer
-from agentperf.policies.retry.options import RetryOptions, checked
+from agentperf.policies.retry.options import Resume, RetryOptions, checked
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,6 +61,7 @@ def retry(
     max_backoff: Duration = 30,
     budget: Share | None = 0.2,
     restart: bool = False,
+    resume: Resume | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> Retry: ...
@@ -76,6 +77,7 @@ def retry(
     max_backoff: Duration = 30,
     budget: Share | None = 0.2,
     restart: bool = False,
+    resume: Resume | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -103,6 +105,9 @@ def retry(
             and ten are at hand at the start. None for no bound.
         restart: Begin a stream anew even after items were handed over. The reader is told by an
             item of the type `agentperf.Restarted`; what came before it is void.
+        resume: Go on with a stream that broke: called with a list of the items handed over so far
+            and the call's arguments, it returns the arguments to change by name, for a call that
+            gives the items that are missing; None where that can't be. The reader notices nothing.
         name: Share one budget among all functions that name it.
         enabled: False, or a callable that says False at a call, makes no retries.
         **unknown: Refused, with what was probably meant.
@@ -134,5 +139,6 @@ def retry(
         max_backoff=max_backoff,
         budget=budget,
         restart=restart,
+        resume=resume,
     )
     return Retry(options, name=name, enabled=enabled)

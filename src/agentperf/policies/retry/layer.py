@@ -8,16 +8,19 @@ from functools import partial
 from typing import Any
 
 from agentperf._base.log import warn
+from agentperf._base.verdicts import Verdict
 from agentperf._engine.attempts import Budget
 from agentperf._engine.bindings import Step
-from agentperf._engine.classify import Verdict, classify
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
-from agentperf._engine.streams import LIVE, AsyncLiveStream, LiveStream
+from agentperf._engine.streams import LIVE, AnyLiveStream, AsyncLiveStream, LiveStream
+from agentperf._engine.waiting import seconds_left
 from agentperf.errors import CallTimeout
 from agentperf.events import RetryGaveUp, RetryScheduled
+from agentperf.policies.retry.clients import retrying_client
 from agentperf.policies.retry.core import pause, should_retry
 from agentperf.policies.retry.options import RetryOptions
+from agentperf.policies.retry.resuming import resumed
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -47,7 +50,7 @@ class RetryLayer:
         self._now = site.host.clock.now
         self._tell_scheduled = site.host.bus.emitter(RetryScheduled)
         self._tell_gave_up = site.host.bus.emitter(RetryGaveUp)
-        self._told_of_sdk = False
+        self._told_of_sdk = self._looked_around = False
 
     def bound(self, inner: Step) -> Step:
         """Put the retries around `inner`."""
@@ -56,7 +59,7 @@ class RetryLayer:
         else:
             rescue = self._site.driver.flow(self._after_failure, inner)
             step = self._site.driver.rescued(inner, self._budget.earn, rescue)
-        if not self._options.restart:
+        if not self._options.restart and self._options.resume is None:
             return step
         self._again = self._site.driver.flow(self._once_more, inner)
         return self._site.driver.flow(self._restartable, step)
@@ -87,7 +90,7 @@ class RetryLayer:
         kwargs: Kwargs,
     ) -> Any:
         for attempt in range(1, self._options.attempts + 1):
-            await self._pause(attempt, error, deadline)
+            await self._pause(attempt, error, deadline, (args, kwargs))
             try:
                 value = await self._attempt(proceed, deadline, args, kwargs)
             except Exception as next_error:  # noqa: BLE001 - judged in the next round
@@ -121,13 +124,15 @@ class RetryLayer:
             seconds=seconds,
         )
 
-    async def _pause(self, attempt: int, error: Exception, deadline: float | None) -> None:
+    async def _pause(
+        self, attempt: int, error: Exception, deadline: float | None, call: tuple[Args, Kwargs]
+    ) -> None:
         """Wait before the next attempt, or raise the error where there is to be none."""
         options = self._options
-        verdict = classify(error, now=self._site.host.clock.wall())
+        verdict = self._site.host.classify(error)
         if not should_retry(error, verdict, options):
             raise error
-        self._mind_the_sdk(error)
+        self._mind_the_sdk(error, call)
         wait = pause(attempt, verdict, options)
         if attempt >= options.attempts:
             self._give_up(attempt, error, "attempts")
@@ -135,6 +140,8 @@ class RetryLayer:
             self._give_up(attempt, error, "wait")
         if deadline is not None and self._now() + wait >= deadline:
             self._give_up(attempt, error, "total")
+        if (left := seconds_left(self._now())) is not None and wait >= left:
+            self._give_up(attempt, error, "deadline")
         if not self._budget.spend():
             self._give_up(attempt, error, "budget")
         self._tell(attempt, error, wait, verdict)
@@ -166,16 +173,21 @@ class RetryLayer:
                 )
             )
 
-    def _mind_the_sdk(self, error: Exception) -> None:
-        """Say once that the client has retried already: its retries and these multiply."""
+    def _mind_the_sdk(self, error: Exception, call: tuple[Args, Kwargs]) -> None:
+        """Say once that the client retries too: its retries and these multiply."""
         if self._told_of_sdk:
             return
+        client = None
+        if not self._looked_around:
+            self._looked_around = True
+            client = retrying_client(self._site.target.function, *call)
         headers = getattr(getattr(error, "request", None), "headers", None) or {}
-        if str(headers.get("x-stainless-retry-count", "0")) != "0":
+        if client or str(headers.get("x-stainless-retry-count", "0")) != "0":
             self._told_of_sdk = True
             warn(
                 "retry.client_retries_too",
                 operation=self._site.operation,
+                client=client or "unknown",
                 advice="make the client with max_retries=0: its retries and these multiply",
             )
 
@@ -190,35 +202,73 @@ class RetryLayer:
     def _restarting(
         self, stream: LiveStream, args: Args, kwargs: Kwargs
     ) -> Generator[Any, Any, Any]:
-        attempt = 1
+        attempt, given = 1, self._noted(stream)
         while True:
             try:
                 return (yield from stream)
             except Exception as error:  # noqa: BLE001 - judged by the next attempt
-                stream = self._again(attempt, error, args, kwargs)
-                attempt += 1
-                yield Restarted(attempt, error)
+                self._mind_the_reader(stream, error)
+                attempt, stream = self._again(attempt, error, given, (args, kwargs))
+                self._noted(stream, given)
+                if self._options.restart:
+                    yield Restarted(attempt, error)
 
     async def _restarting_async(
         self, stream: AsyncLiveStream, args: Args, kwargs: Kwargs
     ) -> AsyncIterator[Any]:
-        attempt = 1
+        attempt, given = 1, self._noted(stream)
         while True:
             try:
                 async for item in stream:
                     yield item
                 return
             except Exception as error:  # noqa: BLE001 - judged by the next attempt
-                stream = await self._again(attempt, error, args, kwargs)
-                attempt += 1
-                yield Restarted(attempt, error)
+                self._mind_the_reader(stream, error)
+                attempt, stream = await self._again(attempt, error, given, (args, kwargs))
+                self._noted(stream, given)
+                if self._options.restart:
+                    yield Restarted(attempt, error)
+
+    def _noted(self, stream: AnyLiveStream, given: list[Any] | None = None) -> list[Any]:
+        """Have the items of a stream that is to be continued noted as they are handed over."""
+        given = [] if given is None else given
+        if self._options.resume is not None:
+            stream.watch(item=lambda item, _: given.append(item))
+        return given
+
+    def _mind_the_reader(self, stream: AnyLiveStream, error: Exception) -> None:
+        """Raise the error of a stream whose items were answers to what its reader sent."""
+        if self._options.resume is not None and not stream.replayable:
+            raise error
 
     async def _once_more(
-        self, proceed: Proceed, attempt: int, error: Exception, args: Args, kwargs: Kwargs
-    ) -> Any:
-        """Begin a broken stream anew, after a pause."""
-        await self._pause(attempt, error, None)
-        stream = await self._attempt(proceed, None, args, kwargs)
-        if type(stream) not in LIVE:
-            raise error
-        return stream
+        self,
+        proceed: Proceed,
+        attempt: int,
+        error: Exception,
+        given: list[Any],
+        call: tuple[Args, Kwargs],
+    ) -> tuple[int, AnyLiveStream]:
+        """Begin a broken stream anew, or go on after the items given so far.
+
+        Returns:
+            Which attempt it was that worked, and its stream.
+        """
+        while True:
+            await self._pause(attempt, error, None, call)
+            going_on = self._going_on(given, call)
+            if going_on is None:
+                raise error
+            attempt += 1
+            try:
+                stream = await self._attempt(proceed, None, *going_on)
+            except Exception as next_error:  # noqa: BLE001 - judged in the next round
+                error = next_error
+                continue
+            if type(stream) not in LIVE:
+                raise error
+            return attempt, stream
+
+    def _going_on(self, given: list[Any], call: tuple[Args, Kwargs]) -> tuple[Args, Kwargs] | None:
+        resume = self._options.resume
+        return call if resume is None else resumed(resume, given, self._site.target, *call)

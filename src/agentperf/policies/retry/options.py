@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from typing import Any
 
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.options import Share, share, whole
 from agentperf._engine.choosing import On, checked_on
 from agentperf.errors import ConfigurationError
+
+Resume = Callable[..., Mapping[str, Any] | None]
+"""Given a stream's items so far and the call's arguments, says which arguments to go on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,7 @@ class RetryOptions:
     max_backoff: float
     budget: float | None
     restart: bool
+    resume: Resume | None
 
     @property
     def bounded(self) -> bool:
@@ -39,6 +46,7 @@ def checked(
     max_backoff: Duration,
     budget: Share | None,
     restart: bool,
+    resume: Resume | None,
 ) -> RetryOptions:
     """Turn what the user wrote into options.
 
@@ -47,6 +55,16 @@ def checked(
     """
     if not isinstance(restart, bool):
         raise ConfigurationError(f"restart={restart!r}: True or False, as in restart=True")
+    if resume is not None and (not callable(resume) or iscoroutinefunction(resume)):
+        raise ConfigurationError(
+            f"resume={resume!r}: a plain function of the items given so far and the call's "
+            "arguments that returns the arguments to change, such as "
+            'resume=lambda items, prompt: {"prompt": prompt + "".join(items)}'
+        )
+    if resume is not None and restart:
+        raise ConfigurationError(
+            "resume= goes on where the stream broke, restart=True begins anew: give one of them"
+        )
     options = RetryOptions(
         on=checked_on(on),
         attempts=whole("attempts", attempts, 3),
@@ -56,6 +74,7 @@ def checked(
         max_backoff=seconds(max_backoff, "max_backoff", zero=True),
         budget=None if budget is None else share("budget", budget, 0.2, zero=True),
         restart=restart,
+        resume=resume,
     )
     if options.total and options.per_attempt and options.per_attempt > options.total:
         raise ConfigurationError(

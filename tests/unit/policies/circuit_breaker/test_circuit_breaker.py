@@ -212,6 +212,11 @@ def test_a_refusal_is_told(clock):
         ({"open_for": "0s"}, "open_for='0s'"),
         ({"probes": -1}, "probes=-1"),
         ({"fallback": 5}, "fallback=5"),
+        ({"on": 5}, "on=5"),
+        ({"failed_if": 5}, "failed_if=5"),
+        ({"failed_if": bool}, "failed_if="),
+        ({"slow_first_item": 1}, "go together"),
+        ({"slow_rate": 0.5, "slow_first_item": 0}, "slow_first_item=0"),
     ],
 )
 def test_bad_options_are_refused_before_any_call(options, said):
@@ -280,3 +285,79 @@ def test_an_asynchronous_fallback_of_a_synchronous_function_is_refused(clock):
 
     with pytest.raises(ConfigurationError, match="must not be asynchronous"):
         refused(circuit_breaker(fallback=late), lambda x: x)(1)
+
+
+def test_on_says_which_errors_count(clock):
+    """Those, and no others: in place of the classifier."""
+    script = [*[fail(ConnectionError)] * 4, *[fail(KeyError)] * 2]
+    work = circuit_breaker(on=KeyError, failure_rate=1.0, minimum_calls=2, window=2)(
+        faulty(echo, *script)
+    )
+    for _ in range(4):
+        with pytest.raises(ConnectionError):
+            work()
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            work()
+    with pytest.raises(CircuitOpen, match="after KeyError"):
+        work()
+
+
+def test_answers_may_count_as_failures(clock, caplog):
+    """The caller gets them all the same; a predicate that fails finds no fault."""
+    work = circuit_breaker(failed_if=lambda answer: answer < 0, minimum_calls=2, window=2)(echo)
+    assert [work(-1), work(-1)] == [-1, -1]
+    with pytest.raises(CircuitOpen, match="failed_if"):
+        work(1)
+    careless = circuit_breaker(failed_if=lambda answer: answer.status, minimum_calls=1)(echo)
+    assert [careless(1), careless(1)] == [1, 1]
+    assert "policy.failed_if_failed" in caplog.text
+
+
+def test_streams_may_be_slow_by_their_first_item(clock):
+    """However quick the rest is; a reader that takes its time later doesn't make it slow."""
+
+    def count(wait):
+        clock.advance(wait)
+        yield from range(3)
+
+    work = circuit_breaker(slow_rate=1.0, slow_first_item=2, minimum_calls=2, window=2)(count)
+    for _ in range(4):
+        for _ in work(1):
+            clock.advance(60)
+    assert agentperf.handle(work).breaker.tally().slow == 0
+    with recorded(CircuitChanged) as log:
+        for _ in range(2):
+            list(work(3))
+    assert [change.reason for change in log.of(CircuitChanged)] == ["too many slow calls"]
+
+
+def test_a_half_open_circuit_says_when_to_come_back(clock):
+    """At the latest, that is: when it gives up waiting for its probes."""
+
+    def work():
+        yield 1
+        raise ConnectionError
+
+    work = circuit_breaker(minimum_calls=1, window=1, probes=1)(work)
+    with pytest.raises(ConnectionError):
+        list(work())
+    clock.advance(60)
+    probe = work()
+    next(probe)
+    clock.advance(10)
+    with pytest.raises(CircuitOpen, match="half-open") as caught:
+        next(work())
+    assert caught.value.retry_after == pytest.approx(50)
+
+
+def test_a_breaker_is_tripped_and_reset_by_hand(clock):
+    """As if it had happened by itself."""
+    work = circuit_breaker(echo)
+    breaker = agentperf.handle(work).breaker
+    breaker.trip()
+    assert breaker.state() == "open"
+    with pytest.raises(CircuitOpen):
+        work()
+    breaker.reset()
+    assert work() == 1

@@ -247,7 +247,8 @@ class AnyHistory(RuleBasedStateMachine):
         except Refused:
             assert self.breaker.state is not State.CLOSED
             assert before is not State.CLOSED
-            assert foretold is not None
+            gave_up = before is State.HALF_OPEN and self.breaker.state is State.OPEN
+            assert foretold is not None or gave_up
         else:
             assert foretold is None
 
@@ -279,3 +280,127 @@ class AnyHistory(RuleBasedStateMachine):
 
 TestAnyHistory = AnyHistory.TestCase
 TestAnyHistory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+class Model:
+    """A breaker as the documentation tells of it, written down as plainly as possible."""
+
+    def __init__(self):
+        """Begin closed."""
+        self.state, self.round = "closed", 0
+        self.window: list[bool] = []
+        self.until, self.opened, self.admitted, self.running = 0.0, 0, 0, 0
+
+    def go(self, state, now=0.0, seconds=0.0):
+        """Change state."""
+        self.state, self.round = state, self.round + 1
+        self.admitted = self.running = 0
+        self.until = now + seconds
+        if state != "open":
+            self.window = []
+        if state == "closed":
+            self.opened = 0
+
+    def open(self, now, wait):
+        """Open for longer each time, or as asked."""
+        seconds = min(600, 5 * 2**self.opened) if wait is None else min(wait, 600)
+        self.opened += wait is None
+        self.go("open", now, seconds)
+
+    def admit(self, now):
+        """Let a call in, or return None."""
+        if self.state == "open" and now >= self.until:
+            self.go("half-open", now, 60)
+        elif self.state == "half-open" and now >= self.until:
+            self.open(now, None)
+        if self.state == "open" or max(self.admitted, self.running) >= 2:
+            return None
+        if self.state == "half-open":
+            self.admitted += 1
+            self.running += 1
+        return self.round
+
+    def end(self, ticket, now, failed, wait):
+        """Take the outcome of a call; None where it was cancelled."""
+        if ticket != self.round or self.state == "open":
+            return
+        if failed is None:
+            if self.state == "half-open":
+                self.admitted -= 1
+                self.running -= 1
+            return
+        self.window = [*self.window, failed][-6 if self.state == "closed" else -2 :]
+        bad = sum(self.window) >= len(self.window) / 2
+        if self.state == "half-open":
+            self.running -= 1
+            if len(self.window) == 2:
+                self.open(now, wait) if bad else self.go("closed")
+        elif failed and bad and len(self.window) >= 3:
+            self.open(now, wait)
+
+
+class LikeItsModel(RuleBasedStateMachine):
+    """Step by step the machine does what the model does."""
+
+    def __init__(self):
+        super().__init__()
+        self.now, self.model = 0.0, Model()
+        self.breaker, _ = machine(window=6, minimum_calls=3, open_for=5, probes=2)
+        self.running: list[tuple[int, int]] = []
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, 5.0, 10.0, 60.0]))
+    def time_passes(self, seconds):
+        """Some time goes by."""
+        self.now += seconds
+
+    @rule()
+    def call(self):
+        """Both let a call in, or neither does, for as long."""
+        expected = self.model.admit(self.now)
+        try:
+            ticket = self.breaker.admit(self.now)
+        except Refused as refused:
+            left = refused.retry_after
+        else:
+            self.running.append((ticket, expected))
+            left = None
+        assert left == (None if expected is not None else self.model.until - self.now)
+
+    @precondition(lambda self: self.running)
+    @rule(
+        data=st.data(),
+        failed=st.sampled_from([False, True, True, None]),
+        wait=st.sampled_from([None, None, 7.0, 1e9]),
+    )
+    def end(self, data, failed, wait):
+        """A call ends: well, badly, or cancelled."""
+        ticket, expected = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
+        wait = wait if failed else None
+        if failed is None:
+            self.breaker.drop(ticket)
+        elif failed:
+            self.breaker.settle(ticket, self.now, True, 0.1, wait)
+        else:
+            self.breaker.succeed(ticket, self.now, 0.1)
+        self.model.end(expected, self.now, failed, wait)
+
+    @rule(state=st.sampled_from([State.OPEN, State.CLOSED]))
+    def by_hand(self, state):
+        """Somebody trips or resets it."""
+        self.breaker.force(state, self.now)
+        if state is State.OPEN:
+            self.model.open(self.now, None)
+        else:
+            self.model.go("closed")
+
+    @invariant()
+    def alike(self):
+        """The same state, and the same figures."""
+        tally = self.breaker.tally
+        assert self.breaker.state.value == self.model.state
+        if self.model.state != "open":
+            assert (tally.calls, tally.failures) == (len(self.model.window), sum(self.model.window))
+
+
+TestLikeItsModel = LikeItsModel.TestCase
+TestLikeItsModel.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentperf import classify
 from agentperf.policies.rate_limited.replies import (
     Left,
     Lesson,
@@ -32,6 +33,11 @@ class Refused(Exception):
         super().__init__(status)
         self.code = code
         self.response = Reply(status, **headers)
+
+
+def learnt(error, now):
+    """Give what an error teaches, as it is usually judged."""
+    return lesson_of_error(error, classify(error, now=now), now)
 
 
 def test_the_headers_of_both_families():
@@ -92,10 +98,10 @@ def test_nothing_in_a_header_fails(headers, text):
 
 def test_how_long_a_refusal_asks_to_wait():
     """As it says, or until what is used up is there again."""
-    assert lesson_of_error(Refused(429, retry_after="7"), NOW) == Lesson({}, True, 7.0)
-    assert lesson_of_error(Refused(429, retry_after_ms="250"), NOW) == Lesson({}, True, 0.25)
-    assert lesson_of_error(Refused(429), NOW) == Lesson({}, True, None)
-    assert lesson_of_error(Refused(429, retry_after="31536000"), NOW).wait == 86_400
+    assert learnt(Refused(429, retry_after="7"), NOW) == Lesson({}, True, 7.0)
+    assert learnt(Refused(429, retry_after_ms="250"), NOW) == Lesson({}, True, 0.25)
+    assert learnt(Refused(429), NOW) == Lesson({}, True, None)
+    assert learnt(Refused(429, retry_after="31536000"), NOW).wait == 86_400
     used_up = Refused(
         429,
         x_ratelimit_remaining_requests="5",
@@ -103,15 +109,15 @@ def test_how_long_a_refusal_asks_to_wait():
         x_ratelimit_remaining_tokens="0",
         x_ratelimit_reset_tokens="9s",
     )
-    assert lesson_of_error(used_up, NOW).wait == 9.0
+    assert learnt(used_up, NOW).wait == 9.0
 
 
 def test_other_errors_teach_nothing():
     """Unless they say how long the upstream has too much to do."""
     for error in (ValueError(), Refused(500), Refused(503), Refused(400, retry_after="5")):
-        assert lesson_of_error(error, NOW) is None
-    assert lesson_of_error(Refused(429, code="insufficient_quota", retry_after="5"), NOW) is None
-    assert lesson_of_error(Refused(529, retry_after="5"), NOW) == Lesson(wait=5.0)
+        assert learnt(error, NOW) is None
+    assert learnt(Refused(429, code="insufficient_quota", retry_after="5"), NOW) is None
+    assert learnt(Refused(529, retry_after="5"), NOW) == Lesson(wait=5.0)
 
 
 def test_replies_with_headers():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import anyio
+import openai
 import pytest
 
+import agentperf
 from agentperf._engine.attempts import Budget
 from agentperf.errors import CallTimeout, ConfigurationError
 from agentperf.events import RetryGaveUp, RetryScheduled
@@ -40,6 +42,11 @@ class StatusError(Exception):
 def echo(value):
     """Give back what came in."""
     return value
+
+
+def echo_back(items, value):
+    """Change nothing."""
+    return {}
 
 
 def test_what_may_help_is_tried_again(clock):
@@ -178,7 +185,7 @@ async def test_a_stream_that_begins_anew_is_bounded_too():
             yield number
 
     with fresh_host(clock):
-        stream = retry(restart=True, per_attempt=5)(faulty(count, cut(2), delay(600)))()
+        stream = retry(attempts=2, restart=True, per_attempt=5)(faulty(count, cut(2), delay(600)))()
         began = clock.now()
         with pytest.raises(CallTimeout):
             [item async for item in stream]
@@ -210,6 +217,164 @@ def test_a_stream_is_retried_only_before_its_first_item(clock):
     assert [next(reading), next(reading)] == [0, 1]
     with pytest.raises(ConnectionError):
         next(reading)
+
+
+def tail(count, start=0):
+    """Give numbers from a start."""
+    yield from range(start, count)
+
+
+async def atail(count, start=0):
+    """The same, to be awaited."""
+    for number in range(start, count):
+        yield number
+
+
+def after(items, count, start=0):
+    """Go on behind what was given."""
+    return {"start": len(items)}
+
+
+def test_a_stream_goes_on_where_it_broke(clock):
+    """Every item once, however often it breaks; the pauses are those of retries."""
+    work = retry(resume=after, attempts=4)(faulty(tail, cut(2), cut(1), cut(0)))
+    with recorded(RetryScheduled) as log:
+        assert list(work(6)) == [0, 1, 2, 3, 4, 5]
+    assert len(log.of(RetryScheduled)) == 3
+    worn_out = retry(resume=after, attempts=2)(faulty(tail, cut(1), repeat=True))
+    with pytest.raises(ConnectionError):
+        list(worn_out(6))
+    reading = retry(resume=after)(faulty(tail, cut(2)))(3)
+    assert [next(reading), next(reading), next(reading)] == [0, 1, 2]
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_stream_goes_on_too():
+    """The same code."""
+    with fresh_host(FakeClock(autojump=True)):
+        work = retry(resume=after)(faulty(atail, cut(2), cut(1)))
+        assert [item async for item in work(5)] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("resume", "logged"),
+    [
+        (lambda items, count: None, False),
+        (lambda items, count: 1 / 0, True),
+        (lambda items, count: {"begin": 3}, True),
+    ],
+)
+def test_a_stream_that_can_not_go_on(clock, caplog, resume, logged):
+    """Its reader gets the error that broke it, whatever `resume=` did."""
+    given = []
+    with pytest.raises(ConnectionError):
+        given.extend(retry(resume=resume)(faulty(tail, cut(2)))(5))
+    assert given == [0, 1]
+    assert ("retry.resume_failed" in caplog.text) is logged
+
+
+def test_a_conversation_is_not_continued(clock):
+    """What was sent into a generator is lost with it."""
+    calls = []
+
+    @retry(resume=lambda items: calls.append(items) or {})
+    def talk():
+        yield (yield "hello")
+        raise ConnectionError
+
+    talking = talk()
+    assert next(talking) == "hello"
+    assert talking.send("you") == "you"
+    with pytest.raises(ConnectionError):
+        next(talking)
+    assert calls == []
+
+
+def test_no_pause_reaches_past_a_deadline_around_it(clock):
+    """A timeout would only cut the pause off: the error itself is better, and comes now."""
+    work = retry(faulty(echo, fail(StatusError(503, retry_after="9")), repeat=True))
+    bounded = agentperf.timeout(total=5)(work)
+    before = clock.now()
+    with pytest.raises(StatusError), recorded(RetryGaveUp) as log:
+        bounded(1)
+    assert clock.now() == before
+    assert [event.reason for event in log.of(RetryGaveUp)] == ["deadline"]
+
+
+@pytest.mark.anyio
+async def test_no_pause_on_a_loop_reaches_past_a_deadline():
+    """The nearest of several counts; what they held for being over, they count no more."""
+    clock = FakeClock(autojump=True)
+
+    async def aecho(value):
+        return value
+
+    with fresh_host(clock), recorded(RetryGaveUp) as log:
+        work = retry(faulty(aecho, fail(StatusError(503, retry_after="9")), repeat=True))
+        for bounds in ({"total": 5}, {"total": 60}), ({"total": 60}, {"total": 5}):
+            bounded = work
+            for bound in bounds:
+                bounded = agentperf.timeout(**bound)(bounded)
+            before = clock.now()
+            with pytest.raises(StatusError):
+                await bounded(1)
+            assert clock.now() == before
+        again = retry(faulty(aecho, fail(StatusError(503, retry_after="9"))))
+        assert await again(3) == 3
+    assert [event.reason for event in log.of(RetryGaveUp)] == ["deadline", "deadline"]
+
+
+CLIENT = openai.OpenAI(api_key="none", base_url="http://localhost:1", max_retries=2)
+
+
+class Holder:
+    """An object with a client."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def ask(self, question):
+        """Ask it."""
+        raise ConnectionError
+
+
+def by_global(question):
+    """Use a client of the module."""
+    assert CLIENT.max_retries
+    raise ConnectionError
+
+
+def by_argument(client):
+    """Use a client that is given."""
+    raise ConnectionError
+
+
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [
+        (by_global, "x"),
+        (by_argument, CLIENT),
+        (by_argument, CLIENT.chat.completions),
+        (Holder(CLIENT).ask, "x"),
+    ],
+)
+def test_clients_that_retry_are_told_of_once(clock, caplog, function, argument):
+    """As an argument, the object of a method, or a name around the function."""
+    work = retry(function)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            work(argument)
+    assert caplog.text.count("retry.client_retries_too") == 1
+    assert "max_retries=0" in caplog.text
+
+
+def test_clients_that_do_not_retry_are_fine(clock, caplog):
+    """Nothing to say."""
+    calm = CLIENT.with_options(max_retries=0)
+    for work, argument in ((by_argument, calm), (Holder(calm).ask, "x"), (by_argument, "x")):
+        with pytest.raises(ConnectionError):
+            retry(work)(argument)
+    assert "retry.client_retries_too" not in caplog.text
 
 
 @pytest.mark.anyio
@@ -257,6 +422,9 @@ async def test_cancellation_is_never_retried():
         ({"on": 5}, "on=5"),
         ({"on": int}, "on="),
         ({"restart": "yes"}, "restart='yes'"),
+        ({"resume": 5}, "resume=5"),
+        ({"resume": anyio.sleep}, "resume="),
+        ({"resume": echo_back, "restart": True}, "one of them"),
     ],
 )
 def test_bad_options_are_refused_before_any_call(options, said):
