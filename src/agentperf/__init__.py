@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from agentperf.policies.fallback import fallback as fallback
     from agentperf.policies.hedged import hedged as hedged
     from agentperf.policies.rate_limited import LimiterHandle as LimiterHandle
+    from agentperf.policies.rate_limited import Outlook as Outlook
     from agentperf.policies.rate_limited import rate_limited as rate_limited
     from agentperf.policies.retry import retry as retry
     from agentperf.policies.retry.layer import Restarted as Restarted
@@ -127,6 +128,7 @@ _EXPORTS = {
     "Handle": "agentperf._handle",
     "Host": "agentperf._host",
     "LimiterHandle": "agentperf.policies.rate_limited",
+    "Outlook": "agentperf.policies.rate_limited",
     "NearStats": "agentperf.policies.cached.tiered",
     "OperationStats": "agentperf.telemetry",
     "Restarted": "agentperf.policies.retry.layer",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentperf._base.offered import Offered
     from agentperf._plugins import Extensions, Plugins
     from agentperf.abc.backends import Backends
+    from agentperf.abc.stores import Stores
     from agentperf.policies.compose.configured import Configured
     from agentperf.telemetry.exporting import Exporting
 
@@ -193,6 +194,16 @@ class Host:
             PluginError: Nobody offers it, two plugins do, or it can't be made.
         """
         return self._extensions.backend(text)
+
+    def store(self, text: str) -> Stores:
+        """Return the store of limits for a text such as `"example"` or `"example://host"`.
+
+        Equal texts get the same store. It is closed when the host goes.
+
+        Raises:
+            PluginError: Nobody offers it, two plugins do, or it can't be made.
+        """
+        return self._extensions.store(text)
 
     def stats(self) -> dict[str, OperationStats]:
         """Return the figures of every operation, by its name."""

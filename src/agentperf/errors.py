@@ -87,7 +87,26 @@ class CallRejected(AgentPerfError):
 
 
 class RateLimitExceeded(CallRejected):
-    """The call doesn't fit the limit now."""
+    """The call doesn't fit the limit now.
+
+    Attributes:
+        limit: What it doesn't fit, such as `"60/min requests"`, `"concurrency"` or `"the queue"`.
+        key: A digest of the value of `by=` that the limit is kept for; empty without `by=`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        policy: str = "",
+        name: str = "",
+        retry_after: float | None = None,
+        limit: str = "",
+        key: str = "",
+    ) -> None:
+        super().__init__(message, policy=policy, name=name, retry_after=retry_after)
+        self.limit = limit
+        self.key = key
 
 
 class RequestTooLarge(RateLimitExceeded):

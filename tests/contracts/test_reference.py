@@ -37,6 +37,7 @@ MEMBERS: dict[type, str] = {
     CacheStats: "handle",
     agentperf.Cache: "cache",
     LimiterHandle: "handle",
+    agentperf.Outlook: "handle",
     agentperf.BulkheadHandle: "handle",
     agentperf.BulkheadStats: "handle",
     BreakerHandle: "handle",

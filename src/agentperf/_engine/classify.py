@@ -132,7 +132,7 @@ def _by_status(status: int, error: Exception, now: float | None) -> Verdict:
     verdict = _BY_STATUS.get(status, default)
     if status == 429 and _code(error) == "insufficient_quota":
         verdict = _EXHAUSTED
-    headers = _headers(error)
+    headers = headers_of(error)
     should_retry = headers.get("x-should-retry")
     if should_retry in ("true", "false"):
         verdict = replace(verdict, retryable=should_retry == "true")
@@ -143,7 +143,8 @@ def _code(error: Exception) -> object:
     return getattr(error, "code", None) or getattr(error, "type", None)
 
 
-def _headers(error: Exception) -> Mapping[str, str]:
+def headers_of(error: Exception) -> Mapping[str, str]:
+    """Return the headers of the reply that an error stands for, with names in lower case."""
     response: Any = getattr(error, "response", None)
     # litellm makes responses of its own, without headers, and keeps the upstream's beside them.
     for holder, name in ((response, "headers"), (error, "litellm_response_headers")):

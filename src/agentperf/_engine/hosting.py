@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from agentperf._base.clock import Clock
 from agentperf._engine.bindings import Bindings
@@ -11,6 +11,9 @@ from agentperf._engine.bus import Bus
 from agentperf.abc.backends import Backends
 from agentperf.abc.telemetry import Tap
 from agentperf.config import Settings
+
+if TYPE_CHECKING:
+    from agentperf.abc.stores import Stores
 
 T = TypeVar("T")
 
@@ -45,6 +48,14 @@ class Host(Protocol):
 
     def backend(self, text: str) -> Backends:
         """Return the cache backend for a text such as `"example:/var/cache"`.
+
+        Raises:
+            PluginError: Nobody offers it, two plugins do, or it can't be made.
+        """
+        ...
+
+    def store(self, text: str) -> Stores:
+        """Return the store of limits for a text such as `"example://host"`.
 
         Raises:
             PluginError: Nobody offers it, two plugins do, or it can't be made.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from agentperf.abc.waiting import Parker, Waiting
@@ -14,14 +15,16 @@ class Waiter:
 
     Attributes:
         need: What it waits for.
+        rank: Where it stands: behind all whose rank is not higher.
         parker: Where it waits, once it does.
         left: Whether it stands in the line no more.
     """
 
-    __slots__ = ("left", "need", "parker")
+    __slots__ = ("left", "need", "parker", "rank")
 
-    def __init__(self, need: Any = None) -> None:
+    def __init__(self, need: Any = None, rank: int = 0) -> None:
         self.need = need
+        self.rank = rank
         self.parker: Parker | None = None
         self.left = False
 
@@ -42,10 +45,16 @@ class Line:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def join(self, need: Any = None) -> Waiter:
-        """Stand at the end."""
-        waiter = Waiter(need)
-        self._queue.append(waiter)
+    def __iter__(self) -> Iterator[Waiter]:
+        return iter(self._queue)
+
+    def join(self, need: Any = None, rank: int = 0) -> Waiter:
+        """Stand at the end, or before those of a higher rank."""
+        waiter = Waiter(need, rank)
+        place = len(self._queue)
+        while place and self._queue[place - 1].rank > rank:
+            place -= 1
+        self._queue.insert(place, waiter)
         return waiter
 
     def is_first(self, waiter: Waiter, parker: Parker) -> bool:

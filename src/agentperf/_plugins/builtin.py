@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agentperf.abc.backends import BackendFactory, CacheBackend
+from agentperf.abc.stores import Store, StoreFactory
 from agentperf.hookspecs import hookimpl
 
 
@@ -18,6 +19,11 @@ class Builtin:
         """Offer memory, to which `cached` takes a shorter way, and a file on disk."""
         return {"memory": _memory, "sqlite": _sqlite}
 
+    @hookimpl
+    def agentperf_stores(self) -> Mapping[str, StoreFactory]:
+        """Offer a file, for the processes of one machine."""
+        return {"sqlite": _sqlite_store}
+
 
 def _memory(_: str) -> CacheBackend:
     from agentperf.policies.cached.memory.backend import MemoryBackend
@@ -30,3 +36,9 @@ def _sqlite(text: str) -> CacheBackend:
 
     address = Address.read(text)
     return SqliteBackend(address.path, address.max_bytes)
+
+
+def _sqlite_store(text: str) -> Store:
+    from agentperf.policies.cached.sqlite.store import SqliteStore
+
+    return SqliteStore(text.partition(":")[2])

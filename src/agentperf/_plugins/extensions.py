@@ -8,6 +8,7 @@ from agentperf._plugins.backends import OpenBackends
 from agentperf._plugins.offering import Offered
 from agentperf._plugins.registry import Plugins
 from agentperf._plugins.running import Running, Start
+from agentperf._plugins.stores import OpenStores
 from agentperf.abc.exporters import Exporter
 from agentperf.abc.extensions import Subscriber
 from agentperf.abc.kinds import Kind
@@ -20,6 +21,7 @@ class Extensions:
     Attributes:
         plugins: The plugins themselves.
         backend: Gives the cache backend for a text.
+        store: Gives the store for a text.
         offered: Gives tokenizers and prices.
 
     Args:
@@ -33,6 +35,7 @@ class Extensions:
 
         self.plugins = Plugins()
         self.backend = OpenBackends(self.plugins)
+        self.store = OpenStores(self.plugins)
         self.offered = Offered(self.plugins)
         self._exporters = Running(self.plugins, Kind.EXPORTERS, Exporter, export)
         self._subscribers = Running(self.plugins, Kind.SUBSCRIBERS, Subscriber, start)
@@ -54,5 +57,6 @@ class Extensions:
         """Begin again in a forked child: exporters go on by themselves, subscribers don't."""
         self.plugins.begin_anew()
         self.backend.abandon()
+        self.store.abandon()
         self._subscribers.forget()
         self._subscribers.prepared(settings.subscribers, strictly=False)()

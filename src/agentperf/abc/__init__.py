@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from agentperf.abc.extensions import Subscriber as Subscriber
     from agentperf.abc.instrumentors import Instrumentor as Instrumentor
     from agentperf.abc.instrumentors import Signals as Signals
+    from agentperf.abc.stores import AnyStore as AnyStore
     from agentperf.abc.stores import AsyncStore as AsyncStore
     from agentperf.abc.stores import Decision as Decision
     from agentperf.abc.stores import Record as Record
     from agentperf.abc.stores import Store as Store
+    from agentperf.abc.stores import Stores as Stores
     from agentperf.abc.telemetry import Recorder as Recorder
     from agentperf.abc.telemetry import Tap as Tap
     from agentperf.abc.tokenizers import Tokenizer as Tokenizer
@@ -36,7 +38,7 @@ _BY_MODULE = {
     "exporters": "Exporter Noted",
     "extensions": "Compressor Embedder PriceRow Subscriber",
     "instrumentors": "Instrumentor Signals",
-    "stores": "AsyncStore Decision Record Store",
+    "stores": "AnyStore AsyncStore Decision Record Store Stores",
     "telemetry": "Recorder Tap",
     "tokenizers": "Tokenizer",
     "waiting": "Parker Waiting",

@@ -21,10 +21,11 @@ class Decision:
         apply: The decision itself, without side effects: from the record (None where there is
             none), the arguments and the store's time, to the new record (None removes it) and the
             answer.
-        scripts: The same decision in the languages of servers, by the name of the language, such
-            as `{"redis-lua": "..."}`; a server runs it in one round trip. It gets the key, the
-            arguments and the time to live in milliseconds, reads the server's own time, and
-            returns the answer.
+        scripts: The same decision in the languages of servers, by the name of the language, for
+            stores that can't call Python where the record is. `"lua"` is the body of a function
+            of `record` (a list of numbers, or nil), `arguments` (a list) and `now`, that returns
+            the new record (or nil) and the answer, in Lua 5.1. Keys, expiry and the time are
+            the store's business in every language.
     """
 
     name: str
@@ -42,7 +43,8 @@ class Store(ABC):
     """Whether other processes decide on the same records."""
 
     blocking: bool = True
-    """Whether it does I/O: on an event loop it is then called in a worker thread."""
+    """Whether it does I/O: on an event loop it is then called in a worker thread. It has to give
+    up by itself after a moment, such as 0.2 s: nobody can end what blocks."""
 
     @abstractmethod
     def decide(
@@ -78,6 +80,9 @@ class AsyncStore(ABC):
     shared: bool = False
     """As for `Store`."""
 
+    asyncio_only: bool = False
+    """Whether it can't be awaited under trio: a blocking one beside it is used there instead."""
+
     @abstractmethod
     async def decide(
         self, decision: Decision, key: str, arguments: Sequence[float], ttl: float
@@ -96,5 +101,33 @@ class AsyncStore(ABC):
         """As for `Store`."""
 
 
-StoreFactory = Callable[[str], Store | AsyncStore]
+@dataclass(frozen=True, eq=False)
+class Stores:
+    """One place for records, reached in one colour or in both; both must see the same records.
+
+    Attributes:
+        sync: For calls that block; asynchronous calls use it too where there is nothing else.
+        asynchronous: For calls that are awaited.
+    """
+
+    sync: Store | None = None
+    asynchronous: AsyncStore | None = None
+
+    def __post_init__(self) -> None:
+        if self.sync is None and self.asynchronous is None:
+            raise ValueError("Stores(): give sync=, asynchronous=, or both")
+
+
+AnyStore = Store | AsyncStore | Stores
+
+StoreFactory = Callable[[str], AnyStore]
 """Makes a store from what the user wrote, such as `"example"` or `"example://host"`."""
+
+
+def stores(store: AnyStore) -> Stores:
+    """Return a store, of whatever colour, as a pair."""
+    if isinstance(store, Stores):
+        return store
+    if isinstance(store, Store):
+        return Stores(sync=store)
+    return Stores(asynchronous=store)

@@ -27,6 +27,8 @@ from agentperf.events.limits import (
     CallTimedOut,
     ConcurrencyChanged,
     LeaseSettled,
+    StoreDown,
+    StoreUp,
 )
 from agentperf.events.prompts import PromptCompressed
 from agentperf.events.retries import (
@@ -71,4 +73,6 @@ __all__ = [
     "RetryGaveUp",
     "RetryScheduled",
     "SlowCall",
+    "StoreDown",
+    "StoreUp",
 ]

@@ -100,3 +100,19 @@ class CallTimedOut(Event):
     name: str
     limit: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreDown(Event):
+    """The store of a limit began to fail; told once until it works again.
+
+    Attributes:
+        error: The class name of the error.
+    """
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUp(Event):
+    """The store of a limit works again."""

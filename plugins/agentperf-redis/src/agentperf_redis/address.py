@@ -28,7 +28,7 @@ MAX_CONNECTIONS = 32
 
 PREFIX = "agentperf:"
 
-_EXAMPLE = 'such as backend="redis://localhost:6379/0?prefix=myapp:"'
+_EXAMPLE = "redis://localhost:6379/0?prefix=myapp:"
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,21 @@ class Address:
         url: For redis-py; it may hold a password.
         shown: The same without user, password and options, for people.
         prefix: What all keys begin with, there.
+        option: Where the user wrote it, for errors.
     """
 
     url: str = field(repr=False)
     shown: str
     prefix: str
+    option: str = "backend"
 
     @classmethod
-    def read(cls, text: str) -> Address:
+    def read(cls, text: str, option: str = "backend") -> Address:
         """Read an address such as `"redis://localhost:6379/0?prefix=myapp:"`.
+
+        Args:
+            text: The address.
+            option: Where the user wrote it, for errors.
 
         Raises:
             ConfigurationError: It is malformed. The message doesn't repeat it: it may hold a
@@ -57,25 +63,25 @@ class Address:
         if not colon:
             rest = "//localhost"
         if word not in SCHEMES or not rest.startswith("//"):
-            raise _malformed(word, "an address goes on with //")
+            raise _malformed(option, word, "an address goes on with //")
         try:
             parts = urlsplit(f"{SCHEMES[word]}:{rest}")
             host, port = parts.hostname or "localhost", parts.port or 6379
         except ValueError:
-            raise _malformed(word, "host or port are malformed") from None
+            raise _malformed(option, word, "host or port are malformed") from None
         if parts.scheme == "unix":
             place = parts.path
             if not place:
-                raise _malformed(word, "it names no socket, as unix:///run/redis.sock does")
+                raise _malformed(option, word, "it names no socket, as unix:///run/redis.sock does")
         else:
             place = f"{host}:{port}{parts.path}"
             if not (parts.path.strip("/") or "0").isdecimal():
-                raise _malformed(word, "after the host comes the number of a database")
+                raise _malformed(option, word, "after the host comes the number of a database")
         options = parse_qsl(parts.query, keep_blank_values=True)
         prefix = dict(options).get("prefix", PREFIX)
         others = urlencode([option for option in options if option[0] != "prefix"])
         url = f"{parts.scheme}://{parts.netloc}{parts.path}?{others}"
-        return cls(url, f"{word}://{place}", prefix)
+        return cls(url, f"{word}://{place}", prefix, option)
 
     def pool(self, kind: Any, retry: object) -> Any:
         """Make a pool of connections; it opens none yet.
@@ -102,11 +108,14 @@ class Address:
             pool.connection_class(**pool.connection_kwargs)  # connects only when it is used
         except TypeError as error:
             unknown = str(error).partition("argument")[2].strip(" '")
-            raise _malformed(self.shown, f"there is no option {unknown!r}") from None
+            raise self._refused(f"there is no option {unknown!r}") from None
         except Exception:  # noqa: BLE001 - the text may hold what must not be shown
-            raise _malformed(self.shown, "an option has a value that redis-py refuses") from None
+            raise self._refused("an option has a value that redis-py refuses") from None
         return pool
 
+    def _refused(self, reason: str) -> ConfigurationError:
+        return _malformed(self.option, self.shown, reason)
 
-def _malformed(shown: str, reason: str) -> ConfigurationError:
-    return ConfigurationError(f"backend={shown!r}: {reason}; {_EXAMPLE}")
+
+def _malformed(option: str, shown: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(f'{option}={shown!r}: {reason}; such as {option}="{_EXAMPLE}"')

@@ -39,7 +39,7 @@ class AsyncRedisBackend(AsyncCacheBackend):
     def __init__(self, address: str) -> None:
         self._address = Address.read(address)
         self._commands = Commands(self._address.prefix)
-        self._lines: PerLoop[_Line] = PerLoop(lambda: _Line(self._address), _Line.close)
+        self._lines: PerLoop[Line] = PerLoop(lambda: Line(self._address), Line.close)
 
     async def get(self, key: str) -> bytes | None:
         """Return what is stored under `key`."""
@@ -112,7 +112,7 @@ class AsyncRedisBackend(AsyncCacheBackend):
         return f"<AsyncRedisBackend {self._address.shown}>"
 
 
-class _Line:
+class Line:
     """The connections of one event loop, and those who wait for one.
 
     However many wait, they wait as long as the server answers, and no longer: once it fails, all

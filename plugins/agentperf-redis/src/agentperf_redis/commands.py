@@ -55,7 +55,7 @@ class Commands:
     def get(self, key: str) -> Steps[bytes | None]:
         """Look a key up."""
         (value,) = yield [("GET", self._prefix + key)]
-        return _told(value)  # type: ignore[no-any-return]
+        return told(value)  # type: ignore[no-any-return]
 
     def get_many(self, keys: Iterable[str]) -> Steps[dict[str, bytes]]:
         """Look several keys up, in one round trip."""
@@ -63,7 +63,7 @@ class Commands:
         if not wanted:
             return {}
         (values,) = yield [("MGET", *(self._prefix + key for key in wanted))]
-        found = zip(wanted, _told(values), strict=True)
+        found = zip(wanted, told(values), strict=True)
         return {key: value for key, value in found if value is not None}
 
     def get_lasting(self, keys: Iterable[str]) -> Steps[dict[str, Lasting]]:
@@ -74,9 +74,9 @@ class Commands:
         names = [self._prefix + key for key in wanted]
         # The times first: of a key that is replaced in between, the old one may be too short.
         *times, values = yield [*(("PTTL", name) for name in names), ("MGET", *names)]
-        found = zip(wanted, _told(values), times, strict=True)
+        found = zip(wanted, told(values), times, strict=True)
         return {
-            key: Lasting(value, _seconds(_told(left)))
+            key: Lasting(value, _seconds(told(left)))
             for key, value, left in found
             if value is not None
         }
@@ -112,12 +112,12 @@ class Commands:
         if not names:
             return 0
         (removed,) = yield [("UNLINK", *names)]
-        return _told(removed)  # type: ignore[no-any-return]
+        return told(removed)  # type: ignore[no-any-return]
 
     def delete_if(self, key: str, value: bytes) -> Steps[bool]:
         """Remove a key where there is that value."""
         reply = yield from self._script(_DELETE_IF, [key], value)
-        return bool(_told(reply))
+        return bool(told(reply))
 
     def set_if(
         self,
@@ -131,7 +131,7 @@ class Commands:
         mark_ttl: float,
     ) -> Steps[bool]:
         """Store a value while another key holds a token, and put a mark in the token's place."""
-        fence = token, mark, _milliseconds(mark_ttl)
+        fence = token, mark, milliseconds(mark_ttl)
         reply = yield from self._script(_SET_IF, [key, guard], *fence, value, _lasts(ttl))
         return bool(_stored(reply))
 
@@ -141,15 +141,15 @@ class Commands:
         cursor = 0
         while True:
             (page,) = yield [("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)]
-            cursor, names = _told(page)
+            cursor, names = told(page)
             if names:
                 (removed,) = yield [("UNLINK", *names)]
-                _told(removed)
+                told(removed)
             if not cursor:
                 return
 
     def _set(self, key: str, value: bytes, ttl: float | None) -> Command:
-        lasts = () if ttl is None else ("PX", _milliseconds(ttl))
+        lasts = () if ttl is None else ("PX", milliseconds(ttl))
         return ("SET", self._prefix + key, value, *lasts)
 
     def _script(self, script: str, keys: list[str], *arguments: Any) -> Steps[Any]:
@@ -162,10 +162,11 @@ class Commands:
 
 
 def _lasts(ttl: float | None) -> int | str:
-    return "" if ttl is None else _milliseconds(ttl)
+    return "" if ttl is None else milliseconds(ttl)
 
 
-def _milliseconds(ttl: float) -> int:
+def milliseconds(ttl: float) -> int:
+    """Return a time to live as servers count it."""
     return max(1, math.ceil(ttl * 1000))
 
 
@@ -174,7 +175,8 @@ def _seconds(left: int) -> float:
     return math.inf if left == -1 else max(0, left) / 1000
 
 
-def _told(reply: Any) -> Any:
+def told(reply: Any) -> Any:
+    """Return a reply, or raise the error that it is."""
     if isinstance(reply, Exception):
         raise reply
     return reply
@@ -185,4 +187,4 @@ def _stored(reply: Any) -> Any:
         raise UncacheableValueError(
             f"the server refused to store it: {type(reply).__name__}"
         ) from reply
-    return _told(reply)
+    return told(reply)

@@ -8,10 +8,10 @@ from typing import Any, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
-from agentperf._base.keys import key_maker
 from agentperf._base.options import By, Share, checked_by, refuse_unknown, share, whole
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
+from agentperf._engine.keyed import keyed_by
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
@@ -56,9 +56,7 @@ class CircuitBreaker(Policy):
 
     def key_of(self, target: Target) -> KeyOf | None:
         """Return what tells the circuits of calls apart; None where all calls share one."""
-        if self.by is None:
-            return None
-        return key_maker(target.operation, target.signature, key=self.by, option="by")
+        return keyed_by(self.by, target)
 
 
 @overload

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from agentperf.policies.rate_limited.decorator import RateLimited, rate_limited
-from agentperf.policies.rate_limited.handle import LimiterHandle
+from agentperf.policies.rate_limited.handle import LimiterHandle, Outlook
 
-__all__ = ["LimiterHandle", "RateLimited", "rate_limited"]
+__all__ = ["LimiterHandle", "Outlook", "RateLimited", "rate_limited"]

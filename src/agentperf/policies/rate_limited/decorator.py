@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
-from agentperf._base.keys import key_maker
 from agentperf._base.options import By, checked_by, refuse_unknown, whole
 from agentperf._base.rates import Rates, rates
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
+from agentperf._engine.keyed import keyed_by
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf._engine.sizing import quick_count
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits
 from agentperf.policies.rate_limited.estimate import Estimate, estimator
-from agentperf.policies.rate_limited.layer import Buckets, KeyOf, LimiterLayer
+from agentperf.policies.rate_limited.layer import Buckets, KeyOf, Learn, LimiterLayer, Oversize
+from agentperf.policies.rate_limited.outputs import Outputs
+
+if TYPE_CHECKING:
+    from agentperf.policies.rate_limited.priority import HeadStart, Priority
+
+if TYPE_CHECKING:
+    from agentperf.abc.stores import AnyStore, Stores
+    from agentperf.policies.rate_limited.shared.bucket import SharedBuckets
 
 OnLimit = Literal["wait", "raise"]
+OnFailure = Literal["open", "closed", "local"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,21 +44,33 @@ class RateLimited(Policy):
     by: By | None = None
     cost: Callable[..., Any] | str | None = None
     max_wait: float = 60.0
+    store: str | AnyStore | None = None
+    on_store_failure: OnFailure = "local"
+    oversize: Oversize = "error"
+    learn: Learn | None = "errors"
+    priority: Priority | None = None
 
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
         self.key_of(target)
-        self._estimate(target)
+        self.estimate(target, Outputs())
+        self.head_start(target)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
+        if self.store is not None:
+            return self._bind_shared(site, inner)
+        buckets = self.buckets(site.host)
         layer = LimiterLayer(
             site,
-            self.buckets(site.host),
+            buckets,
             self.name or site.target.operation,
             key_of=self.key_of(site.target),
-            estimate=self._estimate(site.target),
+            estimate=self.estimate(site.target, buckets.outputs[site.target.operation]),
             max_wait=self.max_wait,
+            oversize=self.oversize,
+            learn=self.learn,
+            head_start=self.head_start(site.target),
         )
         return layer.bound(inner)
 
@@ -63,14 +84,59 @@ class RateLimited(Policy):
             options=self.limits,
         )
 
+    def _bind_shared(self, site: Site, inner: Step) -> Step:
+        from agentperf.policies.rate_limited.shared.layer import SharedLimiterLayer
+
+        buckets = self.shared_buckets(site.host)
+        layer = SharedLimiterLayer(
+            site,
+            buckets,
+            self.stores(site.host),
+            self.name or site.target.operation,
+            key_of=self.key_of(site.target),
+            estimate=self.estimate(site.target, buckets.outputs[site.target.operation]),
+            max_wait=self.max_wait,
+            on_failure=self.on_store_failure,
+            oversize=self.oversize,
+            head_start=self.head_start(site.target),
+        )
+        return layer.bound(inner)
+
+    def shared_buckets(self, host: Host) -> SharedBuckets:
+        """Return what this process knows of a limit in a store."""
+        from agentperf.policies.rate_limited.shared.bucket import SharedBuckets
+
+        name = self.name or ""  # it has one: `rate_limited` sees to that
+        return host.state(
+            SharedBuckets,
+            lambda: SharedBuckets(name, self.limits),
+            owners=(self,),
+            name=name,
+            options=(self.limits, self.store, self.on_store_failure),
+        )
+
+    def stores(self, host: Host) -> Stores:
+        """Return the store."""
+        from agentperf.abc.stores import stores
+
+        assert self.store is not None  # noqa: S101 - who has none doesn't ask
+        return host.store(self.store) if isinstance(self.store, str) else stores(self.store)
+
     def key_of(self, target: Target) -> KeyOf | None:
         """Return what tells the keys of calls apart; None where all calls share one limit."""
-        if self.by is None:
-            return None
-        return key_maker(target.operation, target.signature, key=self.by, option="by")
+        return keyed_by(self.by, target)
 
-    def _estimate(self, target: Target) -> Estimate | None:
-        return estimator(self.limits, self.cost, target.signature, quick_count)
+    def head_start(self, target: Target) -> HeadStart | None:
+        """Return what tells the head start of a waiting call; None where all have the same."""
+        if self.priority is None:
+            return None
+        from agentperf.policies.rate_limited.priority import head_starts
+
+        return head_starts(self.priority, target.signature)
+
+    def estimate(self, target: Target, outputs: Outputs) -> Estimate | None:
+        """Return what tells what a call will use; None where each is simply one request."""
+        return estimator(self.limits, self.cost, target.signature, quick_count, outputs)
 
 
 def rate_limited(
@@ -85,6 +151,11 @@ def rate_limited(
     by: By | None = None,
     on_limit: OnLimit = "wait",
     max_wait: Duration = 60,
+    store: str | AnyStore | None = None,
+    on_store_failure: OnFailure = "local",
+    oversize: Oversize = "error",
+    learn: Learn | None = "errors",
+    priority: Priority | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -107,10 +178,26 @@ def rate_limited(
         cost: What one call counts as, instead of one request or an estimate of its tokens: a
             callable over the call's arguments, or the name of a parameter. A number, or a `Usage`.
         by: Keep a limit for each value: names of parameters, a template, or a callable over the
-            call's arguments. The 1,024 values used last are remembered.
+            call's arguments; `"scope.tenant"`, `"scope.user"` and `"scope.session"` are whom
+            `agentperf.scope` names. The 1,024 values used last are remembered.
         on_limit: `"wait"` for one's turn, or `"raise"` at once.
         max_wait: How long to wait at most. Who would have to wait longer for a rate is refused at
             once, who waits for a place of `concurrency` when the time is up.
+        store: Where the rates are kept for several processes: `"redis://localhost:6379"` (with the
+            plugin agentperf-redis), `"sqlite:PATH"` for the processes of one machine, or a store.
+            The limit needs a `name` then, which all of them know it by. Every call asks it.
+        on_store_failure: What to do while the store fails: `"local"` keeps the limit for this
+            process alone, `"open"` lets every call in, `"closed"` raises `StoreUnavailable`.
+        oversize: What becomes of a call larger than a whole burst, which could never fit:
+            `"error"` refuses it, `"borrow"` lets it run when the burst is full and leaves a debt
+            that later calls wait for, `"clamp"` reserves as much as can ever fit.
+        learn: What to learn the upstream's own limits from. `"errors"`: calls that it refused,
+            with a 429; all calls of the key pause for as long as it asks, and then go slower for
+            a while. `"replies"`: also the headers of answers that have some, and no more is left
+            then than they say. None, and always with a `store`: nothing.
+        priority: Who goes first of those who wait: the name of a parameter, or a callable over the
+            call's arguments. A number from -10 to 10, higher ones first; each step counts as if the
+            call had come ten seconds earlier, so nobody is overtaken for ever.
         name: Share one limit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass.
         **unknown: Refused, with what was probably meant.
@@ -123,8 +210,9 @@ def rate_limited(
 
     Raises:
         ConfigurationError: An option is malformed, contradicts another, or names no parameter.
+        StoreUnavailable: At a call, the store fails, and `on_store_failure="closed"`.
         RateLimitExceeded: At a call, its turn does not come in time.
-        RequestTooLarge: At a call, it could never fit.
+        RequestTooLarge: At a call, it could never fit, with `oversize="error"`.
     """
     refuse_unknown(rate_limited, unknown)
     if is_decorated_bare(requests):
@@ -146,8 +234,15 @@ def rate_limited(
         )
     if burst is not None and not limits.rates[0]:
         raise ConfigurationError('burst= goes with requests: rate_limited("500/min", burst=20)')
-    if on_limit not in ("wait", "raise"):
-        raise ConfigurationError(f'on_limit={on_limit!r}: "wait" or "raise"')
+    _check_choices(on_limit, on_store_failure, oversize, learn)
+    if store is not None:
+        _check_store(store, name, concurrency)
+        _check_with_store(oversize, learn)
+    if priority is not None and not callable(priority) and not isinstance(priority, str):
+        raise ConfigurationError(
+            f"priority={priority!r}: the name of a parameter, or a callable over the call's "
+            'arguments, priority="urgency"'
+        )
     if cost is not None and not callable(cost) and not isinstance(cost, str):
         raise ConfigurationError(
             f"cost={cost!r}: the name of a parameter, or a callable such as "
@@ -158,6 +253,56 @@ def rate_limited(
         by=checked_by(by),
         cost=cost,
         max_wait=seconds(max_wait, "max_wait", zero=True) if on_limit == "wait" else 0.0,
+        store=store,
+        on_store_failure=on_store_failure,
+        oversize=oversize,
+        learn=learn,
+        priority=priority,
         name=name,
         enabled=enabled,
     )
+
+
+def _check_choices(
+    on_limit: OnLimit, on_store_failure: OnFailure, oversize: Oversize, learn: Learn | None
+) -> None:
+    if on_limit not in ("wait", "raise"):
+        raise ConfigurationError(f'on_limit={on_limit!r}: "wait" or "raise"')
+    if on_store_failure not in ("local", "open", "closed"):
+        raise ConfigurationError(
+            f'on_store_failure={on_store_failure!r}: "local", "open" or "closed"'
+        )
+    if oversize not in ("error", "borrow", "clamp"):
+        raise ConfigurationError(f'oversize={oversize!r}: "error", "borrow" or "clamp"')
+    if learn not in ("errors", "replies", None):
+        raise ConfigurationError(f'learn={learn!r}: "errors", "replies" or None')
+
+
+def _check_with_store(oversize: Oversize, learn: Learn | None) -> None:
+    if oversize == "borrow":
+        raise ConfigurationError(
+            "oversize=\"borrow\" doesn't go with store=: a debt would be everybody's; write "
+            'oversize="clamp"'
+        )
+    if learn == "replies":
+        raise ConfigurationError(
+            'learn="replies" doesn\'t go with store=: what is left stands in the store; leave it '
+            "away"
+        )
+
+
+def _check_store(store: object, name: str | None, concurrency: int | None) -> None:
+    from agentperf.abc.stores import AsyncStore, Store, Stores
+
+    example = 'rate_limited("500/min", store="redis://localhost:6379", name="search")'
+    if not store or not isinstance(store, str | Store | AsyncStore | Stores):
+        raise ConfigurationError(f"store={store!r}: an address or a store is needed, {example}")
+    if name is None:
+        raise ConfigurationError(
+            f"store= needs name=, which all processes know the limit by: {example}"
+        )
+    if concurrency is not None:
+        raise ConfigurationError(
+            "concurrency= counts the calls of one process and can't go with store=: put a limiter "
+            f"of its own below, @rate_limited(concurrency={concurrency}) under @{example}"
+        )

@@ -10,6 +10,7 @@ from agentperf._base.prompts import PROMPTS
 from agentperf._engine.sizing import by_name
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits, Need
+from agentperf.policies.rate_limited.outputs import Outputs
 from agentperf.usage import Usage
 
 Args = tuple[Any, ...]
@@ -19,7 +20,7 @@ Estimate = Callable[[Args, Kwargs], Need]
 CAPS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 """Parameters that bound what a model may answer."""
 OUTPUT_WITHOUT_CAP = 512
-"""Tokens of an answer that nothing bounds; the real figure puts it right afterwards."""
+"""Tokens of an answer that nothing bounds, while nothing is known of the operation's answers."""
 
 
 def estimator(
@@ -27,6 +28,7 @@ def estimator(
     cost: Callable[..., Any] | str | None,
     signature: inspect.Signature,
     count: Callable[[Any], int],
+    outputs: Outputs,
 ) -> Callable[[Args, Kwargs], Need] | None:
     """Make what estimates a call; None where each call is simply one request.
 
@@ -36,6 +38,7 @@ def estimator(
             (of tokens where tokens are limited, else of requests) or a `Usage`.
         signature: The function's parameters.
         count: Counts the tokens of a text or of messages, quickly.
+        outputs: What is known of the length of the operation's answers.
 
     Raises:
         ConfigurationError: `cost` names no parameter.
@@ -53,7 +56,16 @@ def estimator(
     if isinstance(cost, str):
         name = cost
         return lambda args, kwargs: _need(by_name(signature, args, kwargs).get(name), limits)
-    return lambda args, kwargs: _by_arguments(by_name(signature, args, kwargs), limits, count)
+    length = _lengths(limits)
+
+    def estimate(args: Args, kwargs: Kwargs) -> Need:
+        found = by_name(signature, args, kwargs)
+        given = _given(found, count)
+        cap = next((found[name] for name in CAPS if isinstance(found.get(name), int)), None)
+        output = cap if cap is not None else length(outputs.expected, given)
+        return 1, given + output, given, output
+
+    return estimate
 
 
 def _need(cost: Any, limits: Limits) -> Need:
@@ -69,19 +81,32 @@ def _need(cost: Any, limits: Limits) -> Need:
     return whole, 0, 0, 0
 
 
-def _by_arguments(found: Mapping[str, Any], limits: Limits, count: Callable[[Any], int]) -> Need:
+def _given(found: Mapping[str, Any], count: Callable[[Any], int]) -> int:
     # Where no parameter has a usual name, all that could be text is taken for the prompt.
     names = [name for name in PROMPTS if name in found] or [n for n in found if n not in CAPS]
-    given = sum(count(found[name]) for name in names)
-    cap = next((found[name] for name in CAPS if isinstance(found.get(name), int)), None)
-    output = cap if cap is not None else _modest(OUTPUT_WITHOUT_CAP, limits)
-    return 1, given + output, given, output
+    return sum(count(found[name]) for name in names)
 
 
-def _modest(tokens: int, limits: Limits) -> int:
-    """One call whose answer is not bounded must not take more than a tenth of a limit."""
-    allowed = [rate.limit // 10 for rates in (limits.rates[1], limits.rates[3]) for rate in rates]
-    return max(1, min([tokens, *allowed]))
+def _lengths(limits: Limits) -> Callable[[int | None, int], int]:
+    """Make what tells how long an answer is that nothing bounds, from what is expected and given.
+
+    What is only a guess takes no more than a tenth of a limit, and what is expected no more than
+    there is beside the prompt: neither makes a call too large.
+    """
+    both = min((rate.limit for rate in limits.rates[1]), default=None)
+    answers = min((rate.limit for rate in limits.rates[3]), default=None)
+    known = [limit for limit in (both, answers) if limit is not None]
+    guess = max(1, min([OUTPUT_WITHOUT_CAP, *(limit // 10 for limit in known)]))
+
+    def length(expected: int | None, given: int) -> int:
+        tokens = guess if expected is None else expected
+        if answers is not None and tokens > answers:
+            tokens = answers
+        if both is not None and tokens > both - given:
+            tokens = max(0, both - given)
+        return tokens
+
+    return length
 
 
 def are_vectors(answer: Any) -> bool:

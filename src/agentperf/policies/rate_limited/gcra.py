@@ -26,7 +26,7 @@ class Gcra:
         burst: How many at once, after a rest; the whole allowance by default.
     """
 
-    __slots__ = ("_limit", "_period", "_tat", "_tolerance", "burst", "rate")
+    __slots__ = ("_full_period", "_limit", "_period", "_tat", "_tolerance", "burst", "rate")
 
     def __init__(self, rate: Rate, burst: int | None = None) -> None:
         self.rate = rate
@@ -34,7 +34,7 @@ class Gcra:
         period = round(rate.period * NANO)
         common = math.gcd(rate.limit, period)
         self._limit = rate.limit // common
-        self._period = period // common
+        self._period = self._full_period = period // common
         self._tolerance = self.burst * self._period
         self._tat = 0
 
@@ -62,6 +62,24 @@ class Gcra:
     def give(self, now: int, cost: int) -> None:
         """Take back what a call did not use."""
         self._tat = max(now * self._limit, self._tat - cost * self._period)
+
+    def keep(self, now: int, most: int) -> None:
+        """Have no more left than `most` at that time, which may be ahead."""
+        least = self._tolerance - min(most, self.burst) * self._period
+        self._tat = max(self._tat, now * self._limit + least)
+
+    def go_at(self, now: int, share: float) -> None:
+        """Go at a share of the rate from now on, with the same left as before.
+
+        Args:
+            now: The time.
+            share: Above 0 and up to 1, the rate itself.
+        """
+        scaled, before = now * self._limit, self._period
+        self._period = round(self._full_period / share)
+        self._tolerance = self.burst * self._period
+        if self._tat > scaled:
+            self._tat = scaled - (scaled - self._tat) * self._period // before
 
     def remaining(self, now: int) -> int:
         """Return what fits now; less than nothing while there is a debt."""

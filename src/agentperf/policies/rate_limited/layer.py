@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
+from agentperf._base.keys import digest
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, WatchedFrame, current_frame
 from agentperf._engine.site import Forecast, Site
 from agentperf._engine.streams import LIVE
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
 from agentperf.events import CallDelayed, CallRefused, LeaseSettled
-from agentperf.policies.rate_limited.bucket import DIMENSIONS, UNTIL_WOKEN, Bucket, Limits, Need
+from agentperf.policies.rate_limited.bucket import (
+    DIMENSIONS,
+    ONE,
+    UNTIL_WOKEN,
+    Bucket,
+    Limits,
+    Need,
+)
 from agentperf.policies.rate_limited.estimate import are_vectors
 from agentperf.policies.rate_limited.gcra import NANO
+from agentperf.policies.rate_limited.outputs import Outputs
 from agentperf.usage import Usage, usage_of
+
+if TYPE_CHECKING:
+    from agentperf.policies.rate_limited.priority import HeadStart
+    from agentperf.policies.rate_limited.replies import Lesson
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -25,9 +38,10 @@ KeyOf = Callable[[Args, Kwargs], Hashable]
 Estimate = Callable[[Args, Kwargs], Need]
 Run = Callable[[Args, Kwargs, "Lease"], Any]
 Instead = Callable[[], Any]
+Oversize = Literal["error", "borrow", "clamp"]
+Learn = Literal["errors", "replies"]
 
 _NOTHING: Need = (0, 0, 0, 0)
-_ONE: Need = (1, 0, 0, 0)
 
 
 class Spent:
@@ -62,11 +76,19 @@ Lease = tuple[Bucket, Need, Spent | None]
 
 
 class Buckets:
-    """The buckets of one limiter on one host: one, or one for each value of `by`."""
+    """The buckets of one limiter on one host: one, or one for each value of `by`.
+
+    Attributes:
+        limits: What it allows.
+        single: The bucket of all calls, without `by`.
+        by_key: The bucket of each value.
+        outputs: How long the answers of each operation are.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.single = Bucket(limits)
+        self.outputs: BoundedRegistry[Outputs] = BoundedRegistry(Outputs)
         self.by_key: BoundedRegistry[Bucket] = BoundedRegistry(lambda: Bucket(limits))
 
 
@@ -82,6 +104,9 @@ class LimiterLayer:
         key_of: KeyOf | None,
         estimate: Estimate | None,
         max_wait: float,
+        oversize: Oversize = "error",
+        learn: Learn | None = "errors",
+        head_start: HeadStart | None = None,
     ) -> None:
         self._site = site
         self._buckets = buckets
@@ -89,6 +114,10 @@ class LimiterLayer:
         self._key_of = key_of
         self._estimate = estimate
         self._max_wait = round(max_wait * NANO)
+        self._oversize = oversize
+        self._learn = learn
+        self._outputs = buckets.outputs[site.target.operation]
+        self._head_start = head_start
         self._now = site.host.clock.now_ns
         self._counts_tokens = buckets.limits.counts_tokens
         self._tell_refused = site.host.bus.emitter(CallRefused)
@@ -96,7 +125,8 @@ class LimiterLayer:
         self._tell_settled = site.host.bus.emitter(LeaseSettled)
         self.watches_items = self._counts_tokens
         # Without places to free or tokens to put right, a call that went well leaves nothing to do.
-        self.settles = self._counts_tokens or buckets.limits.concurrency is not None
+        reads = self._counts_tokens or learn == "replies"
+        self.settles = reads or buckets.limits.concurrency is not None
 
     def bound(self, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
@@ -115,11 +145,11 @@ class LimiterLayer:
 
     def _admitting_alike(self, run: Run, wait: Run) -> Step:
         """Admit calls that are one request each, of one limit: they all have the same lease."""
-        lease: Lease = (self._buckets.single, _ONE, None)
+        lease: Lease = (self._buckets.single, ONE, None)
         take, now = self._buckets.single.take, self._now
 
         def step(args: Args, kwargs: Kwargs) -> Any:
-            if take(now(), _ONE) == 0:
+            if take(now(), ONE) == 0:
                 return run(args, kwargs, lease)
             return wait(args, kwargs, lease)
 
@@ -133,7 +163,7 @@ class LimiterLayer:
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             bucket = single if key_of is None else by_key[key_of(args, kwargs)]
-            need = _ONE if estimate is None else estimate(args, kwargs)
+            need = ONE if estimate is None else estimate(args, kwargs)
             lease: Lease = (bucket, need, Spent() if watches else None)
             if bucket.take(now(), need) == 0:
                 return run(args, kwargs, lease)
@@ -152,32 +182,36 @@ class LimiterLayer:
         forecasts = (forecast(args, kwargs) for forecast in ahead)
         instead = next(filter(None, forecasts), None)
         if instead is None:
-            await self._wait(lease)
+            lease = self._possible(lease, args, kwargs)
+            await self._wait(lease, args, kwargs)
         return await proceed(args, kwargs, lease, instead)
 
-    async def _wait(self, lease: Lease) -> None:
+    async def _wait(self, lease: Lease, args: Args, kwargs: Kwargs) -> None:
         """Stand in the queue until everything the call needs was taken."""
         bucket, need, _ = lease
         waiting, began = self._site.waiting, self._now()
-        self._refuse_what_never_fits(lease)
-        if self._max_wait == 0:
-            raise self._refused(lease, bucket.take(began, need), ahead=bucket.waiting)
+        borrow = self._oversize == "borrow"
         until = began + self._max_wait
-        waiter = bucket.queue(need)
+        lead = 0 if self._head_start is None else self._head_start(args, kwargs)
+        waiter = bucket.queue(need, began - lead)
         try:
             while True:
                 parker = waiting.parker()
-                wait = bucket.advance(now := self._now(), waiter, parker)
+                wait = bucket.advance(now := self._now(), waiter, parker, borrow=borrow)
                 if wait == 0:
                     break
                 left = until - now
                 if left <= 0 or wait > left:
-                    raise self._refused(lease, wait, ahead=bucket.waiting - 1)
+                    key = self._shown(args, kwargs)
+                    raise self._refused(lease, wait, key, ahead=bucket.waiting - 1)
                 await parker.park((left if wait == UNTIL_WOKEN else wait) / NANO)
         finally:
             bucket.leave(waiter)
-        if self._tell_delayed is not None:
-            waited = (self._now() - began) / NANO
+        self._say_delayed(began)
+
+    def _say_delayed(self, began: int) -> None:
+        waited = (self._now() - began) / NANO
+        if self._tell_delayed is not None and waited > 0:
             self._tell_delayed(
                 CallDelayed(
                     operation=self._site.operation,
@@ -200,12 +234,25 @@ class LimiterLayer:
             elif are_vectors(value):
                 used = (need[0], need[2], need[2], 0)
             if used is not None:
+                self._outputs.note(used[3])
                 self._tell(ticket, used)
         bucket.settle(self._now(), need, used)
+        if self._learn == "replies" and type(value) not in LIVE:
+            from agentperf.policies.rate_limited.replies import lesson_of_reply
+
+            self._heed(bucket, lesson_of_reply(value, self._site.host.clock.wall()))
 
     def failed(self, ticket: Lease, error: Exception) -> None:
-        """Give everything back but what is known to be used."""
+        """Give everything back but what is known to be used, and do what the upstream asks for."""
         self._give_back(ticket)
+        if self._learn is not None:
+            from agentperf.policies.rate_limited.replies import lesson_of_error
+
+            self._heed(ticket[0], lesson_of_error(error, self._site.host.clock.wall()))
+
+    def _heed(self, bucket: Bucket, lesson: Lesson | None) -> None:
+        if lesson:
+            bucket.heed(self._now(), lesson)
 
     def dropped(self, ticket: Lease, ending: Ending) -> None:
         """Give everything back but what is known to be used."""
@@ -234,33 +281,49 @@ class LimiterLayer:
 
     # -- refusal
 
-    def _refuse_what_never_fits(self, lease: Lease) -> None:
-        gcra = lease[0].fits_ever(lease[1])
-        if gcra is None:
-            return
+    def _possible(self, lease: Lease, args: Args, kwargs: Kwargs) -> Lease:
+        """Make of a call that could never fit what `oversize` says."""
+        bucket, need, spent = lease
+        too_small = bucket.fits_ever(need)
+        if too_small is None or self._oversize == "borrow":
+            return lease
+        if self._oversize == "clamp":
+            return bucket, bucket.clamped(need), spent
+        gcra, limit = too_small
         limited = zip(DIMENSIONS, lease[1], self._buckets.limits.rates, strict=True)
         sizes = ", ".join(f"{size} {name}" for name, size, rates in limited if rates)
         self._say_refused(None)
         raise RequestTooLarge(
             f"a call of {sizes} never fits the limit {self._name!r} of {gcra.rate} with a burst of "
-            f"{gcra.burst}; make the call smaller or the limit larger",
+            f"{gcra.burst}; make the call smaller or the limit larger, or let it run all the same "
+            'with oversize="borrow"',
             policy="rate_limited",
             name=self._name,
+            limit=limit,
+            key=self._shown(args, kwargs),
         )
 
-    def _refused(self, lease: Lease, wait: int, *, ahead: int) -> RateLimitExceeded:
+    def _refused(self, lease: Lease, wait: int, key: str, *, ahead: int) -> RateLimitExceeded:
         tightest = lease[0].tightest(self._now(), lease[1])
         retry_after = None if wait == UNTIL_WOKEN else wait / NANO
         self._say_refused(retry_after)
         again = "" if retry_after is None else f", in {retry_after:.3g} s"
         others = f", {ahead} others are waiting" if ahead > 0 else ""
         bound = f"; max_wait is {self._max_wait / NANO:g} s" if self._max_wait else ""
+        of_key = f" of the key {key}" if key else ""
         return RateLimitExceeded(
-            f"the limit {self._name!r} ({tightest}) lets this call in later{again}{others}{bound}",
+            f"the limit {self._name!r}{of_key} ({tightest}) lets this call in later"
+            f"{again}{others}{bound}",
             policy="rate_limited",
             name=self._name,
             retry_after=retry_after,
+            limit=tightest,
+            key=key,
         )
+
+    def _shown(self, args: Args, kwargs: Kwargs) -> str:
+        """Return what may be told of a call's key: the beginning of its digest."""
+        return "" if self._key_of is None else digest(self._key_of(args, kwargs))[:12]
 
     def _say_refused(self, retry_after: float | None) -> None:
         if self._tell_refused is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 from agentperf._base.log import fault, warn
 from agentperf._engine.hosting import Host
-from agentperf._engine.waiting import in_trio
+from agentperf._engine.reaching import Work, way_to
 from agentperf.abc.backends import Backends
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError, UncacheableValueError
@@ -16,11 +15,6 @@ from agentperf.events import CacheBackendDown, CacheBackendUp
 from agentperf.policies.cached.backed.guard import Guard
 from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.policies.cached.tags.owed import owed_to
-
-Work = Callable[[Any], Any]
-"""What is asked of a backend of whichever colour; from an asynchronous one it can be awaited."""
-
-Ask = Callable[[Work], Awaitable[Any]]
 
 
 class Reach:
@@ -201,27 +195,3 @@ def check_colour(operation: str, backends: Backends, *, is_async: bool) -> None:
             "function async def, use the handle's methods that begin with a, or give a backend "
             "of both colours, backend=Backends(sync=..., asynchronous=...)"
         )
-
-
-def way_to(backends: Backends, waiting: Waiting | None) -> Ask:
-    """Return what asks the backend, without holding up the loop that the call runs on."""
-    sync, asynchronous = backends.sync, backends.asynchronous
-
-    async def in_place(work: Work) -> Any:
-        return work(sync)
-
-    async def awaited(work: Work) -> Any:
-        return await work(asynchronous)
-
-    async def in_thread(work: Work) -> Any:
-        return await waiting.in_thread(partial(work, sync)) if waiting else work(sync)
-
-    async def awaited_unless_trio(work: Work) -> Any:
-        return await (blocking if in_trio() else awaited)(work)
-
-    if waiting is None:
-        return in_place
-    blocking = in_place if sync is None or not sync.blocking else in_thread
-    if asynchronous is None:
-        return blocking
-    return awaited_unless_trio if sync is not None and asynchronous.asyncio_only else awaited

@@ -10,11 +10,12 @@ from functools import partial
 from agentperf._base.log import warn
 from agentperf._engine.current import current_host
 from agentperf._engine.hosting import Host
+from agentperf._engine.reaching import way_to
 from agentperf._engine.waiting import in_one_go, waiting_for
 from agentperf.abc.backends import Backends, backends
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError
-from agentperf.policies.cached.backed.reach import guard_of, way_to
+from agentperf.policies.cached.backed.reach import guard_of
 from agentperf.policies.cached.decorator import TAGGED, tag_table
 from agentperf.policies.cached.tags.naming import plain_tags
 from agentperf.policies.cached.tags.owed import Owed, owed_to, replace

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from agentperf._engine.reaching import Work, way_to
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.backends import AsyncCacheBackend, Backends, CacheBackend, Lasting
 from agentperf.abc.waiting import Waiting
-from agentperf.policies.cached.backed.reach import Work, way_to
 from agentperf.policies.cached.tiered.following import Following
 from agentperf.policies.cached.tiered.near import Near
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 import agentperf
 from agentperf import errors, events, handle
+from agentperf._engine.guard import FIRST_PAUSE, LONGEST_PAUSE
 from agentperf.abc import AsyncCacheBackend, Backends
-from agentperf.policies.cached.backed.guard import FIRST_PAUSE, LONGEST_PAUSE, Guard
+from agentperf.policies.cached.backed.guard import Guard
 from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.testing import FakeClock, fresh_host, recorded
 

@@ -1,0 +1,86 @@
+"""How a policy reaches a store: in the colour of the call, and not while it is out of order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from agentperf._base.log import fault, warn
+from agentperf._engine.guard import Guard
+from agentperf._engine.hosting import Host
+from agentperf._engine.reaching import way_to
+from agentperf.abc.stores import Decision, Stores
+from agentperf.abc.waiting import Waiting
+from agentperf.errors import BackendError, ConfigurationError
+from agentperf.events import StoreDown, StoreUp
+
+
+class LeftAlone(BackendError):
+    """The store failed a moment ago and was not asked."""
+
+
+class StoreReach:
+    """A store, as one policy reaches it from calls of one colour.
+
+    All policies of a host that share a store share what is known of it. Each change between working
+    and failing is told once, in the log and as an event, by the policy that finds it out.
+
+    Args:
+        host: Where the change is told.
+        operation: Whose state it is.
+        stores: The store.
+        waiting: How the calls wait; None for calls that block.
+
+    Raises:
+        ConfigurationError: Calls that block can't use the store.
+    """
+
+    def __init__(self, host: Host, operation: str, stores: Stores, waiting: Waiting | None) -> None:
+        if stores.sync is None and waiting is None:
+            raise ConfigurationError(
+                f"{operation}: its store has to be awaited, and this call can't wait so: make the "
+                "function async def, or give a store of both colours, "
+                "store=Stores(sync=..., asynchronous=...)"
+            )
+        self._operation = operation
+        self._now = host.clock.now
+        self._tell_down = host.bus.emitter(StoreDown)
+        self._tell_up = host.bus.emitter(StoreUp)
+        one = stores.asynchronous if stores.sync is None else stores.sync
+        self._guard = host.state(Guard, Guard, owners=(one, Guard))
+        self._ask = way_to(stores, waiting)
+
+    async def decide(
+        self, decision: Decision, key: str, arguments: Sequence[float], ttl: float
+    ) -> tuple[float, ...]:
+        """Have the store take a decision.
+
+        Raises:
+            LeftAlone: It failed a moment ago: it was not asked.
+            ConfigurationError: It can't take this decision.
+            Exception: What the store raises; nobody knows whether the decision was taken.
+        """
+        guard = self._guard
+        if (era := guard.admit(self._now())) is None:
+            raise LeftAlone(f"the store failed: {guard.trouble}; it is left alone for a moment")
+        try:
+            answer = await self._ask(lambda store: store.decide(decision, key, arguments, ttl))
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            if guard.failed(era, self._now(), error):
+                self._failed(error)
+            raise
+        if not guard.works and guard.answered(era, self._now()):
+            self._works_again()
+        return cast("tuple[float, ...]", answer)
+
+    def _failed(self, error: Exception) -> None:
+        fault("store.failed", error, operation=self._operation)
+        if self._tell_down is not None:
+            self._tell_down(StoreDown(operation=self._operation, error=type(error).__name__))
+
+    def _works_again(self) -> None:
+        warn("store.works_again", operation=self._operation)
+        if self._tell_up is not None:
+            self._tell_up(StoreUp(operation=self._operation))

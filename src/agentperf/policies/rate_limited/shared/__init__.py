@@ -1,0 +1,1 @@
+"""Limits that several processes share: decided in a store, waited for in each process."""

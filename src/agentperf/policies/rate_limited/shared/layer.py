@@ -1,0 +1,215 @@
+"""A limiter at work whose rates are in a store: asks, waits in line, puts right what is owed."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+from agentperf._engine.bindings import Step
+from agentperf._engine.frames import Frame, WatchedFrame, current_frame
+from agentperf._engine.site import Forecast, Site
+from agentperf._engine.stores import StoreReach
+from agentperf._engine.waiting import in_one_go
+from agentperf.abc.stores import Stores
+from agentperf.errors import ConfigurationError, StoreUnavailable
+from agentperf.policies.rate_limited.bucket import UNTIL_WOKEN, Bucket, Limits, Need
+from agentperf.policies.rate_limited.gcra import NANO
+from agentperf.policies.rate_limited.layer import (
+    Args,
+    Buckets,
+    Estimate,
+    Instead,
+    KeyOf,
+    Kwargs,
+    Lease,
+    LimiterLayer,
+    Oversize,
+    Spent,
+)
+from agentperf.policies.rate_limited.priority import HeadStart
+from agentperf.policies.rate_limited.shared.bucket import NOTHING, SharedBucket, SharedBuckets
+
+OnFailure = Literal["open", "closed", "local"]
+
+JITTER = 0.05
+"""The share of a wait that is added to it at random, so that processes don't ask all at once."""
+
+_LEAST_JITTER = NANO // 1000
+
+_ONE: Need = (1, 0, 0, 0)
+_UNLIMITED = Limits(((), (), (), ()))
+
+
+class SharedLimiterLayer(LimiterLayer):
+    """A shared limiter in front of one function, on one host.
+
+    Calls of one process wait in one queue, and only its head asks the store. Between processes the
+    one that asks first after a moment of room gets it.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        buckets: SharedBuckets,
+        stores: Stores,
+        name: str,
+        *,
+        key_of: KeyOf | None,
+        estimate: Estimate | None,
+        max_wait: float,
+        on_failure: OnFailure,
+        oversize: Oversize = "error",
+        head_start: HeadStart | None = None,
+    ) -> None:
+        super().__init__(
+            site,
+            Buckets(buckets.limits),
+            name,
+            key_of=key_of,
+            estimate=estimate,
+            max_wait=max_wait,
+            oversize=oversize,
+            learn=None,
+            head_start=head_start,
+        )
+        self._outputs = buckets.outputs[site.target.operation]
+        waiting = site.waiting if site.driver.is_async else None
+        self._reach = StoreReach(site.host, site.operation, stores, waiting)
+        self._shared = buckets
+        self._on_failure = on_failure
+        self._nobody = Bucket(_UNLIMITED)
+
+    def bound(self, inner: Step) -> Step:
+        """Put the limiter in front of `inner`."""
+        run = self._site.driver.guarded(self, inner)
+        if self._counts_tokens:
+            run = self._site.driver.framed(run, _frame)
+
+        def onward(args: Args, kwargs: Kwargs, lease: Lease, instead: Instead | None) -> Any:
+            return run(args, kwargs, lease) if instead is None else instead()
+
+        return self._site.driver.flow(partial(self._admit_and_run, tuple(self._site.ahead)), onward)
+
+    async def _admit_and_run(
+        self, ahead: tuple[Forecast, ...], proceed: Callable[..., Any], args: Args, kwargs: Kwargs
+    ) -> Any:
+        bucket = self._shared.of(None if self._key_of is None else self._key_of(args, kwargs))
+        need = _ONE if self._estimate is None else self._estimate(args, kwargs)
+        spent = Spent() if self.watches_items else None
+        wait: int = UNTIL_WOKEN
+        taken: Bucket = bucket
+        if self._max_wait == 0 or bucket.may_ask:
+            wait, taken = await self._take(bucket, need)
+        if wait:
+            forecasts = (forecast(args, kwargs) for forecast in ahead)
+            if (instead := next(filter(None, forecasts), None)) is not None:
+                return await proceed(args, kwargs, (bucket, need, spent), instead)
+            _, need, _ = self._possible((bucket, need, spent), args, kwargs)
+            taken = await self._turn(bucket, need, wait, args, kwargs)
+        return await proceed(args, kwargs, (taken, need, spent), None)
+
+    async def _take(self, bucket: SharedBucket, need: Need) -> tuple[int, Bucket]:
+        """Take from the store, or as `on_store_failure` says; tell how long to wait, and of whom.
+
+        Raises:
+            StoreUnavailable: The store fails, and that is not to be passed over.
+        """
+        try:
+            return await bucket.ask(self._reach, need), bucket
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            if self._on_failure == "open":
+                return 0, self._nobody
+            if self._on_failure == "local":
+                return bucket.local.take(self._now(), need), bucket.local
+            self._say_refused(None)
+            raise StoreUnavailable(
+                f"the store of the limit {self._name!r} failed, and on_store_failure is 'closed'",
+                policy="rate_limited",
+                name=self._name,
+            ) from error
+
+    async def _turn(
+        self, bucket: SharedBucket, need: Need, told: int, args: Args, kwargs: Kwargs
+    ) -> Bucket:
+        """Stand in the queue until everything the call needs was taken; return from whom.
+
+        Args:
+            bucket: Whose queue.
+            need: What the call needs.
+            told: The wait that was said a moment ago; `UNTIL_WOKEN` where nobody was asked.
+            args: The call's arguments.
+            kwargs: Those given by name.
+        """
+        lease: Lease = (bucket, need, None)
+        waiting, began = self._site.waiting, self._now()
+        if self._max_wait == 0:
+            raise self._refused(lease, told, self._shown(args, kwargs), ahead=bucket.waiting)
+        until = began + self._max_wait
+        lead = 0 if self._head_start is None else self._head_start(args, kwargs)
+        waiter, taken = bucket.queue(need, began - lead), self._nobody
+        try:
+            while True:
+                parker, wait = waiting.parker(), UNTIL_WOKEN
+                if bucket.is_first(waiter, parker):
+                    wait, told = told, UNTIL_WOKEN
+                    if wait == UNTIL_WOKEN:
+                        wait, taken = await self._take(bucket, need)
+                    if wait == 0:
+                        break
+                left = until - self._now()
+                if left <= 0 or wait > left:
+                    key = self._shown(args, kwargs)
+                    raise self._refused(lease, wait, key, ahead=bucket.waiting - 1)
+                pause = left if wait == UNTIL_WOKEN else min(left, _jittered(wait))
+                await parker.park(pause / NANO)
+        finally:
+            bucket.leave(waiter)
+        self._say_delayed(began)
+        return taken
+
+    # -- settling
+
+    def done(self, ticket: Lease, value: Any) -> None:
+        """Put right what was reserved, in the store too."""
+        super().done(ticket, value)
+        self._pay(ticket[0])
+
+    def _give_back(self, lease: Lease) -> None:
+        super()._give_back(lease)
+        self._pay(lease[0])
+
+    def _pay(self, bucket: Bucket) -> None:
+        """Have the store told of what a bucket owes: now where calls block, else by a task."""
+        if not isinstance(bucket, SharedBucket) or not bucket.owes or bucket.paying:
+            return  # who is paying looks again whether more is owed
+        if self._site.driver.is_async:
+            # A stream may end on a thread without a loop; the next decision takes it along then.
+            with contextlib.suppress(RuntimeError):
+                in_one_go(self._site.waiting.detached(partial(self._paid, bucket)))
+        else:
+            in_one_go(self._paid(bucket))
+
+    async def _paid(self, bucket: SharedBucket) -> None:
+        bucket.paying = True
+        try:
+            while bucket.owes:
+                await bucket.ask(self._reach, NOTHING)
+        except Exception:  # noqa: BLE001 - the reach has told of it
+            return
+        finally:
+            bucket.paying = False
+        bucket.wake()
+
+
+def _frame(lease: Lease) -> Frame:
+    assert lease[2] is not None  # noqa: S101 - a limit of tokens watches what is spent
+    return WatchedFrame(current_frame.get(), lease[2])
+
+
+def _jittered(wait: int) -> int:
+    return wait + round(random.uniform(0, max(_LEAST_JITTER, wait * JITTER)))
