@@ -308,7 +308,7 @@ def cached(
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> Cached: ...
-def cached(
+def cached(  # pyright: ignore[reportInconsistentOverload]  # `ttl` goes by position as `first`
     first: Any = None,
     /,
     *,
@@ -426,13 +426,14 @@ def cached(
         StoreUnavailable: At a call, the backend fails, and `on_store_failure="closed"`.
     """
     refuse_unknown(cached, unknown)
-    bare = is_decorated_bare(first)
-    if first is not None and not bare:
-        if ttl is not None:
-            raise ConfigurationError(
-                f'cached({first!r}, ttl={ttl!r}): one time to live is enough, such as cached("10m")'
-            )
+    given: Any = first
+    bare = is_decorated_bare(given)
+    if not bare and ttl is None:
         ttl = first
+    elif not bare and first is not None:
+        raise ConfigurationError(
+            f'cached({first!r}, ttl={ttl!r}): one time to live is enough, such as cached("10m")'
+        )
     options = checked(
         ttl=ttl,
         key=key,
@@ -465,4 +466,4 @@ def cached(
             "cached(f, ...): a function and options don't go into one call; write "
             'cached(ttl="10m")(f), or @cached(ttl="10m") above the function'
         )
-    return policy(first)
+    return policy(given)

@@ -222,7 +222,7 @@ def test_a_misspelt_option_is_refused_everywhere(call):
     [
         ("memory", "memory"),
         ("memory:lru", "memory"),
-        ("sqlite:/home/anna/x.db?max_bytes=1MB", "sqlite"),
+        ("sqlite:~anna/x.db?max_bytes=1MB", "sqlite"),
         ("redis://user:secret@host:6379/0", "redis"),
         ("memory+redis://user:secret@host", "memory+redis"),
         ("memory?near_ttl=2s+redis://user:secret@host", "memory+redis"),
