@@ -27,6 +27,7 @@ def test_the_list(install, monkeypatch):
     assert result.stdout.splitlines() == [
         "agentperf  loaded  agentperf-sdk (agentperf)",
         "  cache backends: memory, sqlite",
+        "  stores: sqlite",
         "one  loaded  dist-one 1.0 (one_module)",
         "  tokenizers: words, letters",
         "two  disabled  dist-two 1.0 (two_module)",
