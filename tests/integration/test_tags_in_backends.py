@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import gc
 import itertools
 import logging
 import threading
@@ -18,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 import agentperf
 from agentperf import cache_control, cached, errors, events, handle
+from agentperf.policies.cached.decorator import TAGGED
 from agentperf.policies.cached.tags import owed
 from agentperf.testing import FakeClock, fresh_host, recorded
 from tests.services import running
@@ -57,7 +57,7 @@ def address(fresh_address):
 @pytest.fixture(autouse=True)
 def clock():
     """Give a world of its own, whose time stands still."""
-    gc.collect()  # what other tests decorated would be reached too, on servers that are gone
+    TAGGED.clear()  # what other tests decorated would be reached too, on servers that are gone
     clock = FakeClock()
     with fresh_host(clock):
         yield clock

@@ -16,7 +16,7 @@ from agentperf._base.options import share
         (lambda: agentperf.cached(bananas=1), r"'bananas'; there are ttl, key, ignore"),
         (
             lambda: agentperf.circuit_breaker(failure_threshold=5),
-            r"'failure_threshold'; there are failure_rate, ",
+            r"'failure_threshold'; there are .*failure_rate, ",
         ),
         (lambda: agentperf.compress_prompt(target=200), r"'target'; there are arg, max_tokens"),
         (lambda: agentperf.compress("x", max_token=5), r"did you mean max_tokens=5\?"),

@@ -144,7 +144,9 @@ def test_a_name_that_nobody_offers(install):
         f"ImportError: broken. 2 plugins {others}"
     )
     assert "The plugin 'three' (dist-three 1.0) is disabled by the environment." in told("three")
-    assert told("x", Kind.STORES).startswith("no plugin offers the store 'x', nor any other. 3 ")
+    assert told("x", Kind.EMBEDDERS).startswith(
+        "no plugin offers the embedder 'x', nor any other. 3 "
+    )
 
 
 def test_the_only_one_that_is_missing(install):
