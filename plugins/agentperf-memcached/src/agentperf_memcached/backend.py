@@ -114,7 +114,7 @@ class MemcachedBackend(CacheBackend):
         then whether the guard holds; `value` takes the place of that and of nothing else. What
         somebody stored who took the guard over is therefore never overwritten.
         """
-        looked_up = {}
+        looked_up: dict[str, tuple[Clears, bytes | None, Any]] = {}
         for pool, keys in self._by_pool([key, guard]):
             with pool.connection() as connection:
                 clears, entries = self._entries(connection, keys, connection.gets_many)
