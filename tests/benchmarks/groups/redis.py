@@ -38,7 +38,7 @@ def _bare(address: str) -> Callable[[str], Any]:
 
     from agentperf.codec import Codec
 
-    client, codec = RedisBackend(address)._client, Codec()
+    client, codec = RedisBackend(address)._line.client, Codec()
     client.set("hello", codec.encode(answer("hello")))
 
     def call(prompt: str) -> Any:

@@ -28,7 +28,7 @@ class Line:
     def __init__(self, address: Address) -> None:
         # A pool notices by itself that the process was forked.
         pool = address.pool(BlockingConnectionPool, Retry(NoBackoff(), 0))
-        self._client: Any = Redis(connection_pool=pool)
+        self.client: Any = Redis(connection_pool=pool)
 
     def done(self, steps: Steps[T]) -> T:
         """Carry out the steps."""
@@ -42,10 +42,10 @@ class Line:
     def _replies(self, commands: list[Command]) -> list[Any]:
         if len(commands) == 1:
             try:
-                return [self._client.execute_command(*commands[0])]
+                return [self.client.execute_command(*commands[0])]
             except ResponseError as error:
                 return [error]
-        pipeline = self._client.pipeline(transaction=False)
+        pipeline = self.client.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
         # What it would raise by itself repeats the command, and the value with it.
@@ -53,7 +53,7 @@ class Line:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.connection_pool.disconnect()
+        self.client.connection_pool.disconnect()
 
 
 class RedisBackend(CacheBackend, Watchable):
