@@ -13,7 +13,7 @@ from agentperf.usage import Usage, usage_of
 _LAST = 4
 """So many items of a stream, from its end, are looked at for its usage."""
 
-_FOLD_AT = 4096
+_FOLD_AT = 512
 
 
 def of_stream(items: Sequence[Any]) -> Usage | None:
@@ -42,16 +42,34 @@ def _said(reply: Any, name: str) -> Any:
 
 
 class Savings:
-    """What was saved by answers that are kept as bytes: it stands in the replies themselves."""
+    """What was saved by answers that are kept as bytes: it stands in the replies themselves.
+
+    A hit only notes what a reply says. It is read when somebody asks, or when there is much of it.
+    """
 
     def __init__(self) -> None:
-        self._pending: list[Usage] = []
+        self._pending: list[tuple[Any, Any]] = []
         self._total = Usage()
         self._lock = threading.Lock()
 
-    def add(self, used: Usage) -> None:
+    def given(self, reply: Any) -> None:
+        """Take note of a reply that was given again."""
+        try:
+            usage, model = _said(reply, "usage"), _said(reply, "model")
+        except Exception:  # noqa: BLE001 - properties of somebody else's reply
+            return
+        if usage is None:
+            self.add(of(reply))
+        else:  # a copy, since the reply belongs to its reader
+            self._note(dict(usage) if type(usage) is dict else usage, model)
+
+    def add(self, used: Usage | None) -> None:
         """Take note of what needn't be used again."""
-        self._pending.append(used)  # which no thread can tear
+        if used is not None:
+            self._note(used, None)
+
+    def _note(self, usage: Any, model: Any) -> None:
+        self._pending.append((usage, model))  # which no thread can tear
         if len(self._pending) >= _FOLD_AT:
             self.total()
 
@@ -60,5 +78,6 @@ class Savings:
         with self._lock:
             pending = self._pending[:]
             del self._pending[: len(pending)]
-            self._total = sum(pending, self._total)
+            read = (of({"usage": usage, "model": model}) for usage, model in pending)
+            self._total = sum(filter(None, read), self._total)
             return self._total

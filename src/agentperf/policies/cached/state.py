@@ -203,8 +203,10 @@ class CacheState:
 
     def saved(self, answer: Any) -> None:
         """Take note that an answer was given again which no entry here counts for."""
-        if (used := self._reported(answer)) is not None:
-            self._savings.add(used)
+        if type(answer) is Recording:
+            self._savings.add(self._reported(answer))
+        else:
+            self._savings.given(answer)
 
     def taken_in(self, value: Any) -> Any:
         """Return what may be kept of a value that somebody else has.

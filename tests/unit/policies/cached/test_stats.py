@@ -371,3 +371,14 @@ def test_a_key_that_is_never_the_same_is_noticed(clock):
     for at in range(300):
         answer("why?", at)
     assert "ignore=" in str(stats_of(answer).recommendation)
+
+
+def test_many_replies_from_bytes_are_added_up(clock):
+    """Each counts as it was when it was given, whatever its reader does to it."""
+    reply = {"usage": {"input_tokens": 3, "output_tokens": 2}, "content": ["hello"]}
+    f = agentperf.cached(backend=MemoryBackend(clock), name="f", store_if="always")(lambda: reply)
+    f()
+    for _ in range(1_100):
+        f()["usage"]["input_tokens"] = 1_000
+    saved = stats_of(f).saved
+    assert (saved.input_tokens, saved.output_tokens) == (3_300, 2_200)
