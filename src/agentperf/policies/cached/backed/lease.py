@@ -188,10 +188,11 @@ class Leases:
             else:
                 await self._waiting.sleep(delay)
             stands = await lease.standing()
+            # A stream gives its lease up when it begins, and may be there by now all the same.
+            if stands in (DONE, UNSTORED) and (answer := await fresh()) is not None:
+                return answer
             if stands == UNSTORED:
                 return ELSEWHERE if flight.renews else None
-            if stands == DONE and (answer := await fresh()) is not None:
-                return answer
 
     def _delays(self) -> Iterator[float]:
         """Give the times to wait between two looks."""
