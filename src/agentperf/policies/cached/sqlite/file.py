@@ -153,6 +153,9 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if ours != _OURS:
         if ours or version or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            # Another process may have made the tables between these looks.
+            if connection.execute("PRAGMA application_id").fetchone() == (_OURS,):
+                return _is_empty(connection, path)
             raise _foreign(path)
         return True
     if version != _VERSION:
