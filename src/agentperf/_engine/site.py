@@ -47,6 +47,13 @@ Forecast = Callable[[tuple[Any, ...], dict[str, Any]], Callable[[], Any] | None]
 """Says what a gate would do with a call now if it refused it; None where it would let it in."""
 
 
+def foreseen(
+    ahead: Sequence[Forecast], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[[], Any] | None:
+    """Return what the first of several gates that would refuse a call would do with it."""
+    return next(filter(None, (forecast(args, kwargs) for forecast in ahead)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A place in a pipeline that is being bound.

@@ -10,7 +10,7 @@ from agentperf._base.endings import Ending
 from agentperf._base.verdicts import Fault, Verdict
 from agentperf._engine.bindings import Step
 from agentperf._engine.places import Places
-from agentperf._engine.site import Forecast, Site
+from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf.errors import BulkheadFull
 from agentperf.events import CallDelayed, CallRefused, ConcurrencyChanged
 from agentperf.policies.bulkhead.adaptive import AdaptiveLimit
@@ -92,8 +92,7 @@ class BulkheadLayer:
         args: Args,
         kwargs: Kwargs,
     ) -> Any:
-        forecasts = (forecast(args, kwargs) for forecast in ahead)
-        instead = next(filter(None, forecasts), None)
+        instead = foreseen(ahead, args, kwargs)
         if instead is None:
             await self._wait()
         return await proceed(args, kwargs, instead)

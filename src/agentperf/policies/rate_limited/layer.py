@@ -11,7 +11,7 @@ from agentperf._base.endings import Ending
 from agentperf._base.keys import digest
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, WatchedFrame, current_frame
-from agentperf._engine.site import Forecast, Site
+from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.streams import LIVE
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
 from agentperf.events import CallDelayed, CallRefused, LeaseSettled
@@ -130,18 +130,16 @@ class LimiterLayer:
 
     def bound(self, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
-        run = self._site.driver.guarded(self, inner)
-        if self._counts_tokens:
-            run = self._site.driver.framed(run, _frame)
-        ahead = tuple(self._site.ahead)
-
-        def onward(args: Args, kwargs: Kwargs, lease: Lease, instead: Instead | None) -> Any:
-            return run(args, kwargs, lease) if instead is None else instead()
-
-        wait = self._site.driver.flow(partial(self._wait_and_run, ahead), onward)
+        run, ahead = self._run(inner), tuple(self._site.ahead)
+        wait = self._site.driver.flow(partial(self._wait_and_run, ahead), onward_of(run))
         if self._key_of is None and self._estimate is None:
             return self._admitting_alike(run, wait)
         return self._admitting(run, wait)
+
+    def _run(self, inner: Step) -> Run:
+        """Make what runs a call that was let in, and settles it."""
+        run = self._site.driver.guarded(self, inner)
+        return self._site.driver.framed(run, _frame) if self._counts_tokens else run
 
     def _admitting_alike(self, run: Run, wait: Run) -> Step:
         """Admit calls that are one request each, of one limit: they all have the same lease."""
@@ -179,8 +177,7 @@ class LimiterLayer:
         kwargs: Kwargs,
         lease: Lease,
     ) -> Any:
-        forecasts = (forecast(args, kwargs) for forecast in ahead)
-        instead = next(filter(None, forecasts), None)
+        instead = foreseen(ahead, args, kwargs)
         if instead is None:
             lease = self._possible(lease, args, kwargs)
             await self._wait(lease, args, kwargs)
@@ -338,6 +335,15 @@ class LimiterLayer:
                     retry_after=retry_after,
                 )
             )
+
+
+def onward_of(run: Run) -> Callable[..., Any]:
+    """Make what runs a call, or does what stands in for it."""
+
+    def onward(args: Args, kwargs: Kwargs, lease: Lease, instead: Instead | None) -> Any:
+        return run(args, kwargs, lease) if instead is None else instead()
+
+    return onward
 
 
 def _frame(lease: Lease) -> Frame:

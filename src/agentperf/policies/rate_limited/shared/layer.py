@@ -9,25 +9,24 @@ from functools import partial
 from typing import Any, Literal
 
 from agentperf._engine.bindings import Step
-from agentperf._engine.frames import Frame, WatchedFrame, current_frame
-from agentperf._engine.site import Forecast, Site
+from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.stores import StoreReach
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.stores import Stores
 from agentperf.errors import ConfigurationError, StoreUnavailable
-from agentperf.policies.rate_limited.bucket import UNTIL_WOKEN, Bucket, Limits, Need
+from agentperf.policies.rate_limited.bucket import ONE, UNTIL_WOKEN, Bucket, Limits, Need
 from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.policies.rate_limited.layer import (
     Args,
     Buckets,
     Estimate,
-    Instead,
     KeyOf,
     Kwargs,
     Lease,
     LimiterLayer,
     Oversize,
     Spent,
+    onward_of,
 )
 from agentperf.policies.rate_limited.priority import HeadStart
 from agentperf.policies.rate_limited.shared.bucket import NOTHING, SharedBucket, SharedBuckets
@@ -39,7 +38,6 @@ JITTER = 0.05
 
 _LEAST_JITTER = NANO // 1000
 
-_ONE: Need = (1, 0, 0, 0)
 _UNLIMITED = Limits(((), (), (), ()))
 
 
@@ -84,28 +82,21 @@ class SharedLimiterLayer(LimiterLayer):
 
     def bound(self, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
-        run = self._site.driver.guarded(self, inner)
-        if self._counts_tokens:
-            run = self._site.driver.framed(run, _frame)
-
-        def onward(args: Args, kwargs: Kwargs, lease: Lease, instead: Instead | None) -> Any:
-            return run(args, kwargs, lease) if instead is None else instead()
-
-        return self._site.driver.flow(partial(self._admit_and_run, tuple(self._site.ahead)), onward)
+        admit = partial(self._admit_and_run, tuple(self._site.ahead))
+        return self._site.driver.flow(admit, onward_of(self._run(inner)))
 
     async def _admit_and_run(
         self, ahead: tuple[Forecast, ...], proceed: Callable[..., Any], args: Args, kwargs: Kwargs
     ) -> Any:
         bucket = self._shared.of(None if self._key_of is None else self._key_of(args, kwargs))
-        need = _ONE if self._estimate is None else self._estimate(args, kwargs)
+        need = ONE if self._estimate is None else self._estimate(args, kwargs)
         spent = Spent() if self.watches_items else None
         wait: int = UNTIL_WOKEN
         taken: Bucket = bucket
         if self._max_wait == 0 or bucket.may_ask:
             wait, taken = await self._take(bucket, need)
         if wait:
-            forecasts = (forecast(args, kwargs) for forecast in ahead)
-            if (instead := next(filter(None, forecasts), None)) is not None:
+            if (instead := foreseen(ahead, args, kwargs)) is not None:
                 return await proceed(args, kwargs, (bucket, need, spent), instead)
             _, need, _ = self._possible((bucket, need, spent), args, kwargs)
             taken = await self._turn(bucket, need, wait, args, kwargs)
@@ -204,11 +195,6 @@ class SharedLimiterLayer(LimiterLayer):
         finally:
             bucket.paying = False
         bucket.wake()
-
-
-def _frame(lease: Lease) -> Frame:
-    assert lease[2] is not None  # noqa: S101 - a limit of tokens watches what is spent
-    return WatchedFrame(current_frame.get(), lease[2])
 
 
 def _jittered(wait: int) -> int:
