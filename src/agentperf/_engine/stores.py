@@ -7,6 +7,7 @@ from typing import cast
 
 from agentperf._base.log import fault, warn
 from agentperf._engine.guard import Guard
+from agentperf._engine.guarded import Guarded
 from agentperf._engine.hosting import Host
 from agentperf._engine.reaching import way_to
 from agentperf.abc.stores import Decision, Stores
@@ -19,7 +20,7 @@ class LeftAlone(BackendError):
     """The store failed a moment ago and was not asked."""
 
 
-class StoreReach:
+class StoreReach(Guarded):
     """A store, as one policy reaches it from calls of one colour.
 
     All policies of a host that share a store share what is known of it. Each change between working
@@ -35,6 +36,8 @@ class StoreReach:
         ConfigurationError: Calls that block can't use the store.
     """
 
+    spares = ConfigurationError
+
     def __init__(self, host: Host, operation: str, stores: Stores, waiting: Waiting | None) -> None:
         if stores.sync is None and waiting is None:
             raise ConfigurationError(
@@ -42,12 +45,11 @@ class StoreReach:
                 "function async def, or give a store of both colours, "
                 "store=Stores(sync=..., asynchronous=...)"
             )
+        one = stores.asynchronous if stores.sync is None else stores.sync
+        super().__init__(host.state(Guard, Guard, owners=(one, Guard)), host.clock.now)
         self._operation = operation
-        self._now = host.clock.now
         self._tell_down = host.bus.emitter(StoreDown)
         self._tell_up = host.bus.emitter(StoreUp)
-        one = stores.asynchronous if stores.sync is None else stores.sync
-        self._guard = host.state(Guard, Guard, owners=(one, Guard))
         self._ask = way_to(stores, waiting)
 
     async def decide(
@@ -60,20 +62,13 @@ class StoreReach:
             ConfigurationError: It can't take this decision.
             Exception: What the store raises; nobody knows whether the decision was taken.
         """
-        guard = self._guard
-        if (era := guard.admit(self._now())) is None:
-            raise LeftAlone(f"the store failed: {guard.trouble}; it is left alone for a moment")
-        try:
-            answer = await self._ask(lambda store: store.decide(decision, key, arguments, ttl))
-        except ConfigurationError:
-            raise
-        except Exception as error:
-            if guard.failed(era, self._now(), error):
-                self._failed(error)
-            raise
-        if not guard.works and guard.answered(era, self._now()):
-            self._works_again()
+        answer = await self._guarded(
+            self._ask, lambda store: store.decide(decision, key, arguments, ttl)
+        )
         return cast("tuple[float, ...]", answer)
+
+    def _left_alone(self, trouble: str) -> LeftAlone:
+        return LeftAlone(f"the store failed: {trouble}; it is left alone for a moment")
 
     def _failed(self, error: Exception) -> None:
         fault("store.failed", error, operation=self._operation)

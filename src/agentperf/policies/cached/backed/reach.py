@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from agentperf._base.log import fault, warn
+from agentperf._engine.guarded import Guarded
 from agentperf._engine.hosting import Host
 from agentperf._engine.reaching import Work, way_to
 from agentperf.abc.backends import Backends
@@ -17,7 +18,7 @@ from agentperf.policies.cached.memory.backend import MemoryBackend
 from agentperf.policies.cached.tags.owed import owed_to
 
 
-class Reach:
+class Reach(Guarded):
     """A backend, as one cache reaches it from calls of one colour.
 
     What its methods raise is what the backend raised, or `BackendError` while it is left alone
@@ -36,6 +37,9 @@ class Reach:
         ConfigurationError: Calls that block can't use the backend.
     """
 
+    _guard: Guard
+    spares = UncacheableValueError
+
     def __init__(
         self,
         host: Host,
@@ -46,14 +50,13 @@ class Reach:
         local: bool = False,
     ) -> None:
         check_colour(operation, backends, is_async=waiting is not None)
+        super().__init__(guard_of(host, backends), host.clock.now)
         self.backends = backends
         self._operation = operation
         self._clock = host.clock
-        self._now = host.clock.now
         self._local = local
         self._tell_down = host.bus.emitter(CacheBackendDown)
         self._tell_up = host.bus.emitter(CacheBackendUp)
-        self._guard = guard_of(host, backends)
         self._owed = owed_to(host, backends)
         self._ask = way_to(backends, waiting)
         asked = backends.sync if waiting is None else backends.asynchronous or backends.sync
@@ -146,25 +149,15 @@ class Reach:
                 raise
             return work(local)
 
-    async def _by_the_backend(self, work: Work) -> Any:
-        guard = self._guard
-        if (era := guard.admit(self._now())) is None:
-            raise BackendError(
-                f"the cache backend failed: {guard.trouble}; it is left alone for a moment"
-            )
-        try:
-            if self._owed:
-                await self._owed.deliver(self._ask)  # what it has may be void
-            answer = await self._ask(work)
-        except UncacheableValueError:
-            raise
-        except Exception as error:
-            if guard.failed(era, self._now(), error):
-                self._failed(error)
-            raise
-        if not guard.works and guard.answered(era, self._now()):
-            self._works_again()
-        return answer
+    def _by_the_backend(self, work: Work) -> Awaitable[Any]:
+        return self._guarded(self._ask_after_paying if self._owed else self._ask, work)
+
+    async def _ask_after_paying(self, work: Work) -> Any:
+        await self._owed.deliver(self._ask)  # what it has may be void
+        return await self._ask(work)
+
+    def _left_alone(self, trouble: str) -> BackendError:
+        return BackendError(f"the cache backend failed: {trouble}; it is left alone for a moment")
 
     def _failed(self, error: Exception) -> None:
         fault("cache.backend_failed", error, operation=self._operation)
