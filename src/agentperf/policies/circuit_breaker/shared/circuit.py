@@ -280,7 +280,7 @@ class SharedCircuit(Machine):
         try:
             while self.has_to_tell:
                 outcome = self._owed.popleft() if self._owed else None
-                if outcome is not None and outcome.version != self._known.version:
+                if outcome and outcome.told and outcome.version != self._known.version:
                     continue  # its round is over, and its lease with it
                 try:
                     await self.ask(reach, now, tell, outcome=outcome)
@@ -299,9 +299,11 @@ class SharedCircuit(Machine):
             known = self._known
             if self.follows and self.state in (OPEN, HALF_OPEN):
                 known = known._replace(left=max(0.0, self._until - now))
-            if outcome is not None:
-                nothing = _Question(self._number, False, self.rules.make_window(), -1.0)
-                return nothing, known, outcome.told
+            if outcome is not None or known.version == 0:
+                # Who doesn't know the version yet can't tell of calls.
+                told = () if outcome is None else outcome.told
+                nothing = self.rules.make_window()
+                return _Question(self._number, request.wants > 0, nothing, -1.0), known, told
             self._fold()
             question = _Question(self._number, request.wants > 0, self._news, self._wait)
             self._take_note_anew()
@@ -361,11 +363,11 @@ class SharedCircuit(Machine):
     ) -> Change | None:
         known, old = answer.known, self.state
         if old is answer.state is CLOSED and before.version == 0:
+            self.eager = self._news.calls > 0
             return None  # the first answer: what was noted until now counts
         if known.version != before.version:
             self._fold()
             self._take_note_anew()
-            self._owed.clear()
             self._room_at = now
         change = self._go(answer.state, now, answer.reason, known.left or None)
         self._openings = int(known.openings)
