@@ -50,6 +50,8 @@ class Model:
     running: dict[int, int] = field(default_factory=dict)
     line: list[tuple[float, int, int, float]] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
+    holds: bool = False
+    """Whether those who were woken have not gone on yet."""
 
     def call(self, number: int, size: int, urgency: int) -> None:
         """One comes: it is let in, waits or is refused."""
@@ -60,6 +62,8 @@ class Model:
         rank = self.now - STEP * urgency if self.rated else 0.0
         self.line.append((rank, number, size, self.now + self.max_wait))
         self.line.sort(key=lambda one: one[:2])
+        if self.line[0][1] == number:
+            self.look_at_first()
         self.let_in()
 
     def end(self, number: int, used: int | None) -> None:
@@ -88,18 +92,25 @@ class Model:
         return max(0.0, over) if self.rated else 0.0
 
     def let_in(self) -> None:
-        """Let in who comes first as long as it fits, and refuse it where it never will in time."""
-        while self.line:
-            _, number, size, until = self.line[0]
-            wait, left = self.wait(size), until - self.now
-            if wait == 0:
-                self.running[number] = size
-                self.tat = max(self.tat, self.now) + size / RATE
-            elif left <= 0 or (wait < math.inf and wait > left):
-                self.refused.add(number)
-            else:
-                return
-            del self.line[0]
+        """Let in who comes first as long as it fits."""
+        while not self.holds and self.look_at_first():
+            pass
+
+    def look_at_first(self) -> bool:
+        """Let the first in if it fits, refuse it where it never will in time; tell if it left."""
+        if not self.line:
+            return False
+        _, number, size, until = self.line[0]
+        wait, left = self.wait(size), until - self.now
+        if wait == 0:
+            self.running[number] = size
+            self.tat = max(self.tat, self.now) + size / RATE
+        elif left <= 0 or (wait < math.inf and wait > left):
+            self.refused.add(number)
+        else:
+            return False
+        del self.line[0]
+        return True
 
     def passes(self, seconds: float) -> None:
         """Let time pass, from one moment at which something happens to the next."""
@@ -176,8 +187,6 @@ def copied(model):
 WHICH = st.integers(0, 99)
 USED = st.sampled_from(["as reserved", "failed", 0, 1, 5, 12])
 CALL = st.tuples(st.just("call"), st.integers(1, RATE), st.sampled_from([0, 0, 0, 1, -2]))
-PLAIN = st.tuples(st.just("call"), st.integers(1, RATE), st.just(0))
-"""Without priorities, as who is urgent may overtake who has been woken and not gone on yet."""
 END = st.tuples(st.just("end"), WHICH, USED)
 CANCEL = st.tuples(st.just("cancel"), WHICH)
 
@@ -197,22 +206,31 @@ class Machine(RuleBasedStateMachine):
         with agentperf.use(self.host):
             self.guarded = Guarded(kind, self.model, self.body())
 
-    def tell_model(self, action):
-        """Do it to the model; return what to do to the real thing, None for nothing."""
+    def alive(self):
+        """Who runs or waits."""
+        return {*self.model.running, *(one[1] for one in self.model.line)}
+
+    def tell_model(self, action, able=None):
+        """Do it to the model; return what to do to the real thing, None for nothing.
+
+        Args:
+            action: What, with numbers that choose whom.
+            able: To whom it may be done; None for everybody.
+        """
         model = self.model
         what, *rest = action
         if what == "call":
             self.made += 1
             model.call(self.made, *rest)
             return ("call", self.made, *rest)
-        if what == "end" and model.running:
-            number = sorted(model.running)[rest[0] % len(model.running)]
+        able = self.alive() if able is None else self.alive() & able
+        if what == "end" and (running := sorted(able & set(model.running))):
+            number = running[rest[0] % len(running)]
             used = {"as reserved": None, "failed": 0}.get(rest[1], rest[1])
             model.end(number, used if model.rated else None)
             return ("end", number, rest[1])
-        alive = sorted([*model.running, *(one[1] for one in model.line)])
-        if what == "cancel" and alive:
-            number = alive[rest[0] % len(alive)]
+        if what == "cancel" and able:
+            number = sorted(able)[rest[0] % len(able)]
             model.cancel(number)
             return ("cancel", number)
         return None
@@ -273,7 +291,7 @@ class TasksMachine(Machine):
             self.tasks[number] = self.loop.create_task(self.call(number, *rest))
         elif what == "cancel":
             self.tasks[number].cancel()
-        elif number in self.running:
+        else:
             self.running[number].set_result(*rest)
 
     @rule(action=st.one_of(CALL, CALL, END, CANCEL))
@@ -281,23 +299,14 @@ class TasksMachine(Machine):
         """One thing happens."""
         self.happen([action])
 
-    @rule(actions=st.lists(st.one_of(END, CANCEL, PLAIN, CANCEL), min_size=2, max_size=5))
+    @rule(actions=st.lists(st.one_of(END, CANCEL, CALL, CANCEL), min_size=2, max_size=5))
     def happen(self, actions):
-        """Several things happen before anybody can do anything about them.
-
-        What the model lets in on the way doesn't run yet, so only cancelling can end it.
-        """
-        ran = set(self.running)
-        todo = []
-        for action in actions:
-            if action[0] == "end":
-                # Only who runs really can be told to end.
-                able = sorted(ran & set(self.model.running))
-                if not able:
-                    continue
-                at = sorted(self.model.running).index(able[action[1] % len(able)])
-                action = ("end", at, action[2])
-            todo.append(self.tell_model(action))
+        """Several things happen before anybody who is woken by them can go on."""
+        before = self.alive()
+        self.model.holds = True
+        todo = [self.tell_model(action, before) for action in actions]
+        self.model.holds = False
+        self.model.let_in()
 
         async def do():
             for one in todo:
@@ -333,7 +342,8 @@ class TasksMachine(Machine):
             await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
         try:
-            for number in [*self.model.running, *(one[1] for one in self.model.line)]:
+            self.model.holds = True
+            for number in self.alive():
                 self.model.cancel(number)
             self.turn(end())
             self.nothing_is_lost_or_invented()
