@@ -27,8 +27,13 @@ _sizes = st.tuples(
     st.integers(0, 3), st.integers(0, 2000), st.integers(0, 2000), st.integers(0, 900)
 )
 _nothing = st.just((0, 0, 0, 0))
+HOUR, YEAR = 3_600_000_000, 31_536_000_000_000
 _passed = st.one_of(
-    st.just(0), st.integers(0, 50), st.integers(0, 20_000_000), st.integers(-5_000_000, 10**11)
+    st.just(0),
+    st.integers(0, 50),
+    st.integers(0, 20_000_000),
+    st.integers(-5_000_000, 10**11),
+    st.sampled_from([-YEAR, -HOUR, -1, HOUR, YEAR]),
 )
 
 
