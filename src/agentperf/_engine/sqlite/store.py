@@ -7,10 +7,10 @@ import struct
 from collections.abc import Sequence
 
 from agentperf._base.clock import Clock
+from agentperf._engine.sqlite import entries
+from agentperf._engine.sqlite.address import Address
+from agentperf._engine.sqlite.pool import Pool
 from agentperf.abc.stores import Decision, Store
-from agentperf.policies.cached.sqlite import entries
-from agentperf.policies.cached.sqlite.address import Address
-from agentperf.policies.cached.sqlite.pool import Pool
 
 AHEAD = 5.0
 """A record that was kept so many seconds in the future is still believed."""
