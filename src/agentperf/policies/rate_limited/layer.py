@@ -263,7 +263,7 @@ class LimiterLayer:
         usage = None if spent is None else spent.usage()
         bucket.settle(self._now(), need, _NOTHING if usage is None else _used(need, usage))
 
-    def seen(self, ticket: Lease, item: Any) -> None:
+    def seen(self, ticket: Lease, item: Any, at: float) -> None:
         """Look for the usage among the items of a stream; the last one counts."""
         if ticket[2] is not None and (usage := usage_of(item)) is not None:
             ticket[2].shown = usage
