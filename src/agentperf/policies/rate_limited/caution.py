@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from agentperf._engine.pushback import Left
 from agentperf.policies.rate_limited.gcra import NANO, Gcra
-from agentperf.policies.rate_limited.replies import Left, Lesson
+from agentperf.policies.rate_limited.replies import Lesson
 
 LESS = 0.75
 """What a refusal leaves of the rate."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from agentperf._base.callables import is_decorated_bare
+from agentperf._base.callables import is_decorated_bare, refuse_async
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.options import By, checked_by, refuse_unknown, whole
 from agentperf._base.rates import Rates, rates
@@ -243,6 +243,10 @@ def rate_limited(
             f"priority={priority!r}: the name of a parameter, or a callable over the call's "
             'arguments, priority="urgency"'
         )
+    if callable(priority):
+        refuse_async("priority", priority, "priority=lambda text, urgency=0: urgency")
+    if callable(cost):
+        refuse_async("cost", cost, "cost=lambda prompt, **_: len(prompt) // 4")
     if cost is not None and not callable(cost) and not isinstance(cost, str):
         raise ConfigurationError(
             f"cost={cost!r}: the name of a parameter, or a callable such as "
