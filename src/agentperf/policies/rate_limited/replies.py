@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentperf._base.verdicts import Fault, Verdict
@@ -39,6 +39,10 @@ class Lesson:
 
     def __bool__(self) -> bool:
         return self.refused or self.wait is not None or bool(self.left)
+
+    def after(self, seconds: float) -> Lesson:
+        """Return what it still says when some time has passed."""
+        return self if self.wait is None else replace(self, wait=max(0.0, self.wait - seconds))
 
 
 def lesson_of_error(error: Exception, verdict: Verdict, now: float) -> Lesson | None:
