@@ -14,27 +14,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-REQUESTS, TOKENS, INPUT_TOKENS, OUTPUT_TOKENS, UNNAMED = (
-    "requests",
-    "tokens",
-    "input_tokens",
-    "output_tokens",
-    "",
-)
+DIMENSIONS = ("requests", "tokens", "input_tokens", "output_tokens")
+"""What limits count."""
 
 _LIMITS: tuple[tuple[str, str], ...] = (
-    (REQUESTS, "x-ratelimit-{}-requests"),
-    (TOKENS, "x-ratelimit-{}-tokens"),
-    (INPUT_TOKENS, "x-ratelimit-{}-input-tokens"),
-    (OUTPUT_TOKENS, "x-ratelimit-{}-output-tokens"),
-    (REQUESTS, "anthropic-ratelimit-requests-{}"),
-    (TOKENS, "anthropic-ratelimit-tokens-{}"),
-    (INPUT_TOKENS, "anthropic-ratelimit-input-tokens-{}"),
-    (OUTPUT_TOKENS, "anthropic-ratelimit-output-tokens-{}"),
-    (UNNAMED, "x-ratelimit-{}"),
-    (UNNAMED, "ratelimit-{}"),
+    ("requests", "x-ratelimit-{}-requests"),
+    ("tokens", "x-ratelimit-{}-tokens"),
+    ("input_tokens", "x-ratelimit-{}-input-tokens"),
+    ("output_tokens", "x-ratelimit-{}-output-tokens"),
+    ("requests", "anthropic-ratelimit-requests-{}"),
+    ("tokens", "anthropic-ratelimit-tokens-{}"),
+    ("input_tokens", "anthropic-ratelimit-input-tokens-{}"),
+    ("output_tokens", "anthropic-ratelimit-output-tokens-{}"),
+    ("", "x-ratelimit-{}"),
+    ("", "ratelimit-{}"),
 )
-"""What a limit counts, and its headers: with `limit`, `remaining` and `reset` in the gap."""
+"""What a limit counts, if it says, and its headers: with `limit`, `remaining` and `reset` in the gap."""
 
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 _SPAN = re.compile(r"(?:\d{1,15}(?:\.\d{1,15})?(?:ms|s|m|h|d))+", re.ASCII)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from agentperf._base.rates import Rate
 from agentperf._engine.places import Line, Waiter
+from agentperf._engine.pushback import DIMENSIONS
 from agentperf.abc.waiting import Parker
 from agentperf.policies.rate_limited.gcra import Gcra
 
 if TYPE_CHECKING:
     from agentperf.policies.rate_limited.caution import Caution, Change
     from agentperf.policies.rate_limited.replies import Lesson
-
-DIMENSIONS = ("requests", "tokens", "input_tokens", "output_tokens")
 
 Need = tuple[int, int, int, int]
 """What a call uses of each dimension."""

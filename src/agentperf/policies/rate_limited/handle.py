@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from agentperf._engine.hosting import Host
+from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.site import Target
 from agentperf._engine.waiting import LoopWaiting, in_one_go
 from agentperf.abc.waiting import Waiting
 from agentperf.events import LimitChanged
-from agentperf.policies.rate_limited.bucket import DIMENSIONS, ONE, UNTIL_WOKEN, Bucket
+from agentperf.policies.rate_limited.bucket import ONE, UNTIL_WOKEN, Bucket
 from agentperf.policies.rate_limited.decorator import RateLimited
 from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.policies.rate_limited.layer import limit_changed

@@ -11,12 +11,12 @@ from agentperf._base.endings import Ending
 from agentperf._base.keys import digest
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, WatchedFrame, current_frame
+from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.streams import LIVE
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
 from agentperf.events import CallDelayed, CallRefused, LeaseSettled, LimitChanged
 from agentperf.policies.rate_limited.bucket import (
-    DIMENSIONS,
     ONE,
     UNTIL_WOKEN,
     Bucket,

@@ -8,6 +8,7 @@ from typing import Any
 
 from agentperf._base.verdicts import Fault, Verdict
 from agentperf._engine.pushback import (
+    DIMENSIONS,
     Left,
     headers_of,
     limits_left,
@@ -15,7 +16,6 @@ from agentperf._engine.pushback import (
     retry_after,
     until_reset,
 )
-from agentperf.policies.rate_limited.bucket import DIMENSIONS
 
 DAY = 86_400.0
 """A longer wait than this is taken for a mistake, and for a day."""

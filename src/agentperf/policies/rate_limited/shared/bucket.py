@@ -8,9 +8,10 @@ from collections.abc import Callable, Hashable, Iterable
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.keys import digest
 from agentperf._engine.places import Waiter
+from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.stores import LeftAlone, StoreReach
 from agentperf.abc.waiting import Parker
-from agentperf.policies.rate_limited.bucket import A_PAUSE, DIMENSIONS, Bucket, Limits, Need
+from agentperf.policies.rate_limited.bucket import A_PAUSE, Bucket, Limits, Need
 from agentperf.policies.rate_limited.caution import Change, change
 from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.policies.rate_limited.outputs import Outputs
