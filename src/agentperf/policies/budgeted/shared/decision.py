@@ -219,7 +219,8 @@ def _apply(
         calls, tokens, nano = max(calls, known[1]), max(tokens, known[2]), max(nano, known[3])
     if per > 0 and began > 0 and tick >= began + per:
         began, calls, tokens, nano = 0.0, 0.0, 0.0, 0.0
-    own, others = (holder, tick, floor, *counted, *told[_SPENT:]), []
+    own: Sequence[float] = (holder, tick, floor, *counted, *told[_SPENT:])
+    others: list[float] = []
     held_tokens = held_nano = 0.0
     for at in range(_HEAD, len(record), _ENTRY):
         entry = record[at : at + _ENTRY]
