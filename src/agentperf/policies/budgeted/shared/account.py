@@ -269,7 +269,8 @@ class Account:
             self._since = self._told
         told, since = self._told, self._since
         return known._replace(
-            calls=known.calls + told.calls - told.returned - since.calls + since.returned,
+            begun=known.begun + told.calls - since.calls,
+            returned=known.returned + told.returned - since.returned,
             tokens=known.tokens + told.tokens - since.tokens,
             nano=known.nano + told.nano - since.nano,
             held_tokens=known.held_tokens

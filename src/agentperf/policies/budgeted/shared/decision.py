@@ -30,7 +30,7 @@ FORGOTTEN = 900.0
 KEPT = 30 * 86400.0
 """Seconds that a budget without a period is remembered for after it was last asked."""
 
-_HEAD = 4
+_HEAD = 5
 _ENTRY = 11
 _SPENT = 4
 """Of the totals of a process, so many are spent; the others are what it keeps free."""
@@ -138,7 +138,8 @@ class Figures(NamedTuple):
     Attributes:
         at: When, in microseconds of the store's time.
         began: When it began; 0 while nothing was spent.
-        calls: Calls that were made.
+        begun: Calls that were begun.
+        returned: Those of them that were none after all.
         tokens: Tokens that were spent.
         nano: Billionths of a dollar that were spent.
         held_tokens: Tokens that are kept free for calls under way.
@@ -147,11 +148,17 @@ class Figures(NamedTuple):
 
     at: int = 0
     began: int = 0
-    calls: int = 0
+    begun: int = 0
+    returned: int = 0
     tokens: int = 0
     nano: int = 0
     held_tokens: int = 0
     held_nano: int = 0
+
+    @property
+    def calls(self) -> int:
+        """Calls that were made."""
+        return max(0, self.begun - self.returned)
 
 
 def arguments(
@@ -190,7 +197,7 @@ def arguments(
             (
                 *(purpose, holder, serial, floor, *times, round(FORGOTTEN * MICRO)),
                 *allowed,
-                *known[1:5],
+                *known[1 : 1 + _HEAD],
                 *told,
                 *counted[:_SPENT],
                 *want,
@@ -207,18 +214,18 @@ def _apply(
     The answer is a status and the figures.
     """
     purpose, holder, serial, floor, per, lease, forgotten = arguments[0:7]
-    limits, known = arguments[7:10], arguments[10:14]
-    told, counted, want = arguments[14:22], arguments[22:26], arguments[26:31]
+    limits, known = arguments[7:10], arguments[10:15]
+    told, counted, want = arguments[15:23], arguments[23:27], arguments[27:32]
     tick = float(math.floor(now * MICRO + 0.5))
     if record is None or len(record) < _HEAD or (len(record) - _HEAD) % _ENTRY:
         record = (0.0,) * _HEAD
-    began, calls, tokens, nano = record[:_HEAD]
+    began, *spent = record[:_HEAD]
     if known[0] > began:
-        began, calls, tokens, nano = known
+        began, *spent = known
     elif known[0] == began and began > 0:
-        calls, tokens, nano = max(calls, known[1]), max(tokens, known[2]), max(nano, known[3])
+        spent = list(map(max, spent, known[1:]))
     if per > 0 and began > 0 and tick >= began + per:
-        began, calls, tokens, nano = 0.0, 0.0, 0.0, 0.0
+        began, spent = 0.0, [0.0] * _SPENT
     own: Sequence[float] = (holder, tick, floor, *counted, *told[_SPENT:])
     others: list[float] = []
     held_tokens = held_nano = 0.0
@@ -234,8 +241,7 @@ def _apply(
     is_void = serial <= own[2]
     more = [max(0.0, told[at] - own[3 + at]) for at in range(len(told))]
     totals = [own[3 + at] + more[at] for at in range(len(told))]
-    calls = max(0.0, calls + more[0] - more[1])
-    tokens, nano = tokens + more[2], nano + more[3]
+    spent = [spent[at] + more[at] for at in range(_SPENT)]
     is_used = more[0] + more[2] + more[3] > 0
     held_tokens += totals[4] - totals[5]
     held_nano += totals[6] - totals[7]
@@ -243,18 +249,18 @@ def _apply(
     if is_void:
         status = 4.0
     elif purpose == 2:
-        began, calls, tokens, nano = max(tick, began + 1), 0.0, 0.0, 0.0
+        began, spent = max(tick, began + 1), [0.0] * _SPENT
     elif purpose == 0:
-        left_tokens = limits[1] - tokens - held_tokens + want[3]
-        left_nano = limits[2] - nano - held_nano + want[4]
-        if limits[0] >= 0 and want[0] > 0 and calls + want[0] > limits[0]:
+        left_tokens = limits[1] - spent[2] - held_tokens + want[3]
+        left_nano = limits[2] - spent[3] - held_nano + want[4]
+        if limits[0] >= 0 and want[0] > 0 and max(0.0, spent[0] - spent[1]) + want[0] > limits[0]:
             status = 1.0
         elif limits[1] >= 0 and (left_tokens <= 0 or want[1] > left_tokens):
             status = 2.0
         elif limits[2] >= 0 and (left_nano <= 0 or want[2] > left_nano):
             status = 3.0
         else:
-            calls, totals[0] = calls + want[0], totals[0] + want[0]
+            spent[0], totals[0] = spent[0] + want[0], totals[0] + want[0]
             for place, number in zip((4, 6, 5, 7), want[1:], strict=True):
                 totals[place] += number
             held_tokens += want[1] - want[3]
@@ -262,28 +268,28 @@ def _apply(
             is_used = True
     if is_used and began == 0:
         began = tick
-    after = (began, calls, tokens, nano, *own[:3], *totals, *others)
-    return after, (status, tick, began, calls, tokens, nano, held_tokens, held_nano)
+    after = (began, *spent, *own[:3], *totals, *others)
+    return after, (status, tick, began, *spent, held_tokens, held_nano)
 
 
 _LUA = """
 local purpose, holder, serial, floor = arguments[1], arguments[2], arguments[3], arguments[4]
 local per, lease, forgotten = arguments[5], arguments[6], arguments[7]
 local tick = math.floor(now * 1000000 + 0.5)
-if not record or #record < 4 or (#record - 4) % 11 ~= 0 then record = {0, 0, 0, 0} end
-local began, calls, tokens, nano = record[1], record[2], record[3], record[4]
-if arguments[11] > began then
-  began, calls, tokens, nano = arguments[11], arguments[12], arguments[13], arguments[14]
-elseif arguments[11] == began and began > 0 then
-  calls = math.max(calls, arguments[12])
-  tokens = math.max(tokens, arguments[13])
-  nano = math.max(nano, arguments[14])
+if not record or #record < 5 or (#record - 5) % 11 ~= 0 then record = {0, 0, 0, 0, 0} end
+local began, spent = record[1], {}
+for place = 1, 4 do
+  spent[place] = record[place + 1]
+  if arguments[11] > began then
+    spent[place] = arguments[place + 11]
+  elseif arguments[11] == began and began > 0 then
+    spent[place] = math.max(spent[place], arguments[place + 11])
+  end
 end
-if per > 0 and began > 0 and tick >= began + per then
-  began, calls, tokens, nano = 0, 0, 0, 0
-end
+began = math.max(began, arguments[11])
+if per > 0 and began > 0 and tick >= began + per then began, spent = 0, {0, 0, 0, 0} end
 local own, others, held_tokens, held_nano = nil, {}, 0, 0
-for at = 4, #record - 1, 11 do
+for at = 5, #record - 1, 11 do
   local seen = record[at + 2]
   if record[at + 1] == holder then
     own = {holder, tick, math.max(floor, record[at + 3])}
@@ -298,16 +304,15 @@ for at = 4, #record - 1, 11 do
 end
 if not own then
   own = {holder, tick, floor}
-  for place = 1, 4 do own[place + 3] = arguments[place + 22] end
-  for place = 5, 8 do own[place + 3] = arguments[place + 14] end
+  for place = 1, 4 do own[place + 3] = arguments[place + 23] end
+  for place = 5, 8 do own[place + 3] = arguments[place + 15] end
 end
 local more = {}
 for place = 1, 8 do
-  more[place] = math.max(0, arguments[place + 14] - own[place + 3])
+  more[place] = math.max(0, arguments[place + 15] - own[place + 3])
   own[place + 3] = own[place + 3] + more[place]
 end
-calls = math.max(0, calls + more[1] - more[2])
-tokens, nano = tokens + more[3], nano + more[4]
+for place = 1, 4 do spent[place] = spent[place] + more[place] end
 local used = more[1] + more[3] + more[4] > 0
 held_tokens = held_tokens + (own[8] - own[9])
 held_nano = held_nano + (own[10] - own[11])
@@ -315,12 +320,13 @@ local status = 0
 if serial <= own[3] then
   status = 4
 elseif purpose == 2 then
-  began, calls, tokens, nano = math.max(tick, began + 1), 0, 0, 0
+  began, spent = math.max(tick, began + 1), {0, 0, 0, 0}
 elseif purpose == 0 then
-  local wanted, want_tokens, want_nano = arguments[27], arguments[28], arguments[29]
-  local freed_tokens, freed_nano = arguments[30], arguments[31]
-  local left_tokens = arguments[9] - tokens - held_tokens + freed_tokens
-  local left_nano = arguments[10] - nano - held_nano + freed_nano
+  local wanted, want_tokens, want_nano = arguments[28], arguments[29], arguments[30]
+  local freed_tokens, freed_nano = arguments[31], arguments[32]
+  local left_tokens = arguments[9] - spent[3] - held_tokens + freed_tokens
+  local left_nano = arguments[10] - spent[4] - held_nano + freed_nano
+  local calls = math.max(0, spent[1] - spent[2])
   if arguments[8] >= 0 and wanted > 0 and calls + wanted > arguments[8] then
     status = 1
   elseif arguments[9] >= 0 and (left_tokens <= 0 or want_tokens > left_tokens) then
@@ -328,7 +334,7 @@ elseif purpose == 0 then
   elseif arguments[10] >= 0 and (left_nano <= 0 or want_nano > left_nano) then
     status = 3
   else
-    calls, own[4] = calls + wanted, own[4] + wanted
+    spent[1], own[4] = spent[1] + wanted, own[4] + wanted
     own[8], own[10] = own[8] + want_tokens, own[10] + want_nano
     own[9], own[11] = own[9] + freed_tokens, own[11] + freed_nano
     held_tokens = held_tokens + (want_tokens - freed_tokens)
@@ -337,10 +343,12 @@ elseif purpose == 0 then
   end
 end
 if used and began == 0 then began = tick end
-local after = {began, calls, tokens, nano}
-for place = 1, 11 do after[place + 4] = own[place] end
-for place = 1, #others do after[place + 15] = others[place] end
-return after, {status, tick, began, calls, tokens, nano, held_tokens, held_nano}
+local after = {began, spent[1], spent[2], spent[3], spent[4]}
+for place = 1, 11 do after[place + 5] = own[place] end
+for place = 1, #others do after[place + 16] = others[place] end
+return after, {
+  status, tick, began, spent[1], spent[2], spent[3], spent[4], held_tokens, held_nano
+}
 """
 
 SHARED_BUDGET = Decision("budget", _apply, {"lua": _LUA})
