@@ -17,12 +17,12 @@ from agentperf.abc import Decision
 from agentperf.policies.circuit_breaker.shared.decision import CIRCUIT
 from agentperf.policies.circuit_breaker.shared.decision import Terms as CircuitTerms
 from agentperf.policies.rate_limited.bucket import Limits
-from agentperf.policies.rate_limited.shared.decision import GCRA, Owed, Terms
+from agentperf.policies.rate_limited.shared.decision import GCRA, Terms
 from agentperf.testing.conformance import StoreConformance
 from agentperf.testing.conformance import stores as suite
 from tests.services import running
 from tests.unit.policies.circuit_breaker.shared import sequences as circuits
-from tests.unit.policies.rate_limited.shared.sequences import LIMITS, sequences
+from tests.unit.policies.rate_limited.shared.sequences import LIMITS, lives, question
 
 PATIENT = "socket_timeout=10&socket_connect_timeout=10&timeout=10"
 
@@ -141,8 +141,7 @@ return {written(after), written(answer)}
 class InLua:
     """Takes decisions in Python, and sees at the end that the server would have taken the same."""
 
-    def __init__(self, decision, server):
-        self.decision = decision
+    def __init__(self, server):
         self.client = redis.Redis(port=server.port)
         self.pipeline = self.client.pipeline(transaction=False)
         self.record, self.expected = None, []
@@ -150,13 +149,13 @@ class InLua:
     def __enter__(self):
         return self
 
-    def decide(self, arguments, now):
+    def decide(self, decision, arguments, now):
         """Return Python's answer."""
         record = self.record
         told = [-1] if record is None else [len(record), *record]
         numbers = [repr(float(number)) for number in (now, *told, *arguments)]
-        self.pipeline.eval(IN_LUA % self.decision.scripts["lua"], 0, *numbers)
-        self.record, answer = self.decision.apply(record, arguments, now)
+        self.pipeline.eval(IN_LUA % decision.scripts["lua"], 0, *numbers)
+        self.record, answer = decision.apply(record, arguments, now)
         self.expected.append((self.record, answer))
         return answer
 
@@ -172,14 +171,14 @@ class InLua:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(st.sampled_from(LIMITS), sequences())
-def test_lua_decides_as_python_does(server, limits, sequence):
-    """On any sequence of calls, settlements and jumps of time, to the last bit."""
+@given(st.sampled_from(LIMITS), lives())
+def test_lua_decides_as_python_does(server, limits, life):
+    """On any sequence of calls, settlements, lessons and jumps of time, to the last bit."""
     terms, now = Terms(limits), 1_700_000_000.0
-    with InLua(GCRA, server) as lua:
-        for passed, need, unused, excess in sequence:
+    with InLua(server) as lua:
+        for passed, *step in life:
             now += passed / 1_000_000
-            lua.decide(terms.arguments(need, Owed(unused, excess)), now)
+            lua.decide(*question(terms, *step), now)
 
 
 @settings(
@@ -191,11 +190,11 @@ def test_lua_decides_as_python_does(server, limits, sequence):
 def test_lua_decides_on_circuits_as_python_does(server, rules, sequence):
     """On any sequence of calls, probes, requests and jumps of time, to the last bit."""
     terms, answer, now = CircuitTerms(rules), None, 1_700_000_000.0
-    with InLua(CIRCUIT, server) as lua:
+    with InLua(server) as lua:
         for passed, behind, request, jitter, told in sequence:
             now += passed
             known = circuits.knowledge(answer, behind)
-            answer = lua.decide(terms.arguments(known, request, jitter, told), now)
+            answer = lua.decide(CIRCUIT, terms.arguments(known, request, jitter, told), now)
 
 
 def test_what_runs_on_the_server_is_the_decision_in_its_frame(address):

@@ -14,7 +14,7 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.choosing import On, chosen
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
-from agentperf._engine.streams import LIVE
+from agentperf._engine.streams import LIVE, producing
 from agentperf._engine.substitutes import Substitute
 from agentperf.errors import CircuitOpen
 from agentperf.events import CallRefused
@@ -108,8 +108,8 @@ class BreakerLayer:
     ) -> None:
         self._site = site
         self._judging = judging
-        self.watches_items = judging.slow_first_item is not None
-        self._judges = judging.failed_if is not None or self.watches_items
+        self._times_first = judging.slow_first_item is not None
+        self._judges = judging.failed_if is not None or self._times_first
         self._circuits = circuits
         self._name = name
         self._key_of = key_of
@@ -121,9 +121,8 @@ class BreakerLayer:
         self._single = circuits.single if key_of is None else None
         # Successes need no time where neither their age nor their length means anything.
         rules = circuits.rules
-        self._reads_time = (
-            self.watches_items or rules.slow_after is not None or not isinstance(rules.window, int)
-        )
+        self.watches_items = self._times_first or rules.slow_after is not None
+        self._reads_time = self.watches_items or not isinstance(rules.window, int)
 
     def bound(self, inner: Step) -> Step:
         """Put the breaker in front of `inner`."""
@@ -138,7 +137,7 @@ class BreakerLayer:
         return driver.rescued(guarded, lambda: None, rescue)
 
     def _gated(self, inner: Step) -> Step:
-        if self.watches_items:
+        if self._times_first:
             return self._site.driver.guarded(self, inner, self._enter_watched)
         return self._site.driver.gate(self, inner)
 
@@ -176,9 +175,11 @@ class BreakerLayer:
             return
         machine, generation, start = ticket
         # Closed, a success changes nothing; a probe's may end its round, which has a time.
-        quick = machine.state is CLOSED and not self._reads_time
-        now = 0.0 if quick else self._now()
-        machine.succeed(generation, now, now - start, self._tell_change)
+        if machine.state is CLOSED and not self._reads_time:
+            machine.succeed(generation, 0.0, 0.0, self._tell_change)
+            return
+        now = self._now()
+        machine.succeed(generation, now, producing(value, now - start), self._tell_change)
 
     def failed(self, ticket: Ticket, error: Exception) -> None:
         """Take a failure, as far as it speaks against the upstream."""
@@ -208,7 +209,8 @@ class BreakerLayer:
         now = self._now()
         if failed:
             machine.last_error = "an answer that failed_if= is for"
-        machine.settle(generation, now, failed, now - start, late=late, tell=self._tell_change)
+        took = producing(value, now - start)
+        machine.settle(generation, now, failed, took, late=late, tell=self._tell_change)
         return True
 
     def _is_failure(self, value: Any) -> bool:
@@ -226,10 +228,10 @@ class BreakerLayer:
         machine, generation, _ = ticket
         machine.drop(generation)
 
-    def seen(self, ticket: Ticket, item: Any) -> None:
+    def seen(self, ticket: Ticket, item: Any, at: float) -> None:
         """Note whether the first item came late; further ones say nothing."""
         if isinstance(ticket, Watched) and ticket.late is None:
-            ticket.late = self._now() - ticket[2] > (self._judging.slow_first_item or 0.0)
+            ticket.late = at - ticket[2] > (self._judging.slow_first_item or 0.0)
 
     # -- refusal
 

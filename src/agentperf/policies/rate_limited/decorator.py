@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from agentperf._base.callables import is_decorated_bare
+from agentperf._base.callables import is_decorated_bare, refuse_async
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.options import (
     By,
@@ -104,6 +104,7 @@ class RateLimited(Policy):
             max_wait=self.max_wait,
             on_failure=self.on_store_failure,
             oversize=self.oversize,
+            learn=self.learn,
             head_start=self.head_start(site.target),
         )
         return layer.bound(inner)
@@ -200,7 +201,8 @@ def rate_limited(
         learn: What to learn the upstream's own limits from. `"errors"`: calls that it refused,
             with a 429; all calls of the key pause for as long as it asks, and then go slower for
             a while. `"replies"`: also the headers of answers that have some, and no more is left
-            then than they say. None, and always with a `store`: nothing.
+            then than they say. None: nothing. With a `store`, what one process learned holds for
+            all of them.
         priority: Who goes first of those who wait: the name of a parameter, or a callable over the
             call's arguments. A number from -10 to 10, higher ones first; each step counts as if the
             call had come ten seconds earlier, so nobody is overtaken for ever.
@@ -244,12 +246,15 @@ def rate_limited(
     checked_on_failure(on_store_failure)
     if store is not None:
         _check_store(store, name, concurrency)
-        _check_with_store(oversize, learn)
     if priority is not None and not callable(priority) and not isinstance(priority, str):
         raise ConfigurationError(
             f"priority={priority!r}: the name of a parameter, or a callable over the call's "
             'arguments, priority="urgency"'
         )
+    if callable(priority):
+        refuse_async("priority", priority, "priority=lambda text, urgency=0: urgency")
+    if callable(cost):
+        refuse_async("cost", cost, "cost=lambda prompt, **_: len(prompt) // 4")
     if cost is not None and not callable(cost) and not isinstance(cost, str):
         raise ConfigurationError(
             f"cost={cost!r}: the name of a parameter, or a callable such as "
@@ -277,19 +282,6 @@ def _check_choices(on_limit: OnLimit, oversize: Oversize, learn: Learn | None) -
         raise ConfigurationError(f'oversize={oversize!r}: "error", "borrow" or "clamp"')
     if learn not in ("errors", "replies", None):
         raise ConfigurationError(f'learn={learn!r}: "errors", "replies" or None')
-
-
-def _check_with_store(oversize: Oversize, learn: Learn | None) -> None:
-    if oversize == "borrow":
-        raise ConfigurationError(
-            "oversize=\"borrow\" doesn't go with store=: a debt would be everybody's; write "
-            'oversize="clamp"'
-        )
-    if learn == "replies":
-        raise ConfigurationError(
-            'learn="replies" doesn\'t go with store=: what is left stands in the store; leave it '
-            "away"
-        )
 
 
 def _check_store(store: object, name: str | None, concurrency: int | None) -> None:

@@ -11,12 +11,12 @@ from agentperf._base.endings import Ending
 from agentperf._base.keys import digest
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, WatchedFrame, current_frame
+from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.streams import LIVE
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
-from agentperf.events import CallDelayed, CallRefused, LeaseSettled
+from agentperf.events import CallDelayed, CallRefused, LeaseSettled, LimitChanged
 from agentperf.policies.rate_limited.bucket import (
-    DIMENSIONS,
     ONE,
     UNTIL_WOKEN,
     Bucket,
@@ -29,6 +29,7 @@ from agentperf.policies.rate_limited.outputs import Outputs
 from agentperf.usage import Usage, usage_of
 
 if TYPE_CHECKING:
+    from agentperf.policies.rate_limited.caution import Change
     from agentperf.policies.rate_limited.priority import HeadStart
     from agentperf.policies.rate_limited.replies import Lesson
 
@@ -123,6 +124,7 @@ class LimiterLayer:
         self._tell_refused = site.host.bus.emitter(CallRefused)
         self._tell_delayed = site.host.bus.emitter(CallDelayed)
         self._tell_settled = site.host.bus.emitter(LeaseSettled)
+        self._tell_changed = site.host.bus.emitter(LimitChanged)
         self.watches_items = self._counts_tokens
         # Without places to free or tokens to put right, a call that went well leaves nothing to do.
         reads = self._counts_tokens or learn == "replies"
@@ -251,8 +253,12 @@ class LimiterLayer:
             self._heed(ticket[0], lesson_of_error(error, verdict, wall))
 
     def _heed(self, bucket: Bucket, lesson: Lesson | None) -> None:
-        if lesson:
-            bucket.heed(self._now(), lesson)
+        if lesson and (change := bucket.heed(self._now(), lesson)) is not None:
+            self._say_changed(change)
+
+    def _say_changed(self, change: Change) -> None:
+        if self._tell_changed is not None:
+            self._tell_changed(limit_changed(self._site.operation, self._name, change))
 
     def dropped(self, ticket: Lease, ending: Ending) -> None:
         """Give everything back but what is known to be used."""
@@ -263,7 +269,7 @@ class LimiterLayer:
         usage = None if spent is None else spent.usage()
         bucket.settle(self._now(), need, _NOTHING if usage is None else _used(need, usage))
 
-    def seen(self, ticket: Lease, item: Any) -> None:
+    def seen(self, ticket: Lease, item: Any, at: float) -> None:
         """Look for the usage among the items of a stream; the last one counts."""
         if ticket[2] is not None and (usage := usage_of(item)) is not None:
             ticket[2].shown = usage
@@ -335,6 +341,18 @@ class LimiterLayer:
                     retry_after=retry_after,
                 )
             )
+
+
+def limit_changed(operation: str, name: str, change: Change) -> LimitChanged:
+    """Make the event that tells of a change."""
+    return LimitChanged(
+        operation=operation,
+        name=name,
+        old=change.old,
+        new=change.new,
+        pause=change.pause,
+        reason=change.reason,
+    )
 
 
 def onward_of(run: Run) -> Callable[..., Any]:

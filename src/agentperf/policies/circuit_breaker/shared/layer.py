@@ -74,7 +74,7 @@ class SharedBreakerLayer(BreakerLayer):
         guarded = self._site.driver.guarded(self, inner)
         ask_first = self._site.driver.flow(self._admit_and_run, guarded)
         single = None if self._key_of is not None else self._shared.one
-        machine, now, watched = self.machine, self._now, self.watches_items
+        machine, now, watched = self.machine, self._now, self._times_first
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             circuit, start = single or machine(args, kwargs), now()
@@ -89,7 +89,7 @@ class SharedBreakerLayer(BreakerLayer):
         self, proceed: Callable[..., Any], circuit: SharedCircuit, args: Args, kwargs: Kwargs
     ) -> Any:
         ticket = await self._let_in(circuit)
-        return await proceed(args, kwargs, Watched(ticket) if self.watches_items else ticket)
+        return await proceed(args, kwargs, Watched(ticket) if self._times_first else ticket)
 
     async def _let_in(self, circuit: SharedCircuit) -> Ticket:
         """Let a call in, having asked the store where it is time to.
