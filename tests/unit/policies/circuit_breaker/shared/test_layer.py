@@ -11,6 +11,8 @@ import pytest
 
 import agentperf
 from agentperf import events, rate_limited
+from agentperf._base.clock import Clock
+from agentperf._engine.sqlite.store import SqliteStore
 from agentperf.abc import AsyncStore, Stores
 from agentperf.policies.circuit_breaker.shared.circuit import LOOK_EVERY
 from agentperf.testing import FakeClock, fresh_host, recorded
@@ -868,3 +870,36 @@ def test_configured(clock):
         )
         with pytest.raises(agentperf.PluginError):
             f()
+
+
+class Settable(Clock):
+    """A clock whose wall time somebody sets."""
+
+    def __init__(self, clock):
+        self.now = clock.now
+        self.offset = 1_700_000_000.0
+        self.wall = lambda: clock.now() + self.offset
+
+
+@pytest.mark.parametrize("step", [-86400.0, -3.0, 3.0, 86400.0])
+def test_a_clock_that_is_set_leaves_no_circuit_open(clock, tmp_path, step):
+    """It goes on in a file as long as it was to, or shorter, and closes."""
+    wall = Settable(clock)
+    store = SqliteStore(tmp_path / "circuits.db", wall)
+    a, b = Process(clock, store), Process(clock, store)
+    assert b.call(0) == 0
+    a.fails(6)
+    wall.offset += step
+    clock.advance(AFTER_A_LOOK)
+    outcomes = [a.call(1), b.call(1)]
+    assert outcomes in (["CircuitOpen"] * 2, [1, 1])
+    for _ in range(10):
+        clock.advance(7)
+        a.call(1), b.call(1)
+    assert [a.breaker.state(), b.breaker.state()] == ["closed"] * 2
+    a.fails(6)
+    wall.offset -= step
+    for _ in range(10):
+        clock.advance(7)
+        a.call(1), b.call(1)
+    assert [a.breaker.state(), b.breaker.state()] == ["closed"] * 2
