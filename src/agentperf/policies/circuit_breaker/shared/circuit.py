@@ -132,6 +132,8 @@ class SharedCircuit(Machine):
             if now < self._next_look:
                 return False
             self._next_look = now + LOOK_EVERY
+            if self.asked and (self.follows or self._lets_in):
+                self.calm_until = self._next_look  # others don't wait for its answer
             return True
 
     def wants_probe(self, now: float) -> bool:
@@ -258,6 +260,7 @@ class SharedCircuit(Machine):
             numbers = await reach.decide(CIRCUIT, self.key, arguments, self._terms.life(state))
         except ConfigurationError:
             self._untold(question)
+            self._next_look = float("-inf")
             raise
         except Exception:
             self._lost(question, now())

@@ -832,9 +832,10 @@ def test_a_failure_that_is_ours_is_raised(clock):
         def decide(self, *decision):
             raise agentperf.ConfigurationError("no script")
 
+    f = guarded(Refuses(clock))
     for _ in range(2):
         with pytest.raises(agentperf.ConfigurationError, match="no script"):
-            guarded(Refuses(clock))()
+            f()
 
 
 # -- options
