@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from agentperf.policies.compose import resilient as resilient
     from agentperf.policies.compose import stack as stack
     from agentperf.policies.compress_prompt import compress_prompt as compress_prompt
+    from agentperf.policies.fallback import Link as Link
     from agentperf.policies.fallback import fallback as fallback
     from agentperf.policies.hedged import hedged as hedged
     from agentperf.policies.rate_limited import LimiterHandle as LimiterHandle
@@ -130,6 +131,7 @@ _EXPORTS = {
     "Handle": "agentperf._handle",
     "Host": "agentperf._host",
     "LimiterHandle": "agentperf.policies.rate_limited",
+    "Link": "agentperf.policies.fallback",
     "Outlook": "agentperf.policies.rate_limited",
     "NearStats": "agentperf.policies.cached.tiered",
     "OperationStats": "agentperf.telemetry",
