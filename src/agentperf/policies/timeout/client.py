@@ -26,7 +26,7 @@ class ClientTimeout:
         self._name = name
         self._rest = takes_any(signature)
         parameter = signature.parameters.get(name)
-        self._default = None if parameter is None else parameter.default
+        self._default: Any = None if parameter is None else parameter.default
 
     @property
     def is_there(self) -> bool:
