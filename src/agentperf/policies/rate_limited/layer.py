@@ -14,6 +14,7 @@ from agentperf._engine.frames import Frame, WatchedFrame, current_frame
 from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.streams import LIVE
+from agentperf._engine.waiting import seconds_left
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
 from agentperf.events import CallDelayed, CallRefused, LeaseSettled, LimitChanged
 from agentperf.policies.rate_limited.bucket import (
@@ -200,13 +201,18 @@ class LimiterLayer:
                 if wait == 0:
                     break
                 left = until - now
-                if left <= 0 or wait > left:
+                if left <= 0 or wait > self._patience(left):
                     key = self._shown(args, kwargs)
                     raise self._refused(lease, wait, key, ahead=bucket.waiting - 1)
                 await parker.park((left if wait == UNTIL_WOKEN else wait) / NANO)
         finally:
             bucket.leave(waiter)
         self._say_delayed(began)
+
+    def _patience(self, left: int) -> int:
+        """Return how long a call may be made to wait that has so much left of `max_wait`."""
+        seconds = seconds_left(self._site.waiting.now())
+        return left if seconds is None else min(left, round(seconds * NANO))
 
     def _say_delayed(self, began: int) -> None:
         waited = (self._now() - began) / NANO
@@ -315,7 +321,7 @@ class LimiterLayer:
         self._say_refused(retry_after)
         again = "" if retry_after is None else f", in {retry_after:.3g} s"
         others = f", {ahead} others are waiting" if ahead > 0 else ""
-        bound = f"; max_wait is {self._max_wait / NANO:g} s" if self._max_wait else ""
+        bound = f"; {self._why_not_wait(wait)}" if self._max_wait else ""
         of_key = f" of the key {key}" if key else ""
         return RateLimitExceeded(
             f"the limit {self._name!r}{of_key} ({tightest}) lets this call in later"
@@ -326,6 +332,11 @@ class LimiterLayer:
             limit=tightest,
             key=key,
         )
+
+    def _why_not_wait(self, wait: int) -> str:
+        if self._patience(self._max_wait) < wait <= self._max_wait:
+            return "its caller doesn't wait for it that long"
+        return f"max_wait is {self._max_wait / NANO:g} s"
 
     def _shown(self, args: Args, kwargs: Kwargs) -> str:
         """Return what may be told of a call's key: the beginning of its digest."""

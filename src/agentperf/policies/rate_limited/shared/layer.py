@@ -158,7 +158,7 @@ class SharedLimiterLayer(LimiterLayer):
                     if wait == 0:
                         break
                 left = until - self._now()
-                if left <= 0 or wait > left:
+                if left <= 0 or wait > self._patience(left):
                     key = self._shown(args, kwargs)
                     raise self._refused(lease, wait, key, ahead=bucket.waiting - 1)
                 pause = left if wait == UNTIL_WOKEN else min(left, _jittered(wait))
