@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +11,7 @@ from agentperf._base.endings import Ending
 from agentperf._base.keys import digest
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, WatchedFrame, current_frame
+from agentperf._engine.hearing import Listener
 from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.streams import LIVE
@@ -73,6 +74,31 @@ class Spent:
         return max(known, key=lambda usage: usage.total_tokens, default=None)
 
 
+class Heard(Spent, Listener):
+    """The same for a limiter that learns from replies, also from those that only a client sees.
+
+    Args:
+        layer: The limiter.
+        bucket: Whose limit a reply speaks of.
+
+    Attributes:
+        lesson: What the last reply taught, and when that was.
+    """
+
+    __slots__ = ("_bucket", "_layer", "lesson", "listens_for")
+
+    def __init__(self, layer: LimiterLayer, bucket: Bucket) -> None:
+        super().__init__()
+        self._layer = layer
+        self._bucket = bucket
+        self.listens_for = layer.target
+        self.lesson: tuple[int, Lesson] | None = None
+
+    def heard(self, status: int, headers: Mapping[Any, Any]) -> None:
+        """Learn from a reply at once: calls that come meanwhile go by it."""
+        self.lesson = self._layer.heard(self._bucket, status, headers)
+
+
 Lease = tuple[Bucket, Need, Spent | None]
 """What was reserved for one call, and what it has said of its usage so far."""
 
@@ -126,23 +152,32 @@ class LimiterLayer:
         self._tell_delayed = site.host.bus.emitter(CallDelayed)
         self._tell_settled = site.host.bus.emitter(LeaseSettled)
         self._tell_changed = site.host.bus.emitter(LimitChanged)
+        self.target = site.target
+        self._listens = learn == "replies"
         self.watches_items = self._counts_tokens
         # Without places to free or tokens to put right, a call that went well leaves nothing to do.
-        reads = self._counts_tokens or learn == "replies"
+        reads = self._counts_tokens or self._listens
         self.settles = reads or buckets.limits.concurrency is not None
 
     def bound(self, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
         run, ahead = self._run(inner), tuple(self._site.ahead)
         wait = self._site.driver.flow(partial(self._wait_and_run, ahead), onward_of(run))
-        if self._key_of is None and self._estimate is None:
+        if self._key_of is None and self._estimate is None and not self._listens:
             return self._admitting_alike(run, wait)
         return self._admitting(run, wait)
 
     def _run(self, inner: Step) -> Run:
         """Make what runs a call that was let in, and settles it."""
         run = self._site.driver.guarded(self, inner)
-        return self._site.driver.framed(run, _frame) if self._counts_tokens else run
+        watches = self._counts_tokens or self._listens
+        return self._site.driver.framed(run, _frame) if watches else run
+
+    def _spent(self, bucket: Bucket) -> Spent | None:
+        """Make what takes down what a call says of its usage, where anybody wants to know."""
+        if self._listens:
+            return Heard(self, bucket)
+        return Spent() if self._counts_tokens else None
 
     def _admitting_alike(self, run: Run, wait: Run) -> Step:
         """Admit calls that are one request each, of one limit: they all have the same lease."""
@@ -160,12 +195,12 @@ class LimiterLayer:
         """Admit calls of which each has its own lease."""
         single, by_key = self._buckets.single, self._buckets.by_key
         key_of, estimate = self._key_of, self._estimate
-        now, watches = self._now, self.watches_items
+        now, spent = self._now, self._spent
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             bucket = single if key_of is None else by_key[key_of(args, kwargs)]
             need = ONE if estimate is None else estimate(args, kwargs)
-            lease: Lease = (bucket, need, Spent() if watches else None)
+            lease: Lease = (bucket, need, spent(bucket))
             if bucket.take(now(), need) == 0:
                 return run(args, kwargs, lease)
             return wait(args, kwargs, lease)
@@ -232,7 +267,7 @@ class LimiterLayer:
         """Put right what was reserved by what the answer says it used, or what was recorded."""
         bucket, need, spent = ticket
         used = None
-        if spent is not None:
+        if spent is not None and self._counts_tokens:
             usage = spent.usage(None if type(value) in LIVE else usage_of(value))
             if usage is not None:
                 used = _used(need, usage)
@@ -242,21 +277,40 @@ class LimiterLayer:
                 self._outputs.note(used[3])
                 self._tell(ticket, used)
         bucket.settle(self._now(), need, used)
-        if self._learn == "replies" and type(value) not in LIVE:
-            from agentperf.policies.rate_limited.replies import lesson_of_reply
-
-            self._heed(bucket, lesson_of_reply(value, self._site.host.clock.wall()))
+        if self._listens:
+            self._learn_again(bucket, spent, value)
 
     def failed(self, ticket: Lease, error: Exception) -> None:
         """Give everything back but what is known to be used, and do what the upstream asks for."""
         self._give_back(ticket)
+        bucket, _, spent = ticket
+        if isinstance(spent, Heard) and spent.lesson is not None and spent.lesson[1].refused:
+            return  # the error is what became of that very reply
         if self._learn is not None:
             from agentperf.policies.rate_limited.replies import lesson_of_error
 
             host = self._site.host
             wall = host.clock.wall()
             verdict = host.classify(error, now=wall)
-            self._heed(ticket[0], lesson_of_error(error, verdict, wall))
+            self._heed(bucket, lesson_of_error(error, verdict, wall))
+
+    def heard(self, bucket: Bucket, status: int, headers: Mapping[Any, Any]) -> tuple[int, Lesson]:
+        """Learn from a reply that came inside of a call; return when, and what."""
+        from agentperf.policies.rate_limited.replies import lesson_of_response
+
+        lesson = lesson_of_response(status, headers, self._site.host.clock.wall())
+        self._heed(bucket, lesson)
+        return self._now(), lesson
+
+    def _learn_again(self, bucket: Bucket, spent: Spent | None, value: Any) -> None:
+        """Learn from a reply when its call was settled: what that gave back is not there."""
+        if isinstance(spent, Heard) and spent.lesson is not None:
+            at, lesson = spent.lesson
+            bucket.keep_left(at, lesson)
+        elif type(value) not in LIVE:
+            from agentperf.policies.rate_limited.replies import lesson_of_reply
+
+            self._heed(bucket, lesson_of_reply(value, self._site.host.clock.wall()))
 
     def _heed(self, bucket: Bucket, lesson: Lesson | None) -> None:
         if lesson and (change := bucket.heed(self._now(), lesson)) is not None:
@@ -272,7 +326,7 @@ class LimiterLayer:
 
     def _give_back(self, lease: Lease) -> None:
         bucket, need, spent = lease
-        usage = None if spent is None else spent.usage()
+        usage = spent.usage() if spent is not None and self._counts_tokens else None
         bucket.settle(self._now(), need, _NOTHING if usage is None else _used(need, usage))
 
     def seen(self, ticket: Lease, item: Any) -> None:
