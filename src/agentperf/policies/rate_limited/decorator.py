@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agentperf._base.callables import is_decorated_bare, refuse_async
 from agentperf._base.durations import Duration, seconds
-from agentperf._base.options import By, checked_by, refuse_unknown, whole
+from agentperf._base.options import (
+    By,
+    OnFailure,
+    checked_by,
+    checked_on_failure,
+    refuse_unknown,
+    whole,
+)
 from agentperf._base.rates import Rates, rates
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
     from agentperf.policies.rate_limited.shared.bucket import SharedBuckets
 
 OnLimit = Literal["wait", "raise"]
-OnFailure = Literal["open", "closed", "local"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +124,10 @@ class RateLimited(Policy):
 
     def stores(self, host: Host) -> Stores:
         """Return the store."""
-        from agentperf.abc.stores import stores
+        from agentperf._engine.stores import store_on
 
         assert self.store is not None  # noqa: S101 - who has none doesn't ask
-        return host.store(self.store) if isinstance(self.store, str) else stores(self.store)
+        return store_on(host, self.store)
 
     def key_of(self, target: Target) -> KeyOf | None:
         """Return what tells the keys of calls apart; None where all calls share one limit."""
@@ -236,7 +242,8 @@ def rate_limited(
         )
     if burst is not None and not limits.rates[0]:
         raise ConfigurationError('burst= goes with requests: rate_limited("500/min", burst=20)')
-    _check_choices(on_limit, on_store_failure, oversize, learn)
+    _check_choices(on_limit, oversize, learn)
+    checked_on_failure(on_store_failure)
     if store is not None:
         _check_store(store, name, concurrency)
     if priority is not None and not callable(priority) and not isinstance(priority, str):
@@ -268,15 +275,9 @@ def rate_limited(
     )
 
 
-def _check_choices(
-    on_limit: OnLimit, on_store_failure: OnFailure, oversize: Oversize, learn: Learn | None
-) -> None:
+def _check_choices(on_limit: OnLimit, oversize: Oversize, learn: Learn | None) -> None:
     if on_limit not in ("wait", "raise"):
         raise ConfigurationError(f'on_limit={on_limit!r}: "wait" or "raise"')
-    if on_store_failure not in ("local", "open", "closed"):
-        raise ConfigurationError(
-            f'on_store_failure={on_store_failure!r}: "local", "open" or "closed"'
-        )
     if oversize not in ("error", "borrow", "clamp"):
         raise ConfigurationError(f'oversize={oversize!r}: "error", "borrow" or "clamp"')
     if learn not in ("errors", "replies", None):
@@ -284,15 +285,10 @@ def _check_choices(
 
 
 def _check_store(store: object, name: str | None, concurrency: int | None) -> None:
-    from agentperf.abc.stores import AsyncStore, Store, Stores
+    from agentperf._engine.stores import check_store
 
     example = 'rate_limited("500/min", store="redis://localhost:6379", name="search")'
-    if not store or not isinstance(store, str | Store | AsyncStore | Stores):
-        raise ConfigurationError(f"store={store!r}: an address or a store is needed, {example}")
-    if name is None:
-        raise ConfigurationError(
-            f"store= needs name=, which all processes know the limit by: {example}"
-        )
+    check_store(store, name, "limit", example)
     if concurrency is not None:
         raise ConfigurationError(
             "concurrency= counts the calls of one process and can't go with store=: put a limiter "

@@ -264,7 +264,11 @@ class Account:
     def _figures(self) -> Figures:
         per, known = self.options.per, self._known
         passed = self._now() - self._known_at
-        if per is not None and known.began and passed * MICRO >= known.began - known.at + per * MICRO:
+        if (
+            per is not None
+            and known.began
+            and passed * MICRO >= known.began - known.at + per * MICRO
+        ):
             self._known = known = Figures(at=known.at)
             self._since = self._told
         told, since = self._told, self._since

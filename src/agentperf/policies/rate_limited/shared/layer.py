@@ -6,8 +6,9 @@ import contextlib
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
+from agentperf._base.options import OnFailure
 from agentperf._engine.bindings import Step
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.stores import StoreReach
@@ -31,8 +32,6 @@ from agentperf.policies.rate_limited.layer import (
 from agentperf.policies.rate_limited.priority import HeadStart
 from agentperf.policies.rate_limited.replies import Lesson
 from agentperf.policies.rate_limited.shared.bucket import SharedBucket, SharedBuckets
-
-OnFailure = Literal["open", "closed", "local"]
 
 JITTER = 0.05
 """The share of a wait that is added to it at random, so that processes don't ask all at once."""
