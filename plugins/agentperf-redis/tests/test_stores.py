@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 import agentperf
 from agentperf.abc import Decision
+from agentperf.policies.budgeted.shared.decision import MICRO, SHARED_BUDGET
 from agentperf.policies.rate_limited.bucket import Limits
 from agentperf.policies.rate_limited.shared.decision import GCRA, Owed, Terms
 from agentperf.testing.conformance import StoreConformance
 from agentperf.testing.conformance import stores as suite
 from tests.services import running
+from tests.unit.policies.budgeted.shared.sequences import sequences as budget_sequences
 from tests.unit.policies.rate_limited.shared.sequences import LIMITS, sequences
 
 PATIENT = "socket_timeout=10&socket_connect_timeout=10&timeout=10"
@@ -143,16 +145,36 @@ return {written(after), written(answer)}
 @given(st.sampled_from(LIMITS), sequences())
 def test_lua_decides_as_python_does(server, limits, sequence):
     """On any sequence of calls, settlements and jumps of time, to the last bit."""
-    terms, record, now = Terms(limits), None, 1_700_000_000.0
+    terms = Terms(limits)
+    steps = [
+        (passed, terms.arguments(need, Owed(unused, excess)))
+        for passed, need, unused, excess in sequence
+    ]
+    decides_alike(server, GCRA, steps)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(budget_sequences())
+def test_lua_keeps_budgets_as_python_does(server, sequence):
+    """On any sequence of calls, told or not, from any processes, to the last bit."""
+    decides_alike(server, SHARED_BUDGET, sequence)
+
+
+def decides_alike(server, decision, steps):
+    """Check a decision in both languages, on microseconds that pass and what it takes then."""
+    record, now = None, 1_700_000_000.0
     with redis.Redis(port=server.port) as client:
         pipeline, expected = client.pipeline(transaction=False), []
-        for passed, need, unused, excess in sequence:
-            now += passed / 1_000_000
-            arguments = terms.arguments(need, Owed(unused, excess))
+        for passed, arguments in steps:
+            now += passed / MICRO
             told = [-1] if record is None else [len(record), *record]
             numbers = [repr(number) for number in (now, *told, *arguments)]
-            pipeline.eval(IN_LUA % GCRA.scripts["lua"].replace("%", "%%"), 0, *numbers)
-            record, answer = GCRA.apply(record, arguments, now)
+            pipeline.eval(IN_LUA % decision.scripts["lua"], 0, *numbers)
+            record, answer = decision.apply(record, arguments, now)
             expected.append((record, answer))
         for (after, answer), replies in zip(expected, pipeline.execute(), strict=True):
             assert tuple(tuple(map(float, reply)) for reply in replies) == (after, answer)
