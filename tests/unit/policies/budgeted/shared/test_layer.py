@@ -478,7 +478,9 @@ def test_threads_never_exceed_it(store):
         with budget(calls=50, store=store, name="team"):
             counts.append(admitted(leaf))
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(work,)) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
