@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import agentperf
 from agentperf import handle
-from agentperf.policies.cached.sqlite.store import AHEAD, SqliteStore
+from agentperf._engine.sqlite.store import AHEAD, SqliteStore
 from agentperf.policies.rate_limited.shared.decision import GCRA, Terms
 from agentperf.testing import FakeClock, fresh_host
 from tests.unit.policies.rate_limited.shared.sequences import limits
