@@ -37,7 +37,9 @@ def frozen(server):
 @pytest.mark.parametrize("kind", ["threads", "tasks"])
 def test_every_call_goes_through_and_the_limit_holds(server, kind, fault):
     """No call is lost or held up, and each change is told once."""
-    address = f"redis://127.0.0.1:{server.port}?socket_timeout={TIMEOUT}&socket_connect_timeout={TIMEOUT}"
+    address = (
+        f"redis://127.0.0.1:{server.port}?socket_timeout={TIMEOUT}&socket_connect_timeout={TIMEOUT}"
+    )
     with fresh_host() as host, recorded() as log:
         with Load(address, kind, host, "local") as load:
             for _ in range(2):
@@ -56,7 +58,9 @@ def test_every_call_goes_through_and_the_limit_holds(server, kind, fault):
 @pytest.mark.parametrize("kind", ["threads", "tasks"])
 def test_closed_lets_nobody_in_meanwhile(server, kind):
     """From the moment that is told of as down until it is up."""
-    address = f"redis://127.0.0.1:{server.port}?socket_timeout={TIMEOUT}&socket_connect_timeout={TIMEOUT}"
+    address = (
+        f"redis://127.0.0.1:{server.port}?socket_timeout={TIMEOUT}&socket_connect_timeout={TIMEOUT}"
+    )
     with fresh_host() as host, recorded() as log:
         with Load(address, kind, host, "closed") as load:
             load.goes_on()
