@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import agentperf
 from agentperf.events import StoreDown, StoreUp
@@ -60,7 +60,7 @@ class Load:
             threading.Thread(target=self._guarded, args=(host, work), daemon=True) for work in works
         ]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
