@@ -67,9 +67,7 @@ class _Admission:
 
         request = self._request
         prompts = [request.body[name] for name in _PROMPTS if name in request.body]
-        self._call = await admit_model_call(
-            request.name, request.model, prompts, is_async=is_async
-        )
+        self._call = await admit_model_call(request.name, request.model, prompts, is_async=is_async)
 
 
 Admission = _Admission | nullcontext[None]

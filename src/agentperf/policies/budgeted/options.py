@@ -118,9 +118,7 @@ def _shared(
     from agentperf.abc.stores import AsyncStore, Store, Stores
 
     if not store or not isinstance(store, str | Store | AsyncStore | Stores):
-        raise ConfigurationError(
-            f"store={store!r}: an address or a store is needed, {_WITH_STORE}"
-        )
+        raise ConfigurationError(f"store={store!r}: an address or a store is needed, {_WITH_STORE}")
     if name is None:
         raise ConfigurationError(
             f"store= needs name=, which all processes know the budget by: {_WITH_STORE}"

@@ -73,9 +73,7 @@ class HedgeLayer:
                 budget.over()
             self._settle(race, self._now() - began)
 
-    def _is_due(
-        self, began: float, delay: float, taken: list[Budget], number: int
-    ) -> float | None:
+    def _is_due(self, began: float, delay: float, taken: list[Budget], number: int) -> float | None:
         """Take another attempt out of the budgets; return when the next one is due, or None."""
         if number > self._options.extra:
             return None

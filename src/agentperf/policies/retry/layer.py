@@ -285,9 +285,7 @@ class RetryLayer:
                 raise error
             return attempt, stream
 
-    async def _gone_on(
-        self, proceed: Proceed, given: list[Any], call: tuple[Args, Kwargs]
-    ) -> Any:
+    async def _gone_on(self, proceed: Proceed, given: list[Any], call: tuple[Args, Kwargs]) -> Any:
         """Return what gives the items after those; None where nothing can."""
         resume = self._options.resume
         if resume is not None:
