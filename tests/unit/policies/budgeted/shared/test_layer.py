@@ -594,7 +594,10 @@ def test_nothing_can_be_read_from_the_key(clock, store):
     """It is a digest."""
     with budget(calls=2, store=store, name="team"):
         leaf()
-    assert Account("team", agentperf.budgeted(
-        calls=2, store=store, name="team"
-    ).options.shared, clock.now).key in store._records
+    assert (
+        Account(
+            "team", agentperf.budgeted(calls=2, store=store, name="team").options.shared, clock.now
+        ).key
+        in store._records
+    )
     assert not any("team" in key for key in store._records)
