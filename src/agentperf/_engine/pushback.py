@@ -29,7 +29,7 @@ _LIMITS: tuple[tuple[str, str], ...] = (
     ("", "x-ratelimit-{}"),
     ("", "ratelimit-{}"),
 )
-"""What a limit counts, if it says, and its headers: with `limit`, `remaining` and `reset` in the gap."""
+"""What a limit counts, if it says, and its headers, with a gap for what they tell of it."""
 
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 _SPAN = re.compile(r"(?:\d{1,15}(?:\.\d{1,15})?(?:ms|s|m|h|d))+", re.ASCII)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from agentperf._base import log
 from agentperf.abc.telemetry import FOLD_AT
 from agentperf.errors import BudgetExceeded, CallTimeout
 from agentperf.policies.budgeted.options import BudgetOptions
 from agentperf.usage import Usage
-
-if TYPE_CHECKING:
-    from agentperf.policies.budgeted.shared.account import Hold
-    from agentperf.policies.budgeted.shared.gate import SharedAccount
 
 PICO = 10**12
 """Money is counted in whole millionths of a millionth of a dollar: ten dimes are a dollar."""
@@ -41,6 +39,45 @@ class Amount(NamedTuple):
 
 
 NOTHING = Amount()
+
+
+class Hold(NamedTuple):
+    """What a budget in a store keeps free for a call while it runs.
+
+    Attributes:
+        tokens: Tokens.
+        nano: Billionths of a dollar.
+    """
+
+    tokens: int = 0
+    nano: int = 0
+
+
+class Kept(Protocol):
+    """A budget that is kept in a store, as budgets within it see it.
+
+    Attributes:
+        name: What it is called.
+        books: What this process spent in it.
+    """
+
+    name: str
+    books: Ledger
+
+    @property
+    def counts_spends(self) -> bool:
+        """Whether calls have to be estimated."""
+        ...
+
+    def free(self, hold: Hold) -> None:
+        """Take note that something needn't be kept free any more; from any thread, any time."""
+
+    def undo(self) -> None:
+        """Take note that a call was none after all."""
+
+    def remaining(self) -> dict[str, float]:
+        """Return what is left as far as this process knows, by limit."""
+        ...
 
 
 class Call:
@@ -70,8 +107,8 @@ class Call:
         self.promised = promised
         self.is_leaf = True
         self.heir_of = heir_of
-        self.holds: dict[SharedAccount, Hold] = {}
-        self.counted_in: tuple[SharedAccount, ...] = ()
+        self.holds: dict[Kept, Hold] = {}
+        self.counted_in: tuple[Kept, ...] = ()
         self._counted = counted
 
     def ended(self) -> None:
@@ -102,8 +139,25 @@ class _Shared:
     """What all budgets within one outermost budget share."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
         self.ended: list[Call] = []
+        self.begin_anew()
+        _all_shared.add(self)
+
+    def begin_anew(self) -> None:
+        """Have a lock that nobody holds; also in a forked child, where its holder may be gone."""
+        self.lock = threading.Lock()
+
+
+_all_shared: weakref.WeakSet[_Shared] = weakref.WeakSet()
+
+
+def _begin_again_after_fork() -> None:
+    for shared in list(_all_shared):
+        shared.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_again_after_fork)
 
 
 class Ledger:
@@ -129,7 +183,7 @@ class Ledger:
         name: str,
         now: Callable[[], float],
         outer: Ledger | None = None,
-        account: SharedAccount | None = None,
+        account: Kept | None = None,
     ) -> None:
         self.options = options
         self.name = name
@@ -141,7 +195,7 @@ class Ledger:
         ends = [end for end in (own, outer.until if outer else None) if end is not None]
         self.until: float | None = min(ends, default=None)
         self.calls = 0
-        self.accounts: tuple[SharedAccount, ...] = outer.accounts if outer else ()
+        self.accounts: tuple[Kept, ...] = outer.accounts if outer else ()
         if account is not None and account not in self.accounts:
             self.accounts = (*self.accounts, account)
         self.counts_spends = any(
@@ -345,7 +399,7 @@ class Ledger:
                 if options.calls is not None:
                     least("calls", options.calls - ledger.calls)
         for account in self.accounts:
-            for limit, value in account.left(account.known()).items():
+            for limit, value in account.remaining().items():
                 least(limit, value)
         if self.until is not None:
             left["seconds"] = self.until - self.now()

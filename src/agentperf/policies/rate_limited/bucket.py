@@ -232,6 +232,18 @@ class Bucket:
             self._mind_queue()
             return change
 
+    def keep_left(self, at: int, lesson: Lesson) -> None:
+        """Have no more left than an earlier reply left, as things went on from there.
+
+        Args:
+            at: When it came.
+            lesson: What it said.
+        """
+        from agentperf.policies.rate_limited.caution import lower
+
+        with self._lock:
+            lower(at, lesson.left, self._rates)
+
     def remaining(self, now: int) -> dict[str, int]:
         """Return what fits now of each dimension, by its tightest rate."""
         with self._lock:

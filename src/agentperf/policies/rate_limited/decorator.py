@@ -200,9 +200,9 @@ def rate_limited(
             that later calls wait for, `"clamp"` reserves as much as can ever fit.
         learn: What to learn the upstream's own limits from. `"errors"`: calls that it refused,
             with a 429; all calls of the key pause for as long as it asks, and then go slower for
-            a while. `"replies"`: also the headers of answers that have some, and no more is left
-            then than they say. None: nothing. With a `store`, what one process learned holds for
-            all of them.
+            a while. `"replies"`: also the headers of answers that have some, or that instrumented
+            clients inside of the function get, and no more is left then than they say. None:
+            nothing. With a `store`, what one process learned holds for all of them.
         priority: Who goes first of those who wait: the name of a parameter, or a callable over the
             call's arguments. A number from -10 to 10, higher ones first; each step counts as if the
             call had come ten seconds earlier, so nobody is overtaken for ever.

@@ -21,6 +21,7 @@ DAY = 86_400.0
 """A longer wait than this is taken for a mistake, and for a day."""
 
 _TOO_MANY = 429
+_OVERLOADED = (503, 529)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,24 @@ def lesson_of_reply(reply: Any, now: float) -> Lesson | None:
             refused = getattr(holder, "status_code", None) == _TOO_MANY
             return lesson_of(headers, now, refused=refused)
     return None
+
+
+def lesson_of_response(status: int, headers: Mapping[Any, Any], now: float) -> Lesson:
+    """Return what the answer to an HTTP request teaches, of which only the headers are known.
+
+    A refusal that doesn't say how long it holds may be for good, as where an account is exhausted:
+    it is left to the error that becomes of it.
+
+    Args:
+        status: Its status.
+        headers: Its headers, with names in any case.
+        now: Seconds since the epoch, to read dates against.
+    """
+    lesson = lesson_of(headers, now, refused=status == _TOO_MANY)
+    if status in _OVERLOADED:
+        wait = retry_after(plain(headers), now)
+        return replace(lesson, wait=None if wait is None else min(wait, DAY))
+    return Lesson(lesson.left) if lesson.wait is None else lesson
 
 
 def lesson_of(headers: Mapping[Any, Any], now: float, *, refused: bool = False) -> Lesson:

@@ -189,6 +189,11 @@ class SharedBucket(Bucket):
         # For the time when the store fails.
         self.local.heed(now, lesson)
 
+    def keep_left(self, at: int, lesson: Lesson) -> None:
+        """Have the store remember what an earlier reply left."""
+        if lesson.left:
+            self._lessons.append((at, Lesson(lesson.left), lambda _: None))
+
     def settle(self, now: int, reserved: Need, used: Need | None) -> None:
         """End a call: owe the store the difference between what it took and what it used."""
         if used is None or used == reserved:

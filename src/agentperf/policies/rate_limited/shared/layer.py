@@ -27,7 +27,6 @@ from agentperf.policies.rate_limited.layer import (
     Lease,
     LimiterLayer,
     Oversize,
-    Spent,
     onward_of,
 )
 from agentperf.policies.rate_limited.priority import HeadStart
@@ -93,7 +92,7 @@ class SharedLimiterLayer(LimiterLayer):
     ) -> Any:
         bucket = self._shared.of(None if self._key_of is None else self._key_of(args, kwargs))
         need = ONE if self._estimate is None else self._estimate(args, kwargs)
-        spent = Spent() if self.watches_items else None
+        spent = self._spent(bucket)
         wait: int = UNTIL_WOKEN
         taken: Bucket = bucket
         if self._max_wait == 0 or bucket.may_ask:
@@ -157,7 +156,7 @@ class SharedLimiterLayer(LimiterLayer):
                     if wait == 0:
                         break
                 left = until - self._now()
-                if left <= 0 or wait > left:
+                if left <= 0 or wait > self._patience(left):
                     key = self._shown(args, kwargs)
                     raise self._refused(lease, wait, key, ahead=bucket.waiting - 1)
                 pause = left if wait == UNTIL_WOKEN else min(left, _jittered(wait))
