@@ -42,6 +42,9 @@ GUARDS = {
         "100/s", by=lambda: time.time_ns() % 2000, max_wait=0)(work),
     "rate_limited, shared": agentperf.rate_limited(
         "1_000_000/s", store=address, name="shared", max_wait=0)(work),
+    "circuit_breaker, shared": agentperf.circuit_breaker(store=address, name="circuit")(work),
+    "budgeted, shared": agentperf.timed(
+        agentperf.budgeted(tokens=10**9, store=address, name="purse")(spender)),
     "circuit_breaker": agentperf.circuit_breaker(window=5, minimum_calls=5)(work),
     "circuit_breaker, open": agentperf.fallback("fine")(
         agentperf.circuit_breaker(window=5, minimum_calls=5, open_for=0.001)(failing)),
@@ -58,6 +61,7 @@ AWAITED = {
     "rate_limited, shared": agentperf.rate_limited(
         "1_000_000/s", store=address, name="shared", max_wait=0)(awork),
     "bulkhead": agentperf.bulkhead(2)(awork),
+    "circuit_breaker, shared": agentperf.circuit_breaker(store=address, name="circuit")(awork),
     "budget around": agentperf.timed(awork),
 }
 ended = threading.Event()

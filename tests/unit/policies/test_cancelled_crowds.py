@@ -13,6 +13,7 @@ import agentperf
 from agentperf import handle
 from agentperf.errors import CircuitOpen, RateLimitExceeded
 from agentperf.testing import FakeClock, fresh_host
+from agentperf.testing.conformance.stores import MemoryStore
 
 
 class Crowd:
@@ -228,6 +229,44 @@ def test_those_whose_time_is_over_take_nothing():
         assert handle(work).limiter.waiting() == 0
         await clock.aadvance(6)
         assert await work() == "in"
+
+    with fresh_host(clock):
+        asyncio.run(main())
+
+
+def test_ten_thousand_at_a_limit_in_a_store():
+    """Who is cancelled while it waits has taken nothing there; the others use the whole rate."""
+    clock, chance, number = FakeClock(), random.Random(50), 10_000
+
+    async def main():
+        let_in = []
+
+        @agentperf.rate_limited("50/s", store=MemoryStore(clock), name="shared", max_wait="1h")
+        async def work(number):
+            let_in.append(number)
+            return number
+
+        began = clock.now()
+        tasks = [asyncio.ensure_future(work(each)) for each in range(number)]
+        await clock.aadvance(0)
+        doomed = chance.sample(range(number), number - 300)
+        while doomed:
+            for each in doomed[-400:]:
+                tasks[each].cancel()
+            del doomed[-400:]
+            await clock.aadvance(chance.choice([0, 0.05, 0.2]))
+            assert len(let_in) <= 50 + round(50 * (clock.now() - began), 3)
+        await clock.aadvance(20)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        elapsed = clock.now() - began
+        kinds = Counter(type(end).__name__ for end in ends)
+        assert kinds["int"] == len(let_in) >= 300
+        assert kinds["int"] + kinds["CancelledError"] == number
+        assert let_in == sorted(let_in)
+        assert len(let_in) <= 50 + round(50 * elapsed, 3)
+        limiter = handle(work).limiter
+        assert limiter.waiting() == 0
+        assert await limiter.aremaining() == {"requests": 50}
 
     with fresh_host(clock):
         asyncio.run(main())
