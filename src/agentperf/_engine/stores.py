@@ -10,10 +10,30 @@ from agentperf._engine.guard import Guard
 from agentperf._engine.guarded import Guarded
 from agentperf._engine.hosting import Host
 from agentperf._engine.reaching import way_to
-from agentperf.abc.stores import Decision, Stores
+from agentperf.abc.stores import AsyncStore, Decision, Store, Stores
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError
 from agentperf.events import StoreDown, StoreUp
+
+
+def check_store(store: object, name: str | None, what: str, example: str) -> None:
+    """Refuse a `store=` that is none, or that nobody could find the state in.
+
+    Args:
+        store: What was given.
+        name: The policy's `name=`.
+        what: What the processes know by that name.
+        example: How to write it.
+
+    Raises:
+        ConfigurationError: It is no store, or there is no name.
+    """
+    if not store or not isinstance(store, str | Store | AsyncStore | Stores):
+        raise ConfigurationError(f"store={store!r}: an address or a store is needed, {example}")
+    if name is None:
+        raise ConfigurationError(
+            f"store= needs name=, which all processes know the {what} by: {example}"
+        )
 
 
 class LeftAlone(BackendError):

@@ -23,7 +23,7 @@ from agentperf.policies.rate_limited.layer import Buckets, KeyOf, Learn, Limiter
 from agentperf.policies.rate_limited.outputs import Outputs
 
 if TYPE_CHECKING:
-    from agentperf.policies.rate_limited.priority import HeadStart, Priority
+    from agentperf._engine.priority import HeadStart, Priority
 
 if TYPE_CHECKING:
     from agentperf.abc.stores import AnyStore, Stores
@@ -130,7 +130,7 @@ class RateLimited(Policy):
         """Return what tells the head start of a waiting call; None where all have the same."""
         if self.priority is None:
             return None
-        from agentperf.policies.rate_limited.priority import head_starts
+        from agentperf._engine.priority import head_starts
 
         return head_starts(self.priority, target.signature)
 
@@ -238,11 +238,10 @@ def rate_limited(
     if store is not None:
         _check_store(store, name, concurrency)
         _check_with_store(oversize, learn)
-    if priority is not None and not callable(priority) and not isinstance(priority, str):
-        raise ConfigurationError(
-            f"priority={priority!r}: the name of a parameter, or a callable over the call's "
-            'arguments, priority="urgency"'
-        )
+    if priority is not None:
+        from agentperf._engine.priority import checked_priority
+
+        priority = checked_priority(priority)
     if cost is not None and not callable(cost) and not isinstance(cost, str):
         raise ConfigurationError(
             f"cost={cost!r}: the name of a parameter, or a callable such as "
@@ -292,17 +291,13 @@ def _check_with_store(oversize: Oversize, learn: Learn | None) -> None:
 
 
 def _check_store(store: object, name: str | None, concurrency: int | None) -> None:
-    from agentperf.abc.stores import AsyncStore, Store, Stores
+    from agentperf._engine.stores import check_store
 
     example = 'rate_limited("500/min", store="redis://localhost:6379", name="search")'
-    if not store or not isinstance(store, str | Store | AsyncStore | Stores):
-        raise ConfigurationError(f"store={store!r}: an address or a store is needed, {example}")
-    if name is None:
-        raise ConfigurationError(
-            f"store= needs name=, which all processes know the limit by: {example}"
-        )
+    check_store(store, name, "limit", example)
     if concurrency is not None:
         raise ConfigurationError(
-            "concurrency= counts the calls of one process and can't go with store=: put a limiter "
-            f"of its own below, @rate_limited(concurrency={concurrency}) under @{example}"
+            "concurrency= counts the calls of one process and can't go with store=: share places "
+            f'above it, @bulkhead({concurrency}, store=..., name="{name}") on @{example}, or put a '
+            f"limiter of its own below, @rate_limited(concurrency={concurrency})"
         )

@@ -29,7 +29,7 @@ from agentperf.policies.rate_limited.outputs import Outputs
 from agentperf.usage import Usage, usage_of
 
 if TYPE_CHECKING:
-    from agentperf.policies.rate_limited.priority import HeadStart
+    from agentperf._engine.priority import HeadStart
     from agentperf.policies.rate_limited.replies import Lesson
 
 Args = tuple[Any, ...]

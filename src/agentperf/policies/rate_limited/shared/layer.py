@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 from agentperf._engine.bindings import Step
+from agentperf._engine.priority import HeadStart
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.stores import StoreReach
 from agentperf._engine.waiting import in_one_go
@@ -28,7 +29,6 @@ from agentperf.policies.rate_limited.layer import (
     Spent,
     onward_of,
 )
-from agentperf.policies.rate_limited.priority import HeadStart
 from agentperf.policies.rate_limited.shared.bucket import NOTHING, SharedBucket, SharedBuckets
 
 OnFailure = Literal["open", "closed", "local"]
