@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 
 import agentperf
 from agentperf.abc import Decision
+from agentperf.policies.bulkhead.shared.decision import PLACES
 from agentperf.policies.rate_limited.bucket import Limits
 from agentperf.policies.rate_limited.shared.decision import GCRA, Owed, Terms
 from agentperf.testing.conformance import StoreConformance
 from agentperf.testing.conformance import stores as suite
 from tests.services import running
+from tests.unit.policies.bulkhead.shared.statements import statements
+from tests.unit.policies.bulkhead.shared.statements import terms as terms_of_places
 from tests.unit.policies.rate_limited.shared.sequences import LIMITS, sequences
 
 PATIENT = "socket_timeout=10&socket_connect_timeout=10&timeout=10"
@@ -130,32 +133,59 @@ if length >= 0 then
 end
 for place = 3 + math.max(0, length), #numbers do arguments[#arguments + 1] = numbers[place] end
 local after, answer = decide(record, arguments, numbers[1])
-return {written(after), written(answer)}
+return {written(after or {}), written(answer)}
 """
 """Calls the Lua of a decision at a time of the test's own choice."""
 
 
-@settings(
+def decided_alike(server, decision, steps):
+    """Check that the Lua of a decision gives what Python gives, to the last bit.
+
+    Args:
+        server: Where the Lua runs.
+        decision: The decision.
+        steps: Pairs of a time and the arguments.
+    """
+    record = None
+    with redis.Redis(port=server.port) as client:
+        pipeline, expected = client.pipeline(transaction=False), []
+        for now, arguments in steps:
+            told = [-1] if record is None else [len(record), *record]
+            numbers = [repr(number) for number in (now, *told, *arguments)]
+            pipeline.eval(IN_LUA % decision.scripts["lua"].replace("%", "%%"), 0, *numbers)
+            record, answer = decision.apply(record, arguments, now)
+            expected.append((record or (), answer))
+        for (after, answer), replies in zip(expected, pipeline.execute(), strict=True):
+            assert tuple(tuple(map(float, reply)) for reply in replies) == (after, answer)
+
+
+on_a_server = settings(
     max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+
+
+@on_a_server
 @given(st.sampled_from(LIMITS), sequences())
 def test_lua_decides_as_python_does(server, limits, sequence):
-    """On any sequence of calls, settlements and jumps of time, to the last bit."""
-    terms, record, now = Terms(limits), None, 1_700_000_000.0
-    with redis.Redis(port=server.port) as client:
-        pipeline, expected = client.pipeline(transaction=False), []
-        for passed, need, unused, excess in sequence:
-            now += passed / 1_000_000
-            arguments = terms.arguments(need, Owed(unused, excess))
-            told = [-1] if record is None else [len(record), *record]
-            numbers = [repr(number) for number in (now, *told, *arguments)]
-            pipeline.eval(IN_LUA % GCRA.scripts["lua"].replace("%", "%%"), 0, *numbers)
-            record, answer = GCRA.apply(record, arguments, now)
-            expected.append((record, answer))
-        for (after, answer), replies in zip(expected, pipeline.execute(), strict=True):
-            assert tuple(tuple(map(float, reply)) for reply in replies) == (after, answer)
+    """On any sequence of calls, settlements and jumps of time."""
+    terms, now, steps = Terms(limits), 1_700_000_000.0, []
+    for passed, need, unused, excess in sequence:
+        now += passed / 1_000_000
+        steps.append((now, terms.arguments(need, Owed(unused, excess))))
+    decided_alike(server, GCRA, steps)
+
+
+@on_a_server
+@given(terms_of_places(), statements())
+def test_lua_grants_the_places_that_python_does(server, terms, sequence):
+    """On any sequence of statements and jumps of time."""
+    now, steps = 1_700_000_000.0, []
+    for passed, *statement in sequence:
+        now += passed / 1_000_000
+        steps.append((now, terms.arguments(*statement)))
+    decided_alike(server, PLACES, steps)
 
 
 def test_what_runs_on_the_server_is_the_decision_in_its_frame(address):

@@ -212,7 +212,7 @@ class SharedPlaces:
                 if number == self._number:  # else another statement was made since
                     self._asking = False
                     if answer is None:
-                        self._put_off(0)
+                        self._put_off(0, 1)
                     else:
                         count, _, others = map(int, answer)
                         self._kept, self._answered = count, began
@@ -220,7 +220,7 @@ class SharedPlaces:
                             self._turn_began = began
                         # What is kept for calls that wait is to be told if they go.
                         self._untold = wants > count - have and stay != 0
-                        self._put_off(count - have)
+                        self._put_off(count - have, wants)
                         self._sift(count - self.in_use)
                 self._line.wake()
 
@@ -250,10 +250,11 @@ class SharedPlaces:
             self._asking = True
             return True
 
-    def _put_off(self, granted: int) -> None:
-        """Have the first in line wait before it asks again: longer each time, and not in step."""
+    def _put_off(self, granted: int, wanted: int) -> None:
+        """Have those who got nothing wait before they ask again: longer each time, not in step."""
         self._pause = SHORTEST if granted else min(2 * self._pause, LONGEST)
-        self._next_question = self._now() + self._pause * random.uniform(0.5, 1.0)
+        pause = self._pause * random.uniform(0.5, 1.0) if wanted > granted else 0.0
+        self._next_question = self._now() + pause
 
     def _sift(self, spare: int) -> None:
         """Refuse those who asked, got nothing, and stand too far behind to wait."""
