@@ -75,12 +75,13 @@ class SharedPlaces:
         self._now = now
         self._holder = float(secrets.randbelow(2**53 - 1) + 1)
         self._number = 0
-        self._asking = False
+        # When somebody began to ask, as long as there is no answer.
+        self._asked_at = _LONG_AGO
         # How many places the store counts for this process at least.
         self._kept = 0
         # Whether the store may count, or keep, something else than what is true.
         self._untold = False
-        self._stated = self._answered = self._turn_began = _LONG_AGO
+        self._answered = self._turn_began = _LONG_AGO
         # Whether the first in line was told to wait, when it may ask again, and how long after.
         self._full = False
         self._next_question, self._pause = _LONG_AGO, SHORTEST
@@ -133,17 +134,17 @@ class SharedPlaces:
             if self._spare():
                 self._enter(waiter)
                 return Turn.TAKEN
-            if self._asking or self._now() < self._next_question:
+            if self._now() < max(self._next_question, self._asks_until):
                 return Turn.WAIT
-            self._asking = True
+            self._asked_at = self._now()
             return Turn.ASK
 
     def pause(self, waiter: Waiter, parker: Parker) -> float | None:
         """Return for how long a call waits that nobody wakes; None for as long as it takes."""
         with self._lock:
-            if self._asking or not self._line.is_first(waiter, parker):
+            if not self._line.is_first(waiter, parker):
                 return None
-            return max(0.0, self._next_question - self._now())
+            return max(0.0, max(self._next_question, self._asks_until) - self._now())
 
     def alone(self, waiter: Waiter, most: int | None) -> bool:
         """Take a place that the store knows nothing of, as it fails.
@@ -179,6 +180,11 @@ class SharedPlaces:
                     self._next_question = _LONG_AGO
                 self._line.wake()
 
+    @property
+    def _asks_until(self) -> float:
+        """Until when nobody else asks: who does may be held up, by a loop that is busy."""
+        return self._asked_at + self._terms.renewed_every
+
     def _spare(self) -> bool:
         return self.in_use < self._kept and self._now() - self._turn_began < TURN
 
@@ -202,7 +208,7 @@ class SharedPlaces:
             have, wants, began = self.in_use, len(self._line), self._now()
             self._number += 1
             number, offers = self._number, have < self._kept
-            self._kept, self._untold, self._stated = have, True, began
+            self._kept, self._untold, self._asked_at = have, True, began
             arguments = self._terms.arguments(self._holder, number, have, wants, stay)
         answer: tuple[float, ...] | None = None
         try:
@@ -210,7 +216,7 @@ class SharedPlaces:
         finally:
             with self._lock:
                 if number == self._number:  # else another statement was made since
-                    self._asking = False
+                    self._asked_at = _LONG_AGO
                     if answer is None:
                         self._put_off(0, 1)
                     else:
@@ -245,9 +251,9 @@ class SharedPlaces:
 
     def _begin_telling(self) -> bool:
         with self._lock:
-            if self._asking or not self.owes():
+            if self._now() < self._asks_until or not self.owes():
                 return False
-            self._asking = True
+            self._asked_at = self._now()
             return True
 
     def _put_off(self, granted: int, wanted: int) -> None:
@@ -291,10 +297,10 @@ class SharedPlaces:
             if not self.in_use and not self.owes():
                 self._renewal = None
                 return False
-            recent = self._now() - self._terms.renewed_every
-            # A question may be held up for long: by a loop that is busy, or a process that stood.
-            due = self._answered <= recent and not (self._asking and self._stated > recent)
-            self._asking = self._asking or due
+            now = self._now()
+            due = now >= max(self._answered + self._terms.renewed_every, self._asks_until)
+            if due:
+                self._asked_at = now
         if due:
             with contextlib.suppress(Exception):  # the reach has told of it; there is another turn
                 await self.ask(reach, stay=self._queue)

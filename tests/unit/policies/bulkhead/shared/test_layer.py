@@ -54,7 +54,7 @@ class Door(Store):
 
 
 class Awaited(AsyncStore):
-    """The same for calls that are awaited."""
+    """The same for calls that are awaited; `hold` keeps the next answer back."""
 
     def __init__(self, store):
         self.store = store
@@ -64,8 +64,9 @@ class Awaited(AsyncStore):
         """Decide after a while."""
         await anyio.lowlevel.checkpoint()
         answer = self.store.decide(*decision)
-        if self.hold is not None:
-            await self.hold.wait()
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            await hold.wait()
         return answer
 
     async def delete(self, key):
@@ -417,9 +418,6 @@ async def test_cancelled_while_the_store_answers(store, clock):
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one.runs, "next")
         await idle()
-        one.awaited.hold.set()
-        one.awaited.hold = None
-        await idle()
         await clock.aadvance(LONGEST)
         assert one.order == ["next"]
         await one.end_one()
@@ -532,6 +530,30 @@ async def test_places_are_kept_while_a_process_works(store, clock, awaited):
     asked = one.door.asked
     await clock.aadvance(10 * LASTS)
     assert one.door.asked == asked
+
+
+@pytest.mark.anyio
+async def test_a_question_that_is_held_up_ends_no_lease(store, clock):
+    """As by a loop that is busy: what has a place keeps it."""
+    one, other = holding(store, clock, awaited=True)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.runs, "works")
+        await idle()
+        hold = one.awaited.hold = anyio.Event()
+
+        async def refused():
+            with pytest.raises(BulkheadFull):
+                await one.runs("asks")
+
+        tasks.start_soon(refused)
+        await idle()
+        for _ in range(10):
+            await clock.aadvance(LASTS / TURNS)
+        with pytest.raises(BulkheadFull):
+            await other.runs()
+        hold.set()
+        await idle()
+        await one.end_one()
 
 
 def test_a_blocking_call_keeps_its_place(store, clock):
@@ -718,7 +740,7 @@ def test_each_value_has_its_own_places(store, clock):
         second = one.stream("milk")
         next(second)
     with other():
-        with pytest.raises(BulkheadFull, match="of the key [0-9a-f]{12}") as caught:
+        with pytest.raises(BulkheadFull, match=r"of the key [0-9a-f]{12}") as caught:
             other.call("tea")
         assert caught.value.key
         assert "tea" not in str(caught.value)
