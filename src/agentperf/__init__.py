@@ -65,8 +65,11 @@ if TYPE_CHECKING:
     from agentperf.instrumentation import instrument as instrument
     from agentperf.instrumentation import uninstrument as uninstrument
     from agentperf.policies.budgeted import Budget as Budget
+    from agentperf.policies.budgeted import BudgetHandle as BudgetHandle
     from agentperf.policies.budgeted import budget as budget
     from agentperf.policies.budgeted import budgeted as budgeted
+    from agentperf.policies.budgeted.shared.handle import SharedBudget as SharedBudget
+    from agentperf.policies.budgeted.shared.handle import SharedSpending as SharedSpending
     from agentperf.policies.bulkhead import BulkheadHandle as BulkheadHandle
     from agentperf.policies.bulkhead import BulkheadStats as BulkheadStats
     from agentperf.policies.bulkhead import bulkhead as bulkhead
@@ -90,6 +93,8 @@ if TYPE_CHECKING:
     from agentperf.policies.compose import stack as stack
     from agentperf.policies.compress_prompt import compress_prompt as compress_prompt
     from agentperf.policies.fallback import fallback as fallback
+    from agentperf.policies.hedged import HedgesHandle as HedgesHandle
+    from agentperf.policies.hedged import HedgeStats as HedgeStats
     from agentperf.policies.hedged import hedged as hedged
     from agentperf.policies.rate_limited import LimiterHandle as LimiterHandle
     from agentperf.policies.rate_limited import Outlook as Outlook
@@ -115,6 +120,7 @@ _ERRORS = (
 _EXPORTS = {
     "BreakerHandle": "agentperf.policies.circuit_breaker",
     "Budget": "agentperf.policies.budgeted",
+    "BudgetHandle": "agentperf.policies.budgeted",
     "BulkheadHandle": "agentperf.policies.bulkhead",
     "BulkheadStats": "agentperf.policies.bulkhead",
     "CacheControl": "agentperf.policies.cached.flights.flight",
@@ -128,12 +134,16 @@ _EXPORTS = {
     "Ending": "agentperf._base.endings",
     "Fault": "agentperf._base.verdicts",
     "Handle": "agentperf._handle",
+    "HedgeStats": "agentperf.policies.hedged",
+    "HedgesHandle": "agentperf.policies.hedged",
     "Host": "agentperf._host",
     "LimiterHandle": "agentperf.policies.rate_limited",
     "Outlook": "agentperf.policies.rate_limited",
     "NearStats": "agentperf.policies.cached.tiered",
     "OperationStats": "agentperf.telemetry",
     "Restarted": "agentperf.policies.retry.layer",
+    "SharedBudget": "agentperf.policies.budgeted.shared.handle",
+    "SharedSpending": "agentperf.policies.budgeted.shared.handle",
     "Tiered": "agentperf.policies.cached.tiered",
     "TokenCount": "agentperf.tokens",
     "Usage": "agentperf.usage",

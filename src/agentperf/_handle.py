@@ -12,10 +12,12 @@ from agentperf._engine.policy import Policy
 from agentperf._engine.site import operation_of
 from agentperf._host import Host
 from agentperf.errors import ConfigurationError
+from agentperf.policies.budgeted import Budgeted, BudgetHandle
 from agentperf.policies.bulkhead import Bulkhead, BulkheadHandle
 from agentperf.policies.cached import Cached
 from agentperf.policies.cached.handle import CacheHandle
 from agentperf.policies.circuit_breaker import BreakerHandle, CircuitBreaker
+from agentperf.policies.hedged import Hedged, HedgesHandle
 from agentperf.policies.rate_limited import LimiterHandle, RateLimited
 from agentperf.policies.timed import Timed
 from agentperf.telemetry import Decision, OperationStats
@@ -102,7 +104,9 @@ class Handle:
         policy = self._first(RateLimited)
         if policy is None:
             raise self._without("rate_limited", '@rate_limited("500/min")')
-        return LimiterHandle(current_host(), self._pipeline.target, policy, self._leading)
+        return LimiterHandle(
+            current_host(), self._pipeline.target, policy, self._leading, self.operation
+        )
 
     @property
     def bulkhead(self) -> BulkheadHandle:
@@ -115,6 +119,30 @@ class Handle:
         if policy is None:
             raise self._without("behind a bulkhead", "@bulkhead(8)")
         return BulkheadHandle(current_host(), self._pipeline.target, policy, self._leading)
+
+    @property
+    def hedges(self) -> HedgesHandle:
+        """The outermost hedges of the function.
+
+        Raises:
+            ConfigurationError: The function is not hedged.
+        """
+        policy = self._first(Hedged)
+        if policy is None:
+            raise self._without("hedged", "@hedged")
+        return HedgesHandle(current_host(), self._pipeline.target, policy)
+
+    @property
+    def budget(self) -> BudgetHandle:
+        """The outermost budget of the function.
+
+        Raises:
+            ConfigurationError: The function has none.
+        """
+        policy = self._first(Budgeted)
+        if policy is None:
+            raise self._without("budgeted", "@budgeted(usd=0.50)")
+        return BudgetHandle(current_host(), policy)
 
     @property
     def breaker(self) -> BreakerHandle:

@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from agentperf._engine.hosting import Host
 from agentperf._engine.site import Target
+
+Lack = Literal["budget", "in_flight"]
+"""Why there is to be no extra attempt: too many lately, or too many at this moment."""
+
+
+class UnderWay:
+    """The calls that are under way at this moment, counted as cheaply as that can be.
+
+    Calls are counted from when one of them has an extra attempt, so that they cost nothing as long
+    as all goes well. Those that began before that are not seen: more are under way than are known.
+
+    Attributes:
+        extra: One item for each extra attempt under way, its pause included. (Whether a list is
+            empty is asked faster than any number is compared, and it counts without a lock.)
+        calls: One item for each call that began while there was one.
+    """
+
+    __slots__ = ("calls", "extra")
+
+    def __init__(self) -> None:
+        self.extra: list[None] = []
+        self.calls: list[None] = []
+
+    @contextlib.contextmanager
+    def call(self) -> Iterator[None]:
+        """Count a call; to be entered while there are extra attempts."""
+        self.calls.append(None)
+        try:
+            yield
+        finally:
+            self.calls.pop()
 
 
 class Budget:
@@ -14,7 +48,8 @@ class Budget:
 
     Every call that succeeds earns `share` of an attempt, every extra one spends one; `reserve` of
     them are at hand at the start and saved at most. (After the retry throttling of gRPC, proposal
-    A6.)
+    A6.) At any moment, too, no more than that share of the calls under way have an extra attempt,
+    or `reserve` of them where that is more: else slow ones would pile up while quick calls earn.
     """
 
     reserve = 10.0
@@ -23,6 +58,7 @@ class Budget:
         self._share = share
         self._left = self.reserve
         self._lock = threading.Lock()
+        self.under_way = UnderWay()
 
     def earn(self) -> None:
         """Note a call that succeeded."""
@@ -30,19 +66,32 @@ class Budget:
             with self._lock:
                 self._left = min(self.reserve, self._left + self._share)
 
-    def spend(self) -> bool:
-        """Take an attempt out of the budget; False when there is none left."""
+    def spend(self) -> Lack | None:
+        """Take an attempt out of the budget, until it is `over`; tell what is lacking if it can't.
+
+        None says that it was taken.
+        """
         if self._share is None:
-            return True
+            return None
         with self._lock:
             if self._left < 1 or not self._share:
-                return False
+                return "budget"
+            flight = self.under_way
+            if len(flight.extra) >= max(self.reserve, self._share * len(flight.calls)):
+                return "in_flight"
             self._left -= 1
-            return True
+            flight.extra.append(None)
+            return None
+
+    def over(self) -> None:
+        """Note that an attempt that was taken has ended."""
+        if self._share is not None:
+            self.under_way.extra.pop()
 
     def give_back(self) -> None:
         """Note that an attempt that was taken is not made."""
         if self._share is not None:
+            self.over()
             with self._lock:
                 self._left = min(self.reserve, self._left + 1)
 
@@ -62,16 +111,20 @@ class AttemptBudgets:
         """Have others draw on this budget too."""
         self._budgets.add(budget)
 
-    def spend(self, own: Budget) -> bool:
-        """Take an attempt out of one's own budget and all of these; False where one has none."""
+    def spend(self, own: Budget) -> Sequence[Budget] | Lack:
+        """Take an attempt out of one's own budget and all of these, or out of none.
+
+        Returns:
+            Those that are to be told when it is over; else what is lacking.
+        """
         taken: list[Budget] = []
         for budget in (own, *self._budgets):
-            if not budget.spend():
+            if (lack := budget.spend()) is not None:
                 for other in taken:
                     other.give_back()
-                return False
+                return lack
             taken.append(budget)
-        return True
+        return tuple(taken)
 
 
 def attempt_budgets(host: Host, target: Target) -> AttemptBudgets:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import CoroutineType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step
@@ -22,6 +23,9 @@ from agentperf._engine.streams import (
 )
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.telemetry import FOLD_AT
+
+if TYPE_CHECKING:
+    from agentperf._engine.attempts import UnderWay
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -50,6 +54,28 @@ class _Driver(ABC):
     def gate(self, gate: Gate, inner: Step) -> Step:
         """Put a gate in front of `inner`."""
         return self.guarded(gate, inner, gate.enter)
+
+    def _counting(
+        self,
+        inner: Step,
+        passed: Callable[[], object],
+        rescue: Rescue,
+        under_way: UnderWay | None,
+    ) -> tuple[Sequence[None], Callable[[], AbstractContextManager[None]], Step]:
+        """Return when calls are to be counted, in what, and what then to call."""
+        if under_way is None:
+            return (), nullcontext, inner
+        return under_way.extra, under_way.call, self.rescued(inner, passed, rescue)
+
+    @abstractmethod
+    def rescued(
+        self,
+        inner: Step,
+        passed: Callable[[], object],
+        rescue: Rescue,
+        under_way: UnderWay | None = None,
+    ) -> Step:
+        """Call `inner`, and where it fails let `rescue(error, args, kwargs)` answer."""
 
     @abstractmethod
     def framed(self, run: Guarded, frame_of: Callable[[Any], Frame]) -> Guarded:
@@ -159,11 +185,21 @@ class SyncDriver(_Driver):
 
         return step
 
-    def rescued(self, inner: Step, passed: Callable[[], object], rescue: Rescue) -> Step:
+    def rescued(
+        self,
+        inner: Step,
+        passed: Callable[[], object],
+        rescue: Rescue,
+        under_way: UnderWay | None = None,
+    ) -> Step:
         """Call `inner`, and where it fails let `rescue(error, args, kwargs)` answer."""
         plain, recognise = self._recognise.plain, self._recognise
+        extra, call, uncounted = self._counting(inner, passed, rescue, under_way)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
+            if extra:
+                with call():
+                    return uncounted(args, kwargs)
             try:
                 value = inner(args, kwargs)
             except Exception as error:  # noqa: BLE001 - it is raised again unless there is an answer
@@ -300,11 +336,21 @@ class AsyncDriver(_Driver):
 
         return step
 
-    def rescued(self, inner: Step, passed: Callable[[], object], rescue: Rescue) -> Step:
+    def rescued(
+        self,
+        inner: Step,
+        passed: Callable[[], object],
+        rescue: Rescue,
+        under_way: UnderWay | None = None,
+    ) -> Step:
         """Call `inner`, and where it fails let `rescue(error, args, kwargs)` answer."""
         plain, recognise = self._recognise.plain, self._recognise
+        extra, call, uncounted = self._counting(inner, passed, rescue, under_way)
 
         async def step(args: Args, kwargs: Kwargs) -> Any:
+            if extra:
+                with call():
+                    return await uncounted(args, kwargs)
             try:
                 value = inner(args, kwargs)
                 if type(value) is CoroutineType:
@@ -359,7 +405,9 @@ def _settle_value(
         _settle_error(settler, ticket, error)
         raise
     if type(value) in LIVE:
-        item = partial(_seen, settler, ticket) if settler.watches_items else None
+        item = None
+        if settler.watches_items:
+            item = _Items(settler, ticket, recognise.now(), primed=value.primed)
         value.watch(item=item, end=partial(_settle_stream, settler, ticket))
     else:
         settler.done(ticket, value)
@@ -373,8 +421,23 @@ def _in_frame(value: Any, frame: Frame) -> Any:
     return value
 
 
-def _seen(settler: Settler, ticket: Any, item: Any, _: float) -> None:
-    settler.seen(ticket, item)
+class _Items:
+    """Tells a settler of the items of a stream, on a clock that stands still between them."""
+
+    __slots__ = ("_at", "_primed", "_settler", "_ticket")
+
+    def __init__(self, settler: Settler, ticket: Any, opened: float, *, primed: bool) -> None:
+        self._settler = settler
+        self._ticket = ticket
+        self._at = opened
+        self._primed = primed
+
+    def __call__(self, item: Any, seconds: float) -> None:
+        if self._primed:  # it was there already when the stream was opened
+            self._primed = False
+        else:
+            self._at += seconds
+        self._settler.seen(self._ticket, item, self._at)
 
 
 def _settle_stream(

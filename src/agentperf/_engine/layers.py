@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agentperf._base.endings import Ending
 from agentperf._engine.bindings import Step, Token
 from agentperf._engine.frames import Frame
 from agentperf._engine.streams import AnyLiveStream
+
+if TYPE_CHECKING:
+    from agentperf._engine.attempts import UnderWay
 
 Proceed = Callable[[tuple[Any, ...], dict[str, Any]], Awaitable[Any]]
 """Goes on to the next layer with these arguments."""
@@ -34,8 +37,8 @@ class Settler(Protocol):
     def dropped(self, ticket: Any, ending: Ending) -> None:
         """The call was cancelled, or its stream closed early or abandoned: neither good nor bad."""
 
-    def seen(self, ticket: Any, item: Any) -> None:
-        """A stream gave an item."""
+    def seen(self, ticket: Any, item: Any, at: float) -> None:
+        """A stream gave an item; `at` is when, if its reader had never paused."""
 
 
 class Gate(Settler, Protocol):
@@ -124,10 +127,12 @@ class Driver(Protocol):
         inner: Step,
         passed: Callable[[], object],
         rescue: Callable[[Exception, tuple[Any, ...], dict[str, Any]], Any],
+        under_way: UnderWay | None = None,
     ) -> Step:
         """Call `inner`, and where it fails let `rescue(error, args, kwargs)` answer.
 
-        `rescue` is what `flow` made; `passed` is called after a call that did not fail.
+        `rescue` is what `flow` made; `passed` is called after a call that did not fail. Calls count
+        as `under_way` while there are extra attempts.
         """
         ...
 

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from agentperf._base.callables import refuse_async
 from agentperf._engine.sizing import by_name
 from agentperf.errors import ConfigurationError
 
@@ -60,7 +61,10 @@ def checked_priority(priority: Priority | None) -> Priority | None:
     Raises:
         ConfigurationError: It is nothing that could tell the priority of a call.
     """
-    if priority is None or callable(priority) or isinstance(priority, str):
+    if callable(priority):
+        refuse_async("priority", priority, "priority=lambda text, urgency=0: urgency")
+        return priority
+    if priority is None or isinstance(priority, str):
         return priority
     raise ConfigurationError(
         f"priority={priority!r}: the name of a parameter, or a callable over the call's "

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from agentperf._base.clock import Clock
+from agentperf._engine.classify import classify
 from agentperf._engine.lanes import Crew, ThreadLane
 from agentperf._engine.waiting import (
     Deadline,
@@ -158,6 +159,24 @@ def test_a_pause_ends_with_the_deadline():
     with pytest.raises(Overrun):
         context.run(in_one_go, port.sleep(60))
     assert clock.now() == 5
+
+
+@pytest.mark.parametrize("passive", [True, False])
+def test_a_wait_ends_with_the_deadline(passive):
+    """Whatever it is for; a shorter one, or one that is over in time, is as it would be."""
+    # Nobody moves a fake clock for one who waits for others.
+    clock = Clock() if passive else FakeClock(start=0)
+    port = ThreadWaiting(clock)
+    context = contextvars.copy_context()
+    context.run(nearest_deadline.set, Deadline(clock.now() + 0.05))
+    woken = port.parker()
+    woken.unpark()
+    assert context.run(in_one_go, woken.park(passive=passive)) is True
+    assert context.run(in_one_go, port.parker().park(0.001, passive=passive)) is False
+    for timeout in (None, 60):
+        with pytest.raises(Overrun):
+            context.run(in_one_go, port.parker().park(timeout, passive=passive))
+    assert not classify(Deadline(0).passed()).counts
 
 
 def test_detached_work_has_no_deadline():

@@ -53,11 +53,9 @@ class Choke:
         ) -> Any:
             if not patch.active:
                 return await original(self_, cast_to, options, *args, stream=stream, **kwargs)
-            with (
-                within_budget(self_, options, stream=stream),
-                self._observed(self_, options, stream=stream) as call,
-            ):
-                result = await original(self_, cast_to, options, *args, stream=stream, **kwargs)
+            async with within_budget(self_, options, stream=stream):
+                with self._observed(self_, options, stream=stream) as call:
+                    result = await original(self_, cast_to, options, *args, stream=stream, **kwargs)
             if call is not None:
                 take(call, result, streaming=stream)
             return result

@@ -7,13 +7,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentperf._base import log
 from agentperf.abc.telemetry import FOLD_AT
 from agentperf.errors import BudgetExceeded, CallTimeout
 from agentperf.policies.budgeted.options import BudgetOptions
 from agentperf.usage import Usage
+
+if TYPE_CHECKING:
+    from agentperf.policies.budgeted.shared.account import Hold
+    from agentperf.policies.budgeted.shared.gate import SharedAccount
 
 PICO = 10**12
 """Money is counted in whole millionths of a millionth of a dollar: ten dimes are a dollar."""
@@ -48,9 +52,12 @@ class Call:
     Attributes:
         ledger: The innermost budget it was let in by.
         promised: What it is expected to spend, kept free until it ends.
+        heir_of: The call whose place it took; None where it took none.
+        holds: What is kept free for it in budgets in stores.
+        counted_in: Those of them that count it as a call.
     """
 
-    __slots__ = ("_counted", "_heir_of", "is_leaf", "ledger", "promised")
+    __slots__ = ("_counted", "counted_in", "heir_of", "holds", "is_leaf", "ledger", "promised")
 
     def __init__(
         self,
@@ -62,21 +69,32 @@ class Call:
         self.ledger = ledger
         self.promised = promised
         self.is_leaf = True
+        self.heir_of = heir_of
+        self.holds: dict[SharedAccount, Hold] = {}
+        self.counted_in: tuple[SharedAccount, ...] = ()
         self._counted = counted
-        self._heir_of = heir_of
 
     def ended(self) -> None:
         """What was promised is free again; from any thread, at any moment."""
         if self.promised is not NOTHING:
             self.ledger.shared.ended.append(self)
+        if self.holds:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        while self.holds:
+            account, hold = self.holds.popitem()
+            account.free(hold)
 
     def take_back(self) -> None:
         """It was no call after all."""
         with self.ledger.shared.lock:
             for ledger in self._counted:
                 ledger.calls -= 1
-            if self._heir_of is not None:
-                self._heir_of.is_leaf = True
+            if self.heir_of is not None:
+                self.heir_of.is_leaf = True
+        for account in self.counted_in:
+            account.undo()
         self.ended()
 
 
@@ -102,6 +120,7 @@ class Ledger:
         until: When it ends at the latest, on the clock it was opened with; None for never.
         calls: How many calls were made in it.
         promised: What calls under way are expected to spend.
+        accounts: The budgets in stores that calls in it count in too.
     """
 
     def __init__(
@@ -110,6 +129,7 @@ class Ledger:
         name: str,
         now: Callable[[], float],
         outer: Ledger | None = None,
+        account: SharedAccount | None = None,
     ) -> None:
         self.options = options
         self.name = name
@@ -121,9 +141,12 @@ class Ledger:
         ends = [end for end in (own, outer.until if outer else None) if end is not None]
         self.until: float | None = min(ends, default=None)
         self.calls = 0
+        self.accounts: tuple[SharedAccount, ...] = outer.accounts if outer else ()
+        if account is not None and account not in self.accounts:
+            self.accounts = (*self.accounts, account)
         self.counts_spends = any(
             each.options.usd is not None or each.options.tokens is not None for each in self.chain
-        )
+        ) or any(each.counts_spends for each in self.accounts)
         self.counts_repeats = any(each.options.max_repeats is not None for each in self.chain)
         self._spent = NOTHING
         self.promised = NOTHING
@@ -143,6 +166,8 @@ class Ledger:
                     ledger.add_up()
                 finally:
                     self.shared.lock.release()
+        for account in self.accounts:
+            account.books.put(usage, operation or account.name)
         if usage.cost_usd is None and usage.total_tokens:
             self._mind_the_price(operation)
 
@@ -209,16 +234,8 @@ class Ledger:
 
     def _check_amount(self, limit: str, allowed: int, used: int, need: int, *, unit: int) -> None:
         """Refuse where nothing is left, or less than is needed."""
-        left = allowed - used
-        if left > 0 and need <= left:
-            return
-        what = f"of {allowed / unit:g} {limit} is spent: {used / unit:g}"
-        if left > 0:
-            what = (
-                f"has {left / unit:g} of {allowed / unit:g} {limit} left; the call needs about "
-                f"{need / unit:g}"
-            )
-        raise self.exceeded(what, limit, used / unit, allowed / unit)
+        if (what := lacking(limit, allowed, used, need, unit=unit)) is not None:
+            raise self.exceeded(what, limit, used / unit, allowed / unit)
 
     def _settle(self) -> None:
         """Add up what came in; the lock is held."""
@@ -327,9 +344,18 @@ class Ledger:
                     least("tokens", options.tokens - used.tokens)
                 if options.calls is not None:
                     least("calls", options.calls - ledger.calls)
+        for account in self.accounts:
+            for limit, value in account.left(account.known()).items():
+                least(limit, value)
         if self.until is not None:
             left["seconds"] = self.until - self.now()
         return left
+
+    def total(self) -> Amount:
+        """Return what is spent."""
+        with self.shared.lock:
+            self._settle()
+            return self._spent
 
     def used(self) -> Amount:
         """Return what is spent or promised."""
@@ -356,6 +382,19 @@ class Tab:
     def put(self, usage: Usage, operation: str) -> None:
         """Add what was spent here."""
         self.ledger.put(usage, operation)
+
+
+def lacking(limit: str, allowed: int, used: int, need: int, *, unit: int) -> str | None:
+    """Say what is missing where nothing is left, or less than is needed; None where it suffices."""
+    left = allowed - used
+    if left > 0 and need <= left:
+        return None
+    if left <= 0:
+        return f"of {allowed / unit:g} {limit} is spent: {used / unit:g}"
+    return (
+        f"has {left / unit:g} of {allowed / unit:g} {limit} left; the call needs about "
+        f"{need / unit:g}"
+    )
 
 
 def _amount(usage: Usage) -> Amount:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentperf._base.endings import Ending
 from agentperf._base.keys import InstanceTokens, KeyMaker, digest, key_maker, method_self
@@ -16,12 +17,16 @@ from agentperf._engine.site import Site
 from agentperf._engine.sizing import by_name, quick_count
 from agentperf._engine.streams import LIVE, TurnedAsync
 from agentperf._engine.waiting import Deadline, Overrun, nearest_deadline
-from agentperf.errors import BudgetExceeded, UncacheableArgumentError
+from agentperf.errors import BudgetExceeded, CallRejected, UncacheableArgumentError
 from agentperf.events import BudgetEnded, CallRefused, CallRepeated
 from agentperf.policies.budgeted.core import NOTHING, PICO, Amount, Call, Ledger, Tab
 from agentperf.policies.budgeted.cutting import cut_stream
 from agentperf.policies.budgeted.options import BudgetOptions
 from agentperf.usage import Usage
+
+if TYPE_CHECKING:
+    from agentperf._engine.hosting import Host
+    from agentperf.policies.budgeted.shared.gate import SharedAccount
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -34,12 +39,51 @@ def tab_of(frame: Frame | None) -> Tab | None:
 
 
 def open_ledger(
-    options: BudgetOptions, name: str, now: Callable[[], float], frame: Frame | None
+    options: BudgetOptions,
+    name: str,
+    now: Callable[[], float],
+    frame: Frame | None,
+    account: SharedAccount | None = None,
 ) -> tuple[Ledger, TabFrame]:
     """Open a budget inside of those around it, and the frame for what happens in it."""
     tab = tab_of(frame)
-    ledger = Ledger(options, name, now, tab.ledger if tab else None)
+    ledger = Ledger(options, name, now, tab.ledger if tab else None, account)
     return ledger, TabFrame(frame, Tab(ledger, tab.call if tab else None))
+
+
+def account_of(options: BudgetOptions, host: Host, name: str | None) -> SharedAccount | None:
+    """Return what the process knows of a budget in a store; None where it is in none."""
+    if options.shared is None:
+        return None
+    from agentperf.policies.budgeted.shared.gate import account_on
+
+    return account_on(host, name or "", options.shared)  # it has one: `checked` sees to that
+
+
+class Open:
+    """The budgets of one policy whose calls are under way, as far as anybody can see.
+
+    Nobody is told when a call ends, which would cost every call: a budget is over when nothing
+    refers to it any more.
+    """
+
+    tidied_at = 64
+    """So many are noted before those that are over are forgotten."""
+
+    def __init__(self) -> None:
+        self._each: list[weakref.ref[Ledger]] = []
+        self._most = self.tidied_at
+
+    def add(self, ledger: Ledger) -> None:
+        """Note one that was opened."""
+        self._each.append(weakref.ref(ledger))
+        if len(self._each) > self._most:
+            self._each = [one for one in self._each if one() is not None]
+            self._most = max(self.tidied_at, 2 * len(self._each))
+
+    def __call__(self) -> list[Ledger]:
+        """Return those there are now, the oldest first."""
+        return [ledger for one in list(self._each) if (ledger := one()) is not None]
 
 
 class _Layer:
@@ -52,10 +96,10 @@ class _Layer:
         self.site = site
         self._tell_refused = site.host.bus.emitter(CallRefused)
 
-    def seen(self, ticket: Any, item: Any) -> None:
+    def seen(self, ticket: Any, item: Any, at: float) -> None:
         """Items say nothing that isn't recorded."""
 
-    def refused(self, error: BudgetExceeded) -> BudgetExceeded:
+    def refused(self, error: CallRejected) -> CallRejected:
         """Tell of a refusal, and return its error."""
         if self._tell_refused is not None:
             self._tell_refused(
@@ -102,10 +146,19 @@ class _Layer:
 class BudgetLayer(_Layer):
     """Opens a budget around every call of one function, on one host."""
 
-    def __init__(self, site: Site, options: BudgetOptions, name: str) -> None:
+    def __init__(
+        self,
+        site: Site,
+        options: BudgetOptions,
+        name: str,
+        opened: Open,
+        account: SharedAccount | None = None,
+    ) -> None:
         super().__init__(site)
         self._options = options
         self._name = name
+        self._open = opened
+        self._account = account
         self._now = site.host.clock.now
         self._tell_end = site.host.bus.emitter(BudgetEnded)
         self.settles = self._tell_end is not None
@@ -117,9 +170,11 @@ class BudgetLayer(_Layer):
         in_time = self.within_time(run)
         options, name, now, frame = self._options, self._name, self._now, current_frame.get
         has_deadline = options.deadline is not None
+        account, note = self._account, self._open.add
 
         def step(args: Args, kwargs: Kwargs) -> Any:
-            ticket = open_ledger(options, name, now, frame())
+            ticket = open_ledger(options, name, now, frame(), account)
+            note(ticket[0])
             if has_deadline:
                 return in_time(ticket[0], args, kwargs, ticket)
             return run(args, kwargs, ticket)
@@ -201,13 +256,15 @@ class InsideLayer(_Layer):
     def bound(self, inner: Step) -> Step:
         """Put this around `inner`."""
         driver, frame_of = self.site.driver, current_frame.get
-        run = driver.framed(driver.guarded(self, inner), _frame)
+        self._run = run = driver.framed(driver.guarded(self, inner), _frame)
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             frame = frame_of()
             tab = tab_of(frame)
             if tab is None:
                 return inner(args, kwargs)
+            if tab.ledger.accounts:
+                return self._through_stores(tab, frame, args, kwargs)
             call = self._admitted(tab, args, kwargs)
             try:
                 return run(args, kwargs, (call, TabFrame(frame, Tab(tab.ledger, call))))
@@ -218,13 +275,19 @@ class InsideLayer(_Layer):
         return step
 
     def _admitted(self, tab: Tab, args: Args, kwargs: Kwargs) -> Call:
-        need = self._need(args, kwargs) if tab.ledger.counts_spends else NOTHING
+        need = self.need(args, kwargs) if tab.ledger.counts_spends else NOTHING
         try:
             return tab.ledger.admit(tab.call, need)
         except BudgetExceeded as error:
             raise self.refused(error) from None
 
-    def _need(self, args: Args, kwargs: Kwargs) -> Amount:
+    @functools.cached_property
+    def _through_stores(self) -> Callable[..., Any]:
+        from agentperf.policies.budgeted.shared.inside import StoreGate
+
+        return StoreGate(self).around(self._run)
+
+    def need(self, args: Args, kwargs: Kwargs) -> Amount:
         """Count the prompt among the arguments; it is spent whatever the answer will be."""
         if not self._prompts:
             return NOTHING

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.options import whole
 from agentperf.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from agentperf.abc.stores import AnyStore
+
 OnRepeat = Literal["raise", "tell"]
+OnFailure = Literal["open", "closed", "local"]
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class SharedOptions:
+    """What is said of a budget that is kept in a store; see `budgeted` for its meaning."""
+
+    store: str | AnyStore
+    usd: float | None
+    tokens: int | None
+    calls: int | None
+    per: float | None
+    on_failure: OnFailure
+
+    @property
+    def identity(self) -> object:
+        """Tells apart what one process can't mean by the same name."""
+        return self.store, self.usd, self.tokens, self.calls, self.per, self.on_failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +44,15 @@ class BudgetOptions:
     deadline: float | None = None
     max_repeats: int | None = None
     on_repeat: OnRepeat = "raise"
+    shared: SharedOptions | None = None
 
     @property
     def limits_nothing(self) -> bool:
         """Whether no limit is among them."""
-        limits = (self.usd, self.tokens, self.calls, self.deadline, self.max_repeats)
+        limits = (
+            *(self.usd, self.tokens, self.calls, self.deadline, self.max_repeats),
+            self.shared,
+        )
         return all(limit is None for limit in limits)
 
 
@@ -39,6 +64,10 @@ def checked(
     deadline: Duration | None,
     max_repeats: int | None,
     on_repeat: OnRepeat,
+    store: str | AnyStore | None,
+    name: str | None,
+    per: Duration | None,
+    on_store_failure: OnFailure,
 ) -> BudgetOptions:
     """Turn what the user wrote into options.
 
@@ -52,7 +81,7 @@ def checked(
             f"on_repeat={on_repeat!r} goes with max_repeats, as in max_repeats=5, "
             f"on_repeat={on_repeat!r}"
         )
-    return BudgetOptions(
+    options = BudgetOptions(
         usd=None if usd is None else _money(usd),
         tokens=None if tokens is None else whole("tokens", tokens, 50_000),
         calls=None if calls is None else whole("calls", calls, 30),
@@ -60,6 +89,59 @@ def checked(
         max_repeats=None if max_repeats is None else whole("max_repeats", max_repeats, 5),
         on_repeat=on_repeat,
     )
+    if on_store_failure not in ("local", "open", "closed"):
+        raise ConfigurationError(
+            f'on_store_failure={on_store_failure!r}: "local", "open" or "closed"'
+        )
+    if store is not None:
+        return _shared(options, store, name, per, on_store_failure)
+    for option, value, usual in (
+        ("per", per, None),
+        ("on_store_failure", on_store_failure, "local"),
+    ):
+        if value != usual:
+            raise ConfigurationError(f"{option}={value!r} goes with store=: {_WITH_STORE}")
+    return options
+
+
+_WITH_STORE = 'budget(usd=20, per="1d", store="redis://localhost:6379", name="team-a")'
+
+
+def _shared(
+    options: BudgetOptions,
+    store: str | AnyStore,
+    name: str | None,
+    per: Duration | None,
+    on_store_failure: OnFailure,
+) -> BudgetOptions:
+    """Have the store keep what it can keep; time and repetitions are those of a region."""
+    from agentperf.abc.stores import AsyncStore, Store, Stores
+
+    if not store or not isinstance(store, str | Store | AsyncStore | Stores):
+        raise ConfigurationError(f"store={store!r}: an address or a store is needed, {_WITH_STORE}")
+    if name is None:
+        raise ConfigurationError(
+            f"store= needs name=, which all processes know the budget by: {_WITH_STORE}"
+        )
+    if options.usd is None and options.tokens is None and options.calls is None:
+        raise ConfigurationError(f"store= keeps usd=, tokens= or calls=: {_WITH_STORE}")
+    if options.usd is not None and options.usd > _MOST_USD:
+        raise ConfigurationError(
+            f"usd={options.usd!r}: {_MOST_USD:,} at most with store=, such as usd=20"
+        )
+    shared = SharedOptions(
+        store=store,
+        usd=options.usd,
+        tokens=options.tokens,
+        calls=options.calls,
+        per=None if per is None else seconds(per, "per"),
+        on_failure=on_store_failure,
+    )
+    return replace(options, usd=None, tokens=None, calls=None, shared=shared)
+
+
+_MOST_USD = 1_000_000
+"""Dollars up to which billionths of one are exact in the numbers of every store."""
 
 
 def _money(usd: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from agentperf._base.durations import Duration
 from agentperf._engine.current import current_bindings, current_host
@@ -12,9 +13,13 @@ from agentperf.errors import ConfigurationError
 from agentperf.events import BudgetEnded
 from agentperf.policies.budgeted.core import Ledger
 from agentperf.policies.budgeted.enforcing import mind_budgets
-from agentperf.policies.budgeted.layer import open_ledger, tell_end
-from agentperf.policies.budgeted.options import OnRepeat, checked
+from agentperf.policies.budgeted.layer import account_of, open_ledger, tell_end
+from agentperf.policies.budgeted.options import OnFailure, OnRepeat, checked
 from agentperf.usage import Usage
+
+if TYPE_CHECKING:
+    from agentperf.abc.stores import AnyStore
+    from agentperf.policies.budgeted.shared.handle import SharedBudget
 
 
 class Budget:
@@ -46,9 +51,26 @@ class Budget:
         """Return what is left, of each limit that it or a budget around it has.
 
         The keys are `usd`, `tokens`, `calls` and `seconds`. What calls under way are going to spend
-        on their prompts is not left any more; less than nothing is what was spent too much.
+        on their prompts is not left any more; less than nothing is what was spent too much. Of a
+        budget in a store it is what this process knows, without asking there.
         """
         return self._ledger.remaining()
+
+    @property
+    def shared(self) -> SharedBudget:
+        """The nearest budget in a store: this one, or one around it.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        if not self._ledger.accounts:
+            raise ConfigurationError(
+                f"the budget {self.name!r} is in no store; open it as in budget(usd=20, "
+                'store="redis://localhost:6379", name="team-a")'
+            )
+        from agentperf.policies.budgeted.shared.handle import SharedBudget
+
+        return SharedBudget(self._ledger.accounts[-1])
 
     def __repr__(self) -> str:
         left = ", ".join(f"{value:g} {limit}" for limit, value in self.remaining().items())
@@ -64,7 +86,10 @@ def budget(
     deadline: Duration | None = None,
     max_repeats: int | None = None,
     on_repeat: OnRepeat = "raise",
-    name: str = "budget",
+    store: str | AnyStore | None = None,
+    per: Duration | None = None,
+    on_store_failure: OnFailure = "local",
+    name: str | None = None,
 ) -> Iterator[Budget]:
     """Open a budget for the decorated calls of a region, as `budgeted` does for those of a call.
 
@@ -78,7 +103,12 @@ def budget(
         deadline: How long from now.
         max_repeats: How often the same function may be called with equal arguments.
         on_repeat: Whether one call more than that is refused, or only told.
-        name: What it is called in errors and events.
+        store: Where `usd`, `tokens` and `calls` are kept for all processes together that give the
+            same `name`, as for `budgeted`: `"redis://localhost:6379"`, `"sqlite:PATH"` or a store.
+        per: With a store: after how long nothing is spent again, such as `"1d"`.
+        on_store_failure: `"local"`, `"open"` or `"closed"`, as for `budgeted`.
+        name: What it is called in errors and events, `"budget"` by default; with a store, what it
+            is shared by.
 
     Example:
         with agentperf.budget(usd=0.50, calls=30, deadline="2m") as budget:
@@ -86,11 +116,12 @@ def budget(
         print(budget.spent, budget.by_operation())
 
     Raises:
-        ConfigurationError: A limit is malformed, or the name is no text.
+        ConfigurationError: An option is malformed or goes with nothing.
         BudgetExceeded: At a call inside, it would break the budget.
+        StoreUnavailable: At a call inside, the store fails, and `on_store_failure="closed"`.
         CallTimeout: At an asynchronous call inside, the deadline cut it off.
     """
-    if not isinstance(name, str) or not name:
+    if name is not None and (not isinstance(name, str) or not name):
         raise ConfigurationError(f'name={name!r}: text is needed, such as name="nightly"')
     options = checked(
         usd=usd,
@@ -99,13 +130,21 @@ def budget(
         deadline=deadline,
         max_repeats=max_repeats,
         on_repeat=on_repeat,
+        store=store,
+        name=name,
+        per=per,
+        on_store_failure=on_store_failure,
     )
+    name = name or "budget"
     mind_budgets(current_bindings())
     host = current_host()
-    ledger, frame = open_ledger(options, name, host.clock.now, current_frame.get())
+    account = account_of(options, host, name)
+    ledger, frame = open_ledger(options, name, host.clock.now, current_frame.get(), account)
     token = current_frame.set(frame)
     try:
         yield Budget(ledger)
     finally:
         leave(token)
+        if account is not None:
+            account.pay_from_here()
         tell_end(host.bus.emitter(BudgetEnded), ledger, name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentperf._base.callables import is_decorated_bare
-from agentperf._base.options import By, checked_by, refuse_unknown
+from agentperf._base.options import By, OnFailure, checked_by, refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.keyed import KeyOf, keyed_by
@@ -15,7 +15,7 @@ from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
 from agentperf.policies.bulkhead.layer import BulkheadLayer, Compartments
-from agentperf.policies.bulkhead.options import BulkheadOptions, OnFailure, check_shared, checked
+from agentperf.policies.bulkhead.options import BulkheadOptions, check_shared, checked
 
 if TYPE_CHECKING:
     from agentperf._engine.priority import HeadStart, Priority
@@ -95,10 +95,10 @@ class Bulkhead(Policy):
 
     def stores(self, host: Host) -> Stores:
         """Return the store."""
-        from agentperf.abc.stores import stores
+        from agentperf._engine.stores import store_on
 
         assert self.store is not None  # noqa: S101 - who has none doesn't ask
-        return host.store(self.store) if isinstance(self.store, str) else stores(self.store)
+        return store_on(host, self.store)
 
     def key_of(self, target: Target) -> KeyOf | None:
         """Return what tells the keys of calls apart; None where all calls share the places."""

@@ -13,6 +13,7 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.keyed import KeyOf
 from agentperf._engine.places import Places
 from agentperf._engine.site import Forecast, Site, foreseen
+from agentperf._engine.streams import producing
 from agentperf.events import ConcurrencyChanged
 from agentperf.policies.bulkhead.adaptive import AdaptiveLimit
 from agentperf.policies.bulkhead.entrance import Args, Entrance, Kwargs
@@ -175,15 +176,15 @@ class BulkheadLayer(Entrance):
     def done(self, ticket: Flight, value: Any) -> None:
         """Give the place back, and learn from how long the answer took."""
         if ticket.start is not None:
-            self._learn(ticket, ticket.start)
+            self._learn(ticket, ticket.start, value)
         ticket.release()
 
-    def _learn(self, ticket: Flight, start: float) -> None:
+    def _learn(self, ticket: Flight, start: float, value: Any) -> None:
         now, one = self._now(), ticket.compartment
         one.stays.note(now - start)
         if one.adaptive is not None:
-            answered = now if ticket.first is None else ticket.first
-            limit = one.adaptive.answered(now, answered - start, ticket.in_use)
+            took = now - start if ticket.first is None else ticket.first - start
+            limit = one.adaptive.answered(now, producing(value, took), ticket.in_use)
             self._resize(one.places, limit, "by how long answers take")
 
     def failed(self, ticket: Flight, error: Exception) -> None:
@@ -198,10 +199,10 @@ class BulkheadLayer(Entrance):
         """Give the place back."""
         ticket.release()
 
-    def seen(self, ticket: Flight, item: Any) -> None:
+    def seen(self, ticket: Flight, item: Any, at: float) -> None:
         """Note when the first item came."""
         if ticket.first is None:
-            ticket.first = self._now()
+            ticket.first = at
 
     def _resize(self, places: Places, limit: int, reason: str) -> None:
         old = places.limit

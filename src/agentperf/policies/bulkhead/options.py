@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from agentperf._base.options import whole
+from agentperf._base.options import OnFailure, checked_on_failure, whole
 from agentperf.errors import ConfigurationError
-
-OnFailure = Literal["open", "closed", "local"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +43,7 @@ def check_shared(
     Raises:
         ConfigurationError: Something is malformed or contradicts something else.
     """
-    if on_store_failure not in ("local", "open", "closed"):
-        raise ConfigurationError(
-            f'on_store_failure={on_store_failure!r}: "local", "open" or "closed"'
-        )
+    checked_on_failure(on_store_failure)
     if store is None:
         return
     from agentperf._engine.stores import check_store

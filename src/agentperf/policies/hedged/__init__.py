@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from agentperf.policies.hedged.decorator import Hedged, hedged
+from agentperf.policies.hedged.handle import HedgesHandle, HedgeStats
 
-__all__ = ["Hedged", "hedged"]
+__all__ = ["HedgeStats", "Hedged", "HedgesHandle", "hedged"]

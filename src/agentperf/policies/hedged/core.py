@@ -22,6 +22,31 @@ REST = 30.0
 """Seconds without hedges then."""
 
 
+class Tally:
+    """How many calls had hedges, and what became of them; safe to use from any thread.
+
+    Attributes:
+        hedged: Calls that had more than one attempt, and have ended.
+        won: Those of them in which a hedge was faster.
+        turned_down: Hedges that were due and that the budget did not allow.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.hedged = self.won = self.turned_down = 0
+
+    def ended(self, *, won: bool) -> None:
+        """Note the end of a call that had hedges."""
+        with self._lock:
+            self.hedged += 1
+            self.won += won
+
+    def refused(self) -> None:
+        """Note a hedge that the budget did not allow."""
+        with self._lock:
+            self.turned_down += 1
+
+
 class Pace:
     """How long calls took lately, and how hedging fared; safe to use from any thread."""
 

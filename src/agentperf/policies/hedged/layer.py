@@ -10,7 +10,7 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf.events import HedgeEnded, HedgeSkipped, HedgeStarted
-from agentperf.policies.hedged.core import Pace
+from agentperf.policies.hedged.core import Pace, Tally
 from agentperf.policies.hedged.options import HedgeOptions
 from agentperf.policies.hedged.race import Race
 
@@ -24,6 +24,7 @@ class Hedges:
     def __init__(self, options: HedgeOptions) -> None:
         self.pace = Pace(options)
         self.budget = Budget(options.budget)
+        self.tally = Tally()
 
 
 class HedgeLayer:
@@ -36,6 +37,7 @@ class HedgeLayer:
         self._options = options
         self._pace = hedges.pace
         self._budget = hedges.budget
+        self._tally = hedges.tally
         self._others = others
         self._now = site.host.clock.now
         self._tell_started = site.host.bus.emitter(HedgeStarted)
@@ -54,19 +56,33 @@ class HedgeLayer:
             self._pace.took(self._now() - began)
             self._budget.earn()
             return value
+        if not self._budget.under_way.extra:
+            return await self._raced(proceed, args, kwargs, began, delay)
+        with self._budget.under_way.call():
+            return await self._raced(proceed, args, kwargs, began, delay)
+
+    async def _raced(
+        self, proceed: Proceed, args: Args, kwargs: Kwargs, began: float, delay: float
+    ) -> Any:
         race = Race(partial(proceed, args, kwargs), self._site.host.clock, self._site.waiting)
+        taken: list[Budget] = []
         try:
-            return await race.run(delay, partial(self._is_due, began, delay))
+            return await race.run(delay, partial(self._is_due, began, delay, taken))
         finally:
+            for budget in taken:
+                budget.over()
             self._settle(race, self._now() - began)
 
-    def _is_due(self, began: float, delay: float, number: int) -> float | None:
+    def _is_due(self, began: float, delay: float, taken: list[Budget], number: int) -> float | None:
         """Take another attempt out of the budgets; return when the next one is due, or None."""
         if number > self._options.extra:
             return None
-        if not self._others.spend(self._budget):
-            self._say_skipped("budget")
+        spent = self._others.spend(self._budget)
+        if isinstance(spent, str):
+            self._tally.refused()
+            self._say_skipped(spent)
             return None
+        taken.extend(spent)
         if self._tell_started is not None:
             after = self._now() - began
             self._tell_started(
@@ -83,6 +99,7 @@ class HedgeLayer:
         if race.attempts == 1 or (race.winner is None and not race.errors):
             return
         hedge_won = bool(race.winner)
+        self._tally.ended(won=hedge_won)
         if self._pace.ended(self._now(), won=hedge_won):
             self._say_skipped("seldom")
         if self._tell_ended is not None:

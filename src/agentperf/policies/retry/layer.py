@@ -58,7 +58,9 @@ class RetryLayer:
             step: Step = self._site.driver.flow(self._attempts, inner)
         else:
             rescue = self._site.driver.flow(self._after_failure, inner)
-            step = self._site.driver.rescued(inner, self._budget.earn, rescue)
+            step = self._site.driver.rescued(
+                inner, self._budget.earn, rescue, self._budget.under_way
+            )
         if not self._options.restart and self._options.resume is None:
             return step
         self._again = self._site.driver.flow(self._once_more, inner)
@@ -66,6 +68,12 @@ class RetryLayer:
 
     async def _attempts(self, proceed: Proceed, args: Args, kwargs: Kwargs) -> Any:
         """Make all attempts within their bounds of time."""
+        if not self._budget.under_way.extra:
+            return await self._all_attempts(proceed, args, kwargs)
+        with self._budget.under_way.call():
+            return await self._all_attempts(proceed, args, kwargs)
+
+    async def _all_attempts(self, proceed: Proceed, args: Args, kwargs: Kwargs) -> Any:
         total = self._options.total
         deadline = None if total is None else self._now() + total
         try:
@@ -98,6 +106,8 @@ class RetryLayer:
             else:
                 self._budget.earn()
                 return value
+            finally:
+                self._budget.over()
         raise error
 
     async def _attempt(
@@ -127,7 +137,10 @@ class RetryLayer:
     async def _pause(
         self, attempt: int, error: Exception, deadline: float | None, call: tuple[Args, Kwargs]
     ) -> None:
-        """Wait before the next attempt, or raise the error where there is to be none."""
+        """Wait before the next attempt, or raise the error where there is to be none.
+
+        Until the attempt has ended the budget has it under way.
+        """
         options = self._options
         verdict = self._site.host.classify(error)
         if not should_retry(error, verdict, options):
@@ -142,11 +155,15 @@ class RetryLayer:
             self._give_up(attempt, error, "total")
         if (left := seconds_left(self._now())) is not None and wait >= left:
             self._give_up(attempt, error, "deadline")
-        if not self._budget.spend():
-            self._give_up(attempt, error, "budget")
-        self._tell(attempt, error, wait, verdict)
-        if wait > 0:
-            await self._waiting.sleep(wait)
+        if (lack := self._budget.spend()) is not None:
+            self._give_up(attempt, error, lack)
+        try:
+            self._tell(attempt, error, wait, verdict)
+            if wait > 0:
+                await self._waiting.sleep(wait)
+        except BaseException:
+            self._budget.over()
+            raise
 
     def _give_up(self, attempt: int, error: Exception, reason: str) -> None:
         if self._tell_gave_up is not None:
@@ -256,19 +273,24 @@ class RetryLayer:
         """
         while True:
             await self._pause(attempt, error, None, call)
-            going_on = self._going_on(given, call)
-            if going_on is None:
-                raise error
             attempt += 1
             try:
-                stream = await self._attempt(proceed, None, *going_on)
+                stream = await self._gone_on(proceed, given, call)
             except Exception as next_error:  # noqa: BLE001 - judged in the next round
                 error = next_error
                 continue
+            finally:
+                self._budget.over()
             if type(stream) not in LIVE:
                 raise error
             return attempt, stream
 
-    def _going_on(self, given: list[Any], call: tuple[Args, Kwargs]) -> tuple[Args, Kwargs] | None:
+    async def _gone_on(self, proceed: Proceed, given: list[Any], call: tuple[Args, Kwargs]) -> Any:
+        """Return what gives the items after those; None where nothing can."""
         resume = self._options.resume
-        return call if resume is None else resumed(resume, given, self._site.target, *call)
+        if resume is not None:
+            changed = resumed(resume, given, self._site.target, *call)
+            if changed is None:
+                return None
+            call = changed
+        return await self._attempt(proceed, None, *call)

@@ -10,6 +10,7 @@ from typing import Any
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
 from agentperf._base.keys import digest
+from agentperf._base.options import OnFailure
 from agentperf._engine.bindings import Step
 from agentperf._engine.keyed import KeyOf
 from agentperf._engine.places import Waiter
@@ -21,7 +22,7 @@ from agentperf._engine.waiting import in_one_go
 from agentperf.abc.stores import Stores
 from agentperf.errors import ConfigurationError, StoreUnavailable
 from agentperf.policies.bulkhead.entrance import Args, Entrance, Kwargs
-from agentperf.policies.bulkhead.options import BulkheadOptions, OnFailure
+from agentperf.policies.bulkhead.options import BulkheadOptions
 from agentperf.policies.bulkhead.shared import decision
 from agentperf.policies.bulkhead.shared.places import SharedPlaces, Turn
 from agentperf.policies.bulkhead.stays import Stays
@@ -212,7 +213,7 @@ class SharedBulkheadLayer(Entrance):
         """Give the place back."""
         self._give_back(ticket[0].places)
 
-    def seen(self, ticket: Stay, item: Any) -> None:
+    def seen(self, ticket: Stay, item: Any, at: float) -> None:
         """A stream keeps its place, whatever it gives."""
 
     def _give_back(self, places: SharedPlaces) -> None:

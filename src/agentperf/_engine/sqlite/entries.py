@@ -29,10 +29,12 @@ BATCH = 16
 """How many entries go at once."""
 
 
-def find(connection: sqlite3.Connection, key: str, now: float) -> bytes | None:
-    """Return the live value under a key."""
+def find(
+    connection: sqlite3.Connection, key: str, now: float, *, ahead: float = 0.0
+) -> bytes | None:
+    """Return the live value under a key, stored no more than `ahead` seconds in the future."""
     row = connection.execute(_FIND, (key,)).fetchone()
-    return row[0] if row is not None and _is_live(row[1], row[2], now) else None
+    return row[0] if row is not None and _is_live(row[1] - ahead, row[2], now) else None
 
 
 def find_many(
