@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,24 +64,23 @@ def hold():
     print("has", flush=True)
     ends.get()
 
-def busy(seconds, calls):
-    until, made, failed = time.monotonic() + seconds, [], []
+stop, made = threading.Event(), []
+
+def busy(calls):
     def many():
-        while time.monotonic() < until:
+        while not stop.is_set():
             try:
                 block(0.02)
                 made.append(1)
             except agentperf.StoreUnavailable:
-                failed.append(1)
                 time.sleep(0.01)
     async def amany():
         import anyio
-        while time.monotonic() < until:
+        while not stop.is_set():
             try:
                 await await_(0.02)
                 made.append(1)
             except agentperf.StoreUnavailable:
-                failed.append(1)
                 await anyio.sleep(0.01)
     async def all_of_them():
         import anyio
@@ -95,7 +94,9 @@ def busy(seconds, calls):
     else:
         import anyio
         anyio.run(all_of_them, backend=colour)
-    print("did", len(made), len(failed), flush=True)
+    print("did", len(made), flush=True)
+    made.clear()
+    stop.clear()
 
 def look():
     # No moment: others may just be telling the store how things stand.
@@ -115,8 +116,11 @@ for line in sys.stdin:
     elif word == "look":
         print("sees", look(), flush=True)
     elif word == "busy":
-        seconds, calls = float(rest[0]), int(rest[1])
-        threading.Thread(target=busy, args=(seconds, calls), daemon=True).start()
+        threading.Thread(target=busy, args=(int(rest[0]),), daemon=True).start()
+    elif word == "made":
+        print("made", len(made), flush=True)
+    elif word == "stop":
+        stop.set()
 """
 
 
@@ -170,6 +174,18 @@ class Holder:
         until = time.monotonic() + PATIENCE
         while (found := self.sees()) != number:
             assert time.monotonic() < until, found
+            time.sleep(0.05)
+
+    def works(self, more: int = 20) -> None:
+        """Wait until it made some more calls."""
+        until, before = time.monotonic() + PATIENCE, None
+        while True:
+            self.do("made")
+            made = self.says("made")[0]
+            before = made if before is None else before
+            if made >= before + more:
+                return
+            assert time.monotonic() < until, (before, made)
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -229,18 +245,37 @@ def holders(
             holder.kill()
 
 
+def busy_together(
+    running: list[Any], inside: Inside, fault: Callable[[], object] = lambda: None
+) -> tuple[int, int, int]:
+    """Have processes make calls, each some before and some after a fault.
+
+    Returns:
+        The calls that were counted, those that the processes know of, and the most at once.
+    """
+    for holder in running:
+        holder.do("busy 8")
+    for holder in running:
+        holder.works()
+    fault()
+    for holder in running:
+        holder.works()
+    for holder in running:
+        holder.do("stop")
+    made = sum(holder.says("did")[0] for holder in running)
+    now, most, calls = inside.told()
+    assert now == 0
+    return calls, made, most
+
+
 def check_never_more(address: str, folder: Path) -> None:
     """Have three processes of different colours be busy: together they keep to the number."""
     inside = Inside(folder / "inside")
     colours = ("blocking", "asyncio", "trio")
     with holders(address, folder / "inside", *colours, places=3, lasts=15.0) as running:
-        for holder in running:
-            holder.do("busy 3 8")
-        made = [holder.says("did")[0] for holder in running]
-        now, most, calls = inside.told()
-        assert (now, most) == (0, 3)
-        assert calls == sum(made)
-        assert min(made) > 0
+        calls, made, most = busy_together(running, inside)
+        assert most == 3
+        assert calls == made
         running[0].sees_at_last(0)
 
 

@@ -7,7 +7,14 @@ import time
 
 import pytest
 
-from tests.holders import Inside, check_killed, check_never_more, check_suspended, holders
+from tests.holders import (
+    Inside,
+    busy_together,
+    check_killed,
+    check_never_more,
+    check_suspended,
+    holders,
+)
 from tests.services import running
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -54,30 +61,22 @@ def test_a_server_that_fails_under_load(server, tmp_path, fault, mode):
     with holders(
         address, tmp_path / "inside", *COLOURS, places=3, lasts=15.0, mode=mode
     ) as processes:
-        for holder in processes:
-            holder.do("busy 6 8")
-        time.sleep(1.5)
-        if fault == "frozen":
-            server.freeze()
-            time.sleep(1.5)
-            server.thaw()
-        else:
-            server.kill()
-            time.sleep(0.5)
-            server.start()
-        made = [holder.says("did")[0] for holder in processes]
-        now, most, calls = inside.told()
-        assert now == 0
-        assert calls == sum(made)
-        assert min(made) > 0
+
+        def failing():
+            if fault == "frozen":
+                server.freeze()
+                time.sleep(1.5)
+                server.thaw()
+            else:
+                server.kill()
+                time.sleep(0.5)
+                server.start()
+
+        calls, made, most = busy_together(processes, inside, failing)
+        assert calls == made
         assert most <= (3 if (fault, mode) == ("frozen", "closed") else 3 * len(COLOURS))
         for holder in processes:
             holder.sees_at_last(0)
-        # And now it is as if nothing had been.
-        inside.begin()
-        for holder in processes:
-            holder.do("busy 1 8")
-        for holder in processes:
-            holder.says("did")
-        if mode == "closed":
-            assert inside.told()[:2] == (0, 3)
+        if mode == "closed":  # and now it is as if nothing had been
+            inside.begin()
+            assert busy_together(processes, inside)[2] == 3
