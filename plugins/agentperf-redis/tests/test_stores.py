@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import agentperf
 from agentperf.abc import Decision
+from agentperf.policies.budgeted.shared.decision import MICRO, SHARED_BUDGET
 from agentperf.policies.bulkhead.shared.decision import PLACES
 from agentperf.policies.circuit_breaker.shared.decision import CIRCUIT
 from agentperf.policies.circuit_breaker.shared.decision import Terms as CircuitTerms
@@ -22,6 +23,7 @@ from agentperf.policies.rate_limited.shared.decision import GCRA, Terms
 from agentperf.testing.conformance import StoreConformance
 from agentperf.testing.conformance import stores as suite
 from tests.services import running
+from tests.unit.policies.budgeted.shared.sequences import sequences as budget_sequences
 from tests.unit.policies.bulkhead.shared.statements import statements
 from tests.unit.policies.bulkhead.shared.statements import terms as terms_of_places
 from tests.unit.policies.circuit_breaker.shared import sequences as circuits
@@ -185,7 +187,7 @@ def test_lua_decides_as_python_does(server, limits, life):
 
 
 @settings(
-    max_examples=300,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -198,6 +200,21 @@ def test_lua_decides_on_circuits_as_python_does(server, rules, sequence):
             now += passed
             known = circuits.knowledge(answer, behind)
             answer = lua.decide(CIRCUIT, terms.arguments(known, request, jitter, told), now)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(budget_sequences())
+def test_lua_keeps_budgets_as_python_does(server, sequence):
+    """On any sequence of calls, told or not, from any processes, to the last bit."""
+    now = 1_700_000_000.0
+    with InLua(server) as lua:
+        for passed, arguments in sequence:
+            now += passed / MICRO
+            lua.decide(SHARED_BUDGET, arguments, now)
 
 
 @settings(

@@ -361,8 +361,7 @@ class Crowd(Machine):
         """Make the function that is guarded."""
 
         def body(number, size, urgency):
-            gate = threading.Event()
-            self.running[number] = gate, used = gate, []
+            gate, used = self.running[number] = threading.Event(), []
             try:
                 gate.wait(PATIENCE)
                 return self.outcome(used[0])

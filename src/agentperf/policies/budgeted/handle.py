@@ -23,7 +23,7 @@ class BudgetHandle:
     def running(self) -> tuple[Budget, ...]:
         """Return the budgets of the calls that are under way in this process, the oldest first.
 
-        A call whose stream or tasks still go on has its budget as long as they do.
+        Of a call that gave a stream it is under way until the stream has ended.
         """
         return tuple(Budget(ledger) for ledger in self._policy.open(self._host)())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -61,29 +60,23 @@ def account_of(options: BudgetOptions, host: Host, name: str | None) -> SharedAc
 
 
 class Open:
-    """The budgets of one policy whose calls are under way, as far as anybody can see.
-
-    Nobody is told when a call ends, which would cost every call: a budget is over when nothing
-    refers to it any more.
-    """
-
-    tidied_at = 64
-    """So many are noted before those that are over are forgotten."""
+    """The budgets of one policy whose calls are under way, the oldest first."""
 
     def __init__(self) -> None:
-        self._each: list[weakref.ref[Ledger]] = []
-        self._most = self.tidied_at
+        # A dict, as it keeps the order; single steps on it need no lock.
+        self._each: dict[Ledger, None] = {}
 
     def add(self, ledger: Ledger) -> None:
         """Note one that was opened."""
-        self._each.append(weakref.ref(ledger))
-        if len(self._each) > self._most:
-            self._each = [one for one in self._each if one() is not None]
-            self._most = max(self.tidied_at, 2 * len(self._each))
+        self._each[ledger] = None
+
+    def discard(self, ledger: Ledger) -> None:
+        """Note that its call has ended."""
+        self._each.pop(ledger, None)
 
     def __call__(self) -> list[Ledger]:
-        """Return those there are now, the oldest first."""
-        return [ledger for one in list(self._each) if (ledger := one()) is not None]
+        """Return those there are now."""
+        return list(self._each)
 
 
 class _Layer:
@@ -161,7 +154,6 @@ class BudgetLayer(_Layer):
         self._account = account
         self._now = site.host.clock.now
         self._tell_end = site.host.bus.emitter(BudgetEnded)
-        self.settles = self._tell_end is not None
 
     def bound(self, inner: Step) -> Step:
         """Put the budget around `inner`."""
@@ -183,14 +175,17 @@ class BudgetLayer(_Layer):
 
     def done(self, ticket: tuple[Ledger, Frame], value: Any) -> None:
         """Tell of the end."""
+        self._open.discard(ticket[0])
         tell_end(self._tell_end, ticket[0], self.site.operation)
 
     def failed(self, ticket: tuple[Ledger, Frame], error: Exception) -> None:
         """Tell of the end."""
+        self._open.discard(ticket[0])
         tell_end(self._tell_end, ticket[0], self.site.operation)
 
     def dropped(self, ticket: tuple[Ledger, Frame], ending: Ending) -> None:
         """Tell of the end."""
+        self._open.discard(ticket[0])
         tell_end(self._tell_end, ticket[0], self.site.operation)
 
 

@@ -159,14 +159,14 @@ def test_the_budget_bounds_retries_to_a_share_of_calls(clock):
 def test_a_budget_grows_with_calls_that_work():
     """Five calls earn one retry at a fifth."""
     budget = Budget(0.2)
-    while budget.spend():
-        pass
+    while budget.spend() is None:
+        budget.over()
     for _ in range(4):
         budget.earn()
-    assert not budget.spend()
+    assert budget.spend() == "budget"
     budget.earn()
     budget.earn()
-    assert budget.spend()
+    assert budget.spend() is None
 
 
 def test_a_call_saved_by_a_retry_earns_too(clock):
@@ -270,7 +270,7 @@ def test_a_stream_that_can_not_go_on(clock, caplog, resume, logged):
     with pytest.raises(ConnectionError):
         given.extend(retry(resume=resume)(faulty(tail, cut(2)))(5))
     assert given == [0, 1]
-    assert ("retry.resume_failed" in caplog.text) is logged
+    assert ("stream.resume_failed" in caplog.text) is logged
 
 
 def test_a_conversation_is_not_continued(clock):
