@@ -25,7 +25,7 @@ from agentperf._engine.waiting import in_one_go
 from agentperf.abc.telemetry import FOLD_AT
 
 if TYPE_CHECKING:
-    from agentperf._engine.attempts import UnderWay
+    from agentperf._engine.under_way import UnderWay
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]

@@ -11,7 +11,7 @@ from agentperf._engine.frames import Frame
 from agentperf._engine.streams import AnyLiveStream
 
 if TYPE_CHECKING:
-    from agentperf._engine.attempts import UnderWay
+    from agentperf._engine.under_way import UnderWay
 
 Proceed = Callable[[tuple[Any, ...], dict[str, Any]], Awaitable[Any]]
 """Goes on to the next layer with these arguments."""

@@ -118,6 +118,40 @@ def test_what_fails_at_last_is_logged(caplog):
     assert "timeout.closing_failed" in caplog.text
 
 
+def test_what_nobody_waits_for_takes_a_place_until_it_is_done():
+    """In a copy of its caller's context; what finds none free is not begun."""
+    crew, may_end, seen = Crew(1), threading.Event(), []
+    said = contextvars.ContextVar("said", default="nothing")
+
+    def work():
+        seen.append(said.get())
+        may_end.wait(LONG)
+
+    token = said.set("hello")
+    assert crew.begin(work)
+    said.reset(token)
+    assert not crew.begin(print)
+    may_end.set()
+    while crew.places.in_use:
+        pass
+    assert seen == ["hello"]
+    assert crew.begin(print)
+
+
+def test_work_that_can_not_begin_takes_no_place(monkeypatch):
+    """Where there are no more threads, the next one finds its place free."""
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    crew, done = Crew(1), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert not crew.begin(print)
+    assert crew.begin(done.set)
+    assert done.wait(LONG)
+
+
 def test_threads_are_used_again_and_go_in_the_end(monkeypatch):
     """One call after the other needs one thread; none stays for ever."""
     monkeypatch.setattr("agentperf._engine.lanes.IDLE", SOON)

@@ -29,12 +29,16 @@ BATCH = 16
 """How many entries go at once."""
 
 
-def find(
-    connection: sqlite3.Connection, key: str, now: float, *, ahead: float = 0.0
-) -> bytes | None:
-    """Return the live value under a key, stored no more than `ahead` seconds in the future."""
+def find(connection: sqlite3.Connection, key: str, now: float) -> bytes | None:
+    """Return the live value under a key."""
     row = connection.execute(_FIND, (key,)).fetchone()
-    return row[0] if row is not None and _is_live(row[1] - ahead, row[2], now) else None
+    return row[0] if row is not None and _is_live(row[1], row[2], now) else None
+
+
+def find_record(connection: sqlite3.Connection, key: str, now: float) -> bytes | None:
+    """Return what is under a key and has not expired, also where the clock was set back since."""
+    row = connection.execute(_FIND, (key,)).fetchone()
+    return row[0] if row is not None and now < row[2] else None
 
 
 def find_many(

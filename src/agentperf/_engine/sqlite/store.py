@@ -12,9 +12,6 @@ from agentperf._engine.sqlite.address import Address
 from agentperf._engine.sqlite.pool import Pool
 from agentperf.abc.stores import Decision, Store
 
-AHEAD = 5.0
-"""A record that was kept so many seconds in the future is still believed."""
-
 
 class SqliteStore(Store):
     """Keeps records in a file, and takes each decision in a transaction of its own.
@@ -22,9 +19,8 @@ class SqliteStore(Store):
     Any number of threads and processes of one machine may use it at once; a process may be killed
     at any moment. It gives up after 0.2 seconds when others are in the way.
 
-    Time is the wall clock, which may be set. Set back a little, records stay as they are; by more
-    than 5 seconds, they are forgotten, since nobody knows how old they are: nothing that was to
-    happen at a later time is waited for when that has become the far future.
+    Time is the wall clock, which may be set. Records stay as they are then, as in a server whose
+    clock is set: decisions cope with records from the future.
 
     Args:
         path: The file; it is made when it is first used, readable by its owner only. `~` is the
@@ -53,7 +49,7 @@ class SqliteStore(Store):
         """Take a decision on the record of `key`, in one transaction."""
         with self._pool.transaction() as connection:
             now = self.now()
-            found = entries.find(connection, key, now, ahead=AHEAD)
+            found = entries.find_record(connection, key, now)
             record = None if found is None else _unpacked(found)
             after, answer = decision.apply(record, arguments, now)
             if after is not None:
@@ -67,7 +63,7 @@ class SqliteStore(Store):
     def delete(self, key: str) -> bool:
         """Forget the record of `key`."""
         with self._pool.transaction() as connection:
-            found = entries.find(connection, key, self.now(), ahead=AHEAD)
+            found = entries.find_record(connection, key, self.now())
             entries.delete(connection, key)
             return found is not None
 

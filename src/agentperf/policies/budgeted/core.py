@@ -9,17 +9,13 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from agentperf._base import log
 from agentperf.abc.telemetry import FOLD_AT
 from agentperf.errors import BudgetExceeded, CallTimeout
 from agentperf.policies.budgeted.options import BudgetOptions
 from agentperf.usage import Usage
-
-if TYPE_CHECKING:
-    from agentperf.policies.budgeted.shared.account import Hold
-    from agentperf.policies.budgeted.shared.gate import SharedAccount
 
 PICO = 10**12
 """Money is counted in whole millionths of a millionth of a dollar: ten dimes are a dollar."""
@@ -43,6 +39,45 @@ class Amount(NamedTuple):
 
 
 NOTHING = Amount()
+
+
+class Hold(NamedTuple):
+    """What a budget in a store keeps free for a call while it runs.
+
+    Attributes:
+        tokens: Tokens.
+        nano: Billionths of a dollar.
+    """
+
+    tokens: int = 0
+    nano: int = 0
+
+
+class Kept(Protocol):
+    """A budget that is kept in a store, as budgets within it see it.
+
+    Attributes:
+        name: What it is called.
+        books: What this process spent in it.
+    """
+
+    name: str
+    books: Ledger
+
+    @property
+    def counts_spends(self) -> bool:
+        """Whether calls have to be estimated."""
+        ...
+
+    def free(self, hold: Hold) -> None:
+        """Take note that something needn't be kept free any more; from any thread, any time."""
+
+    def undo(self) -> None:
+        """Take note that a call was none after all."""
+
+    def remaining(self) -> dict[str, float]:
+        """Return what is left as far as this process knows, by limit."""
+        ...
 
 
 class Call:
@@ -72,8 +107,8 @@ class Call:
         self.promised = promised
         self.is_leaf = True
         self.heir_of = heir_of
-        self.holds: dict[SharedAccount, Hold] = {}
-        self.counted_in: tuple[SharedAccount, ...] = ()
+        self.holds: dict[Kept, Hold] = {}
+        self.counted_in: tuple[Kept, ...] = ()
         self._counted = counted
 
     def ended(self) -> None:
@@ -148,7 +183,7 @@ class Ledger:
         name: str,
         now: Callable[[], float],
         outer: Ledger | None = None,
-        account: SharedAccount | None = None,
+        account: Kept | None = None,
     ) -> None:
         self.options = options
         self.name = name
@@ -160,7 +195,7 @@ class Ledger:
         ends = [end for end in (own, outer.until if outer else None) if end is not None]
         self.until: float | None = min(ends, default=None)
         self.calls = 0
-        self.accounts: tuple[SharedAccount, ...] = outer.accounts if outer else ()
+        self.accounts: tuple[Kept, ...] = outer.accounts if outer else ()
         if account is not None and account not in self.accounts:
             self.accounts = (*self.accounts, account)
         self.counts_spends = any(
@@ -364,7 +399,7 @@ class Ledger:
                 if options.calls is not None:
                     least("calls", options.calls - ledger.calls)
         for account in self.accounts:
-            for limit, value in account.left(account.known()).items():
+            for limit, value in account.remaining().items():
                 least(limit, value)
         if self.until is not None:
             left["seconds"] = self.until - self.now()

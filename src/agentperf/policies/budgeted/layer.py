@@ -270,7 +270,7 @@ class InsideLayer(_Layer):
         return step
 
     def _admitted(self, tab: Tab, args: Args, kwargs: Kwargs) -> Call:
-        need = self.need(args, kwargs) if tab.ledger.counts_spends else NOTHING
+        need = self._need(args, kwargs) if tab.ledger.counts_spends else NOTHING
         try:
             return tab.ledger.admit(tab.call, need)
         except BudgetExceeded as error:
@@ -280,9 +280,9 @@ class InsideLayer(_Layer):
     def _through_stores(self) -> Callable[..., Any]:
         from agentperf.policies.budgeted.shared.inside import StoreGate
 
-        return StoreGate(self).around(self._run)
+        return StoreGate(self.site, self._need, self.refused).around(self._run)
 
-    def need(self, args: Args, kwargs: Kwargs) -> Amount:
+    def _need(self, args: Args, kwargs: Kwargs) -> Amount:
         """Count the prompt among the arguments; it is spent whatever the answer will be."""
         if not self._prompts:
             return NOTHING

@@ -68,9 +68,10 @@ class Budget:
                 f"the budget {self.name!r} is in no store; open it as in budget(usd=20, "
                 'store="redis://localhost:6379", name="team-a")'
             )
+        from agentperf.policies.budgeted.shared.gate import accounts_of
         from agentperf.policies.budgeted.shared.handle import SharedBudget
 
-        return SharedBudget(self._ledger.accounts[-1])
+        return SharedBudget(accounts_of(self._ledger)[-1])
 
     def __repr__(self) -> str:
         left = ", ".join(f"{value:g} {limit}" for limit, value in self.remaining().items())

@@ -55,7 +55,13 @@ class Judging:
 class Judge(Protocol):
     """What takes the end of one call: a machine, or what stands for it; see there."""
 
-    last_error: str | None
+    @property
+    def last_error(self) -> str | None:
+        """The name of what the last call that failed, failed with."""
+        ...
+
+    @last_error.setter
+    def last_error(self, name: str | None) -> None: ...
 
     @property
     def state(self) -> State:

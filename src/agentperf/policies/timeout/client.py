@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, TypeGuard
 
 from agentperf._engine.resuming import changed, takes_any
 
@@ -25,8 +25,7 @@ class ClientTimeout:
         self._signature = signature
         self._name = name
         self._rest = takes_any(signature)
-        parameter = signature.parameters.get(name)
-        self._default: Any = None if parameter is None else parameter.default
+        self._default = _default(signature, name)
 
     @property
     def is_there(self) -> bool:
@@ -55,5 +54,10 @@ class ClientTimeout:
         return given.get(self._name, rest.get(self._name, _LEFT_OUT))
 
 
-def _is_number(value: object) -> bool:
+def _default(signature: inspect.Signature, name: str) -> Any:
+    parameter = signature.parameters.get(name)
+    return None if parameter is None else parameter.default
+
+
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from agentperf._base.keys import digest
 from agentperf._engine.stores import LeftAlone
 from agentperf.errors import BudgetExceeded, ConfigurationError, StoreUnavailable
-from agentperf.policies.budgeted.core import PICO, Ledger, lacking
+from agentperf.policies.budgeted.core import PICO, Hold, Ledger, lacking
 from agentperf.policies.budgeted.options import BudgetOptions, SharedOptions
 from agentperf.policies.budgeted.shared.decision import (
     FORGOTTEN,
@@ -18,6 +18,7 @@ from agentperf.policies.budgeted.shared.decision import (
     LEASE,
     MICRO,
     NANO,
+    NO_CALL,
     SHARED_BUDGET,
     Allowed,
     Figures,
@@ -35,18 +36,6 @@ if TYPE_CHECKING:
 PICO_PER_NANO = PICO // NANO
 _BITS = 53
 """Whole numbers of so many bits are exact in every language."""
-
-
-class Hold(NamedTuple):
-    """What is kept free for a call while it runs.
-
-    Attributes:
-        tokens: Tokens.
-        nano: Billionths of a dollar.
-    """
-
-    tokens: int = 0
-    nano: int = 0
 
 
 NO_HOLD = Hold()
@@ -195,7 +184,7 @@ class Account:
         await self._asked(reach, Purpose.RESET)
 
     async def _asked(
-        self, reach: StoreReach, purpose: Purpose, want: Want = Want()
+        self, reach: StoreReach, purpose: Purpose, want: Want = NO_CALL
     ) -> tuple[Status, Figures]:
         if self._process != os.getpid():
             self._begin()
@@ -295,6 +284,10 @@ class Account:
         if allowed.calls >= 0:
             left["calls"] = allowed.calls - figures.calls
         return left
+
+    def remaining(self) -> dict[str, float]:
+        """Return what is left as far as this process knows, by limit."""
+        return self.left(self.known())
 
     def renews_in(self, figures: Figures) -> float | None:
         """Return the seconds to the end of the period; None where none is running."""

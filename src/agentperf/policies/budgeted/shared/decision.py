@@ -22,7 +22,7 @@ MICRO = 1_000_000
 NANO = 10**9
 
 LEASE = 300.0
-"""Seconds after which what a process keeps free for its calls is free for others, if it is silent."""
+"""Seconds after which what a silent process keeps free for its calls is free for others."""
 
 FORGOTTEN = 900.0
 """Seconds after which a silent process is forgotten."""
@@ -82,6 +82,9 @@ class Want(NamedTuple):
     nano: int = 0
     freed_tokens: int = 0
     freed_nano: int = 0
+
+
+NO_CALL = Want()
 
 
 class Totals(NamedTuple):
@@ -219,57 +222,80 @@ def _apply(
     tick = float(math.floor(now * MICRO + 0.5))
     if record is None or len(record) < _HEAD or (len(record) - _HEAD) % _ENTRY:
         record = (0.0,) * _HEAD
+    began, spent = _spent(record, known, per, tick)
+    own, others, held = _holders(record, holder, tick, lease, forgotten)
+    own = own or (holder, tick, floor, *counted, *told[_SPENT:])
+    floor = max(floor, own[2])
+    more = [max(0.0, number - before) for number, before in zip(told, own[3:], strict=True)]
+    totals = [before + number for number, before in zip(more, own[3:], strict=True)]
+    spent = [before + number for before, number in zip(spent, more[:_SPENT], strict=True)]
+    held = [held[0] + (totals[4] - totals[5]), held[1] + (totals[6] - totals[7])]
+    is_used = more[0] + more[2] + more[3] > 0
+    status = Status.DONE
+    if serial <= floor:
+        status = Status.VOID
+    elif purpose == Purpose.RESET:
+        began, spent = max(tick, began + 1), [0.0] * _SPENT
+    elif purpose == Purpose.BEGIN:
+        status = _judged(limits, spent, held, want)
+        if status is Status.DONE:
+            is_used = True
+            spent[0] += want[0]
+            for place, number in zip((0, 4, 6, 5, 7), want, strict=True):
+                totals[place] += number
+            held = [held[0] + (want[1] - want[3]), held[1] + (want[2] - want[4])]
+    if is_used and began == 0:
+        began = tick
+    after = (began, *spent, holder, tick, floor, *totals, *others)
+    return after, (float(status), tick, began, *spent, *held)
+
+
+def _spent(
+    record: Record, known: Sequence[float], per: float, tick: float
+) -> tuple[float, list[float]]:
+    """Return when the budget began, and what is spent of it, by all that is known."""
     began, *spent = record[:_HEAD]
     if known[0] > began:
         began, *spent = known
     elif known[0] == began and began > 0:
         spent = list(map(max, spent, known[1:]))
     if per > 0 and began > 0 and tick >= began + per:
-        began, spent = 0.0, [0.0] * _SPENT
-    own: Sequence[float] = (holder, tick, floor, *counted, *told[_SPENT:])
-    others: list[float] = []
-    held_tokens = held_nano = 0.0
+        return 0.0, [0.0] * _SPENT
+    return began, spent
+
+
+def _holders(
+    record: Record, holder: float, tick: float, lease: float, forgotten: float
+) -> tuple[Sequence[float], list[float], list[float]]:
+    """Return the entry of a process, those of others, and what these keep free."""
+    own: Sequence[float] = ()
+    others, held = list[float](), [0.0, 0.0]
     for at in range(_HEAD, len(record), _ENTRY):
         entry = record[at : at + _ENTRY]
         if entry[0] == holder:
-            own = (holder, tick, max(floor, entry[2]), *entry[3:])
+            own = entry
         elif entry[1] + forgotten > tick:
             others.extend(entry)
             if entry[1] + lease > tick:
-                held_tokens += entry[7] - entry[8]
-                held_nano += entry[9] - entry[10]
-    is_void = serial <= own[2]
-    more = [max(0.0, told[at] - own[3 + at]) for at in range(len(told))]
-    totals = [own[3 + at] + more[at] for at in range(len(told))]
-    spent = [spent[at] + more[at] for at in range(_SPENT)]
-    is_used = more[0] + more[2] + more[3] > 0
-    held_tokens += totals[4] - totals[5]
-    held_nano += totals[6] - totals[7]
-    status = 0.0
-    if is_void:
-        status = 4.0
-    elif purpose == 2:
-        began, spent = max(tick, began + 1), [0.0] * _SPENT
-    elif purpose == 0:
-        left_tokens = limits[1] - spent[2] - held_tokens + want[3]
-        left_nano = limits[2] - spent[3] - held_nano + want[4]
-        if limits[0] >= 0 and want[0] > 0 and max(0.0, spent[0] - spent[1]) + want[0] > limits[0]:
-            status = 1.0
-        elif limits[1] >= 0 and (left_tokens <= 0 or want[1] > left_tokens):
-            status = 2.0
-        elif limits[2] >= 0 and (left_nano <= 0 or want[2] > left_nano):
-            status = 3.0
-        else:
-            spent[0], totals[0] = spent[0] + want[0], totals[0] + want[0]
-            for place, number in zip((4, 6, 5, 7), want[1:], strict=True):
-                totals[place] += number
-            held_tokens += want[1] - want[3]
-            held_nano += want[2] - want[4]
-            is_used = True
-    if is_used and began == 0:
-        began = tick
-    after = (began, *spent, *own[:3], *totals, *others)
-    return after, (status, tick, began, *spent, held_tokens, held_nano)
+                held = [held[0] + (entry[7] - entry[8]), held[1] + (entry[9] - entry[10])]
+    return own, others, held
+
+
+def _judged(
+    limits: Sequence[float], spent: Sequence[float], held: Sequence[float], want: Sequence[float]
+) -> Status:
+    """Tell whether a call may begin."""
+    calls = max(0.0, spent[0] - spent[1])
+    if limits[0] >= 0 and want[0] > 0 and calls + want[0] > limits[0]:
+        return Status.NO_CALLS
+    for limit, used, kept, need, freed, status in (
+        (limits[1], spent[2], held[0], want[1], want[3], Status.NO_TOKENS),
+        (limits[2], spent[3], held[1], want[2], want[4], Status.NO_MONEY),
+    ):
+        left = limit - used - kept + freed
+        if limit >= 0 and (left <= 0 or need > left):
+            return status
+    return Status.DONE
 
 
 _LUA = """

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from agentperf._engine.stores import StoreReach
 from agentperf._engine.waiting import LoopWaiting, in_one_go, on_event_loop
 from agentperf.abc.stores import stores
 from agentperf.errors import ConfigurationError
-from agentperf.policies.budgeted.core import Amount, Call, Ledger, Tab
+from agentperf.policies.budgeted.core import Amount, Call, Hold, Ledger, Tab
 from agentperf.policies.budgeted.options import SharedOptions
-from agentperf.policies.budgeted.shared.account import NO_HOLD, PICO_PER_NANO, Account, Hold
+from agentperf.policies.budgeted.shared.account import NO_HOLD, PICO_PER_NANO, Account
 from agentperf.policies.budgeted.shared.decision import Want
 
 if TYPE_CHECKING:
@@ -78,6 +78,11 @@ def account_on(host: Host, name: str, options: SharedOptions) -> SharedAccount:
     )
 
 
+def accounts_of(ledger: Ledger) -> tuple[SharedAccount, ...]:
+    """Return the budgets in stores that hold in a budget, outermost first."""
+    return cast("tuple[SharedAccount, ...]", ledger.accounts)  # nothing else is handed in
+
+
 async def admitted(tab: Tab, need: Amount, *, is_async: bool) -> Call:
     """Let a call in: by the budgets of this process, and then by those in stores.
 
@@ -87,7 +92,7 @@ async def admitted(tab: Tab, need: Amount, *, is_async: bool) -> Call:
     """
     call = tab.ledger.admit(tab.call, need)
     try:
-        for account in tab.ledger.accounts:
+        for account in accounts_of(tab.ledger):
             await _take(account, call, need, is_async=is_async)
     except BaseException:
         call.take_back()
@@ -113,7 +118,7 @@ async def _take(account: SharedAccount, call: Call, need: Amount, *, is_async: b
 
 async def pay(ledger: Ledger, *, is_async: bool) -> None:
     """Tell the stores what a call spent that has ended."""
-    for account in ledger.accounts:
+    for account in accounts_of(ledger):
         if account.owes:
             await account.pay(account.reach(is_async=is_async))
 
@@ -125,7 +130,7 @@ def pay_aside(ledger: Ledger, waiting: Waiting | None) -> None:
         ledger: The budget that the call was made in.
         waiting: How its calls wait; None for calls that block.
     """
-    if not any(account.owes for account in ledger.accounts):
+    if not any(account.owes for account in accounts_of(ledger)):
         return
     if waiting is None:
         in_one_go(pay(ledger, is_async=False))

@@ -116,6 +116,6 @@ class SharedBudget:
         )
 
     def __repr__(self) -> str:
-        left = self._account.left(self._account.known())
+        left = self._account.remaining()
         told = ", ".join(f"{value:g} {limit}" for limit, value in left.items())
         return f"<shared budget {self.name!r}: {told} left>"

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agentperf._base.endings import Ending
 from agentperf._engine.frames import Frame, TabFrame
+from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AnyLiveStream, TurnedAsync
-from agentperf.errors import BudgetExceeded, StoreUnavailable
-from agentperf.policies.budgeted.core import NOTHING, Call, Ledger, Tab
+from agentperf.errors import BudgetExceeded, CallRejected, StoreUnavailable
+from agentperf.policies.budgeted.core import NOTHING, Amount, Call, Ledger, Tab
 from agentperf.policies.budgeted.shared.gate import admitted, pay, pay_aside
 
-if TYPE_CHECKING:
-    from agentperf.policies.budgeted.layer import Args, InsideLayer, Kwargs
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
 
 
 class StoreGate:
     """Around one function: asks before a call begins, and tells when it has ended.
 
     Args:
-        layer: Where the function is.
+        site: Where the function is.
+        need: Tells what a call is going to spend at least.
+        refused: Tells of a refusal, and returns its error.
     """
 
-    def __init__(self, layer: InsideLayer) -> None:
-        self._layer = layer
-        self._driver = layer.site.driver
-        self._is_async = layer.site.driver.is_async
-        self._waiting = layer.site.waiting if self._is_async else None
+    def __init__(
+        self,
+        site: Site,
+        need: Callable[[Args, Kwargs], Amount],
+        refused: Callable[[CallRejected], CallRejected],
+    ) -> None:
+        self._need = need
+        self._refused = refused
+        self._driver = site.driver
+        self._is_async = site.driver.is_async
+        self._waiting = site.waiting if self._is_async else None
 
     def around(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """Make `step(tab, frame, args, kwargs)` of `run(args, kwargs, ticket)`."""
@@ -61,11 +70,11 @@ class StoreGate:
         return value
 
     async def _admitted(self, tab: Tab, args: Args, kwargs: Kwargs) -> Call:
-        need = self._layer.need(args, kwargs) if tab.ledger.counts_spends else NOTHING
+        need = self._need(args, kwargs) if tab.ledger.counts_spends else NOTHING
         try:
             return await admitted(tab, need, is_async=self._is_async)
         except (BudgetExceeded, StoreUnavailable) as error:
-            raise self._layer.refused(error) from error.__cause__
+            raise self._refused(error) from error.__cause__
 
     def _streamed(
         self, ledger: Ledger, stream: AnyLiveStream, ending: Ending, error: BaseException | None

@@ -109,7 +109,7 @@ class SharedCircuit(Machine):
         self._terms = terms
         self._alone = on_failure == "local"
         self._lets_in = on_failure != "closed"
-        self._known = Known()
+        self._known, self._ends = Known(), 0.0
         self._pooled = Tally()
         self._wait = -1.0
         self._owed: deque[Outcome] = deque()
@@ -212,7 +212,7 @@ class SharedCircuit(Machine):
     @property
     def has_to_tell(self) -> bool:
         """Whether the store should be told something now."""
-        return bool(self._owed) or self.eager
+        return self.follows and (self.eager or bool(self._owed))
 
     def figures(self, now: float) -> Tally:
         """Return what decides whether it opens: the figures of all processes, as known here."""
@@ -296,9 +296,7 @@ class SharedCircuit(Machine):
     ) -> tuple[_Question, Known, tuple[Batch, ...]]:
         with self._lock:
             self._number += 1
-            known = self._known
-            if self.follows and self.state in (OPEN, HALF_OPEN):
-                known = known._replace(left=max(0.0, self._until - now))
+            known = self._known._replace(left=max(0.0, self._ends - now))
             if outcome is not None or known.version == 0:
                 # Who doesn't know the version yet can't tell of calls.
                 told = () if outcome is None else outcome.told
@@ -344,7 +342,7 @@ class SharedCircuit(Machine):
             self._heard = max(self._heard, question.number)
             self.asked = self.follows = True
             self._next_look = self.calm_until = now + LOOK_EVERY
-            self._known = known
+            self._known, self._ends = known, now + known.left
             change = None
             if known.version != before.version or answer.state is not self.state:
                 change = self._take_over(before, answer, now, alone=alone)

@@ -9,8 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from agentperf._engine.stores import LeftAlone
 from agentperf._engine.waiting import in_one_go
 from agentperf.errors import BudgetExceeded, StoreUnavailable
+from agentperf.policies.budgeted.core import Hold
 from agentperf.policies.budgeted.options import SharedOptions
-from agentperf.policies.budgeted.shared.account import Account, Hold
+from agentperf.policies.budgeted.shared.account import Account
 from agentperf.policies.budgeted.shared.decision import LEASE, Want
 from agentperf.testing import FakeClock
 from agentperf.testing.conformance.stores import MemoryStore
@@ -70,6 +71,7 @@ class Spending(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
+        """Nobody has done anything."""
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock)
         self.processes = [Process(self.clock, self.store, self.mode) for _ in range(3)]

@@ -8,6 +8,7 @@ from agentperf.policies.budgeted.shared.decision import (
     FORGOTTEN,
     LEASE,
     MICRO,
+    NO_CALL,
     SHARED_BUDGET,
     Allowed,
     Figures,
@@ -20,6 +21,7 @@ from agentperf.policies.budgeted.shared.decision import (
 from tests.unit.policies.budgeted.shared.sequences import sequences
 
 START = 1_700_000_000
+NOTHING = Totals()
 
 
 class Record:
@@ -32,7 +34,7 @@ class Record:
         self.now = START
         self.serials = {}
 
-    def ask(self, purpose, holder=1, told=Totals(), counted=Totals(), want=Want(), **more):
+    def ask(self, purpose, holder=1, told=NOTHING, counted=NOTHING, want=NO_CALL, **more):
         """Ask as a process does; return the status and the figures."""
         serial = more.pop("serial", None) or self.serials.get(holder, 0) + 1
         self.serials[holder] = max(serial, self.serials.get(holder, 0))

@@ -11,6 +11,8 @@ import pytest
 
 import agentperf
 from agentperf import events, rate_limited
+from agentperf._base.clock import Clock
+from agentperf._engine.sqlite.store import SqliteStore
 from agentperf.abc import AsyncStore, Stores
 from agentperf.policies.circuit_breaker.shared.circuit import LOOK_EVERY
 from agentperf.testing import FakeClock, fresh_host, recorded
@@ -777,6 +779,43 @@ def test_a_store_that_forgot_is_told_what_was_known(clock, store):
     assert Process(clock, store).call(1) == "CircuitOpen"
 
 
+def test_a_store_that_forgot_meanwhile_is_told_what_is_left(clock, store):
+    """Of the time that the circuit was to stay open, not all of it again."""
+    a = Process(clock, store, on_store_failure="closed")
+    a.fails(6)
+    store.broken = True
+    clock.advance(20)
+    assert a.call(1) == "StoreUnavailable"
+    store.broken = False
+    store._records.clear()
+    clock.advance(0.6)
+    with agentperf.use(a.host), pytest.raises(agentperf.CircuitOpen) as caught:
+        a.f()
+    assert 6 <= caught.value.retry_after <= 13
+
+
+def test_a_probe_that_ends_during_an_outage_is_told_later(clock, store):
+    """Nobody asks a dead store for that; it is told with the first answer."""
+    a = Process(clock, store, probes=1, on_store_failure="open")
+    a.fails(6)
+    clock.advance(40)
+
+    def work():
+        store.broken = True
+        return "done"
+
+    a.f, works = guarded_by(a, work), a.f
+    assert a.call() == "done"
+    a.f, asked = works, store.asked
+    for _ in range(20):
+        assert a.call(1) == 1
+    assert store.asked == asked
+    store.broken = False
+    clock.advance(AFTER_A_LOOK)
+    a.call(1), a.call(1)
+    assert a.breaker.state() == "closed"
+
+
 def test_to_force_a_state_needs_the_store(clock, store):
     """Else it would be this process's alone; to look needs none."""
     a = outage(clock, store, "local")
@@ -868,3 +907,36 @@ def test_configured(clock):
         )
         with pytest.raises(agentperf.PluginError):
             f()
+
+
+class Settable(Clock):
+    """A clock whose wall time somebody sets."""
+
+    def __init__(self, clock):
+        self.now = clock.now
+        self.offset = 1_700_000_000.0
+        self.wall = lambda: clock.now() + self.offset
+
+
+@pytest.mark.parametrize("step", [-86400.0, -3.0, 3.0, 86400.0])
+def test_a_clock_that_is_set_leaves_no_circuit_open(clock, tmp_path, step):
+    """It goes on in a file as long as it was to, or shorter, and closes."""
+    wall = Settable(clock)
+    store = SqliteStore(tmp_path / "circuits.db", wall)
+    a, b = Process(clock, store), Process(clock, store)
+    assert b.call(0) == 0
+    a.fails(6)
+    wall.offset += step
+    clock.advance(AFTER_A_LOOK)
+    outcomes = [a.call(1), b.call(1)]
+    assert outcomes in (["CircuitOpen"] * 2, [1, 1])
+    for _ in range(10):
+        clock.advance(7)
+        a.call(1), b.call(1)
+    assert [a.breaker.state(), b.breaker.state()] == ["closed"] * 2
+    a.fails(6)
+    wall.offset -= step
+    for _ in range(10):
+        clock.advance(7)
+        a.call(1), b.call(1)
+    assert [a.breaker.state(), b.breaker.state()] == ["closed"] * 2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import agentperf
 from agentperf import handle
-from agentperf._engine.sqlite.store import AHEAD, SqliteStore
+from agentperf._engine.sqlite.store import SqliteStore
 from agentperf.policies.rate_limited.shared.decision import GCRA, Terms
 from agentperf.testing import FakeClock, fresh_host
 from tests.unit.policies.rate_limited.shared.sequences import limits
@@ -58,12 +58,12 @@ def let_in(work, calls):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_limit_goes_on_whatever_the_clock_is_set_to(clock, store, step):
-    """What is let in after it is a burst at most, and then again what the rate allows."""
+    """Back, nothing is let in for it; forward, a burst at most; then again what the rate allows."""
     work = agentperf.rate_limited("60/min", burst=5, max_wait=0, store=store, name="x")(lambda: 1)
     assert let_in(work, 10) == 5
     clock.off += step
     at_once = let_in(work, 20)
-    assert at_once == 0 if store is None else at_once <= 5
+    assert at_once <= (5 if step > 0 and store is not None else 0)
     for _ in range(5):
         clock.advance(1)
         assert let_in(work, 3) == 1
@@ -103,6 +103,6 @@ def test_a_clock_that_trembles_gives_nothing(clock, tmp_path):
     work = agentperf.rate_limited("1/hour", max_wait=0, store=store, name="x")(lambda: 1)
     work()
     for _ in range(20):
-        clock.off -= AHEAD / 2
+        clock.off -= 0.01
         assert let_in(work, 2) == 0
     assert handle(work).limiter.remaining() == {"requests": 0}
