@@ -118,7 +118,7 @@ class Handle:
         policy = self._first(Bulkhead)
         if policy is None:
             raise self._without("behind a bulkhead", "@bulkhead(8)")
-        return BulkheadHandle(current_host(), policy)
+        return BulkheadHandle(current_host(), self._pipeline.target, policy, self._leading)
 
     @property
     def hedges(self) -> HedgesHandle:

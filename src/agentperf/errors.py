@@ -118,7 +118,23 @@ class CircuitOpen(CallRejected):
 
 
 class BulkheadFull(CallRejected):
-    """All places of the bulkhead and of its queue are taken."""
+    """All places of the bulkhead and of its queue are taken.
+
+    Attributes:
+        key: A digest of the value of `by=` that the places are for; empty without `by=`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        policy: str = "",
+        name: str = "",
+        retry_after: float | None = None,
+        key: str = "",
+    ) -> None:
+        super().__init__(message, policy=policy, name=name, retry_after=retry_after)
+        self.key = key
 
 
 class BudgetExceeded(CallRejected):

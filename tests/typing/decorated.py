@@ -121,6 +121,13 @@ def guarded(a: int) -> list[str]:
     return [str(a)]
 
 
+@agentperf.bulkhead(8, by="scope.tenant", priority=lambda a: a)
+@agentperf.bulkhead(8, store="sqlite:places.db", name="shared", on_store_failure="closed")
+async def placed(a: int) -> int:
+    """With everything a bulkhead has."""
+    return a
+
+
 @agentperf.timeout(first_item="5s")
 async def guarded_stream(a: int) -> AsyncIterator[int]:
     """A stream."""
@@ -132,7 +139,9 @@ async def guards() -> None:
     assert_type(guarded(1), list[str])
     async for item in guarded_stream(1):
         assert_type(item, int)
-    assert_type(agentperf.handle(guarded).bulkhead.stats().limit, int)
+    assert_type(agentperf.handle(guarded).bulkhead.stats(1).limit, int)
+    assert_type(agentperf.handle(placed).bulkhead.in_use(1), int)
+    assert_type(await agentperf.handle(placed).bulkhead.ain_use(1), int)
     guarded("1")  # type: ignore[arg-type]
     agentperf.bulkhead("8")  # type: ignore[arg-type]
     agentperf.timeout(total=b"5")  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import agentperf
 from agentperf.abc import Decision
 from agentperf.policies.budgeted.shared.decision import MICRO, SHARED_BUDGET
+from agentperf.policies.bulkhead.shared.decision import PLACES
 from agentperf.policies.circuit_breaker.shared.decision import CIRCUIT
 from agentperf.policies.circuit_breaker.shared.decision import Terms as CircuitTerms
 from agentperf.policies.rate_limited.bucket import Limits
@@ -23,6 +24,8 @@ from agentperf.testing.conformance import StoreConformance
 from agentperf.testing.conformance import stores as suite
 from tests.services import running
 from tests.unit.policies.budgeted.shared.sequences import sequences as budget_sequences
+from tests.unit.policies.bulkhead.shared.statements import statements
+from tests.unit.policies.bulkhead.shared.statements import terms as terms_of_places
 from tests.unit.policies.circuit_breaker.shared import sequences as circuits
 from tests.unit.policies.rate_limited.shared.sequences import LIMITS, lives, question
 
@@ -135,7 +138,7 @@ if length >= 0 then
 end
 for place = 3 + math.max(0, length), #numbers do arguments[#arguments + 1] = numbers[place] end
 local after, answer = decide(record, arguments, numbers[1])
-return {written(after), written(answer)}
+return {written(after or {}), written(answer)}
 """
 """Calls the Lua of a decision at a time of the test's own choice."""
 
@@ -158,7 +161,7 @@ class InLua:
         numbers = [repr(float(number)) for number in (now, *told, *arguments)]
         self.pipeline.eval(IN_LUA % decision.scripts["lua"], 0, *numbers)
         self.record, answer = decision.apply(record, arguments, now)
-        self.expected.append((self.record, answer))
+        self.expected.append((self.record or (), answer))
         return answer
 
     def __exit__(self, kind, *_):
@@ -212,6 +215,21 @@ def test_lua_keeps_budgets_as_python_does(server, sequence):
         for passed, arguments in sequence:
             now += passed / MICRO
             lua.decide(SHARED_BUDGET, arguments, now)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(terms_of_places(), statements())
+def test_lua_grants_the_places_that_python_does(server, terms, sequence):
+    """On any sequence of statements and jumps of time, to the last bit."""
+    now = 1_700_000_000.0
+    with InLua(server) as lua:
+        for passed, *statement in sequence:
+            now += passed / 1_000_000
+            lua.decide(PLACES, terms.arguments(*statement), now)
 
 
 def test_what_runs_on_the_server_is_the_decision_in_its_frame(address):

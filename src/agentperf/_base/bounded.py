@@ -16,11 +16,19 @@ class BoundedRegistry(Generic[V]):
     Args:
         make: Makes a value.
         size: How many to keep.
+        busy: Tells whether a value is in use and must not be forgotten; there are more than `size`
+            while so many are.
     """
 
-    def __init__(self, make: Callable[[], V], size: int = 1024) -> None:
+    def __init__(
+        self,
+        make: Callable[[], V],
+        size: int = 1024,
+        busy: Callable[[V], object] = lambda _: False,
+    ) -> None:
         self._make = make
         self._size = size
+        self._busy = busy
         self._values: OrderedDict[Hashable, V] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -29,11 +37,18 @@ class BoundedRegistry(Generic[V]):
             value = self._values.get(key)
             if value is None:
                 value = self._values[key] = self._make()
-                if len(self._values) > self._size:
-                    self._values.popitem(last=False)
+                self._forget()
             else:
                 self._values.move_to_end(key)
             return value
+
+    def _forget(self) -> None:
+        for _ in range(len(self._values) - self._size):
+            key, oldest = next(iter(self._values.items()))
+            if self._busy(oldest):
+                self._values.move_to_end(key)
+            else:
+                del self._values[key]
 
     def __len__(self) -> int:
         return len(self._values)

@@ -141,7 +141,11 @@ class Places:
                 self._line.wake()
 
     async def wait(
-        self, waiting: Waiting, seconds: float | None = None, room: int | None = None
+        self,
+        waiting: Waiting,
+        seconds: float | None = None,
+        room: int | None = None,
+        rank: int = 0,
     ) -> bool:
         """Take a place as soon as it is one's turn.
 
@@ -149,11 +153,12 @@ class Places:
             waiting: How this call waits.
             seconds: How long it waits at most.
             room: How many may stand in the line; None for any number.
+            rank: Where it stands there: behind all whose rank is not higher.
 
         Returns:
             Whether it has one; False when the time passed, or there was no room.
         """
-        waiter = self._join(room)
+        waiter = self._join(room, rank)
         if waiter is None:
             return False
         until = None if seconds is None else waiting.now() + seconds
@@ -169,13 +174,13 @@ class Places:
                     self._line.leave(waiter)
         return True
 
-    def _join(self, room: int | None) -> Waiter | None:
+    def _join(self, room: int | None, rank: int) -> Waiter | None:
         with self._lock:
             free = self.in_use < self.limit and not self._line
             if not free and room is not None and len(self._line) >= room:
                 self.refused += 1
                 return None
-            return self._line.join()
+            return self._line.join(rank=rank)
 
     def _advance(self, waiter: Waiter, parker: Parker) -> bool:
         with self._lock:

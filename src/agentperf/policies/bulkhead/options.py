@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agentperf._base.options import whole
+from agentperf._base.options import OnFailure, checked_on_failure, whole
 from agentperf.errors import ConfigurationError
 
 
@@ -33,6 +33,28 @@ def checked(concurrency: int, queue: int | None, adaptive: object) -> BulkheadOp
     if queue is not None and (isinstance(queue, bool) or not isinstance(queue, int) or queue < 0):
         raise ConfigurationError(f"queue={queue!r}: a whole number from 0 up, or None, queue=20")
     return BulkheadOptions(concurrency, queue, _bounds(concurrency, adaptive))
+
+
+def check_shared(
+    store: object, name: str | None, on_store_failure: OnFailure, options: BulkheadOptions
+) -> None:
+    """Refuse what doesn't go with a store, or wouldn't be one.
+
+    Raises:
+        ConfigurationError: Something is malformed or contradicts something else.
+    """
+    checked_on_failure(on_store_failure)
+    if store is None:
+        return
+    from agentperf._engine.stores import check_store
+
+    example = f'bulkhead({options.concurrency}, store="redis://localhost:6379", name="search")'
+    check_store(store, name, "places", example)
+    if options.bounds is not None:
+        raise ConfigurationError(
+            "adaptive= doesn't go with store=: each process would find out another number; share a "
+            f"fixed one, {example}, and put an adaptive one of each process below it"
+        )
 
 
 def _bounds(concurrency: int, adaptive: object) -> tuple[int, int] | None:

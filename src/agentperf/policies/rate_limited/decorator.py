@@ -30,7 +30,7 @@ from agentperf.policies.rate_limited.layer import Buckets, KeyOf, Learn, Limiter
 from agentperf.policies.rate_limited.outputs import Outputs
 
 if TYPE_CHECKING:
-    from agentperf.policies.rate_limited.priority import HeadStart, Priority
+    from agentperf._engine.priority import HeadStart, Priority
 
 if TYPE_CHECKING:
     from agentperf.abc.stores import AnyStore, Stores
@@ -137,7 +137,7 @@ class RateLimited(Policy):
         """Return what tells the head start of a waiting call; None where all have the same."""
         if self.priority is None:
             return None
-        from agentperf.policies.rate_limited.priority import head_starts
+        from agentperf._engine.priority import head_starts
 
         return head_starts(self.priority, target.signature)
 
@@ -246,13 +246,10 @@ def rate_limited(
     checked_on_failure(on_store_failure)
     if store is not None:
         _check_store(store, name, concurrency)
-    if priority is not None and not callable(priority) and not isinstance(priority, str):
-        raise ConfigurationError(
-            f"priority={priority!r}: the name of a parameter, or a callable over the call's "
-            'arguments, priority="urgency"'
-        )
-    if callable(priority):
-        refuse_async("priority", priority, "priority=lambda text, urgency=0: urgency")
+    if priority is not None:
+        from agentperf._engine.priority import checked_priority
+
+        priority = checked_priority(priority)
     if callable(cost):
         refuse_async("cost", cost, "cost=lambda prompt, **_: len(prompt) // 4")
     if cost is not None and not callable(cost) and not isinstance(cost, str):
@@ -291,6 +288,7 @@ def _check_store(store: object, name: str | None, concurrency: int | None) -> No
     check_store(store, name, "limit", example)
     if concurrency is not None:
         raise ConfigurationError(
-            "concurrency= counts the calls of one process and can't go with store=: put a limiter "
-            f"of its own below, @rate_limited(concurrency={concurrency}) under @{example}"
+            "concurrency= counts the calls of one process and can't go with store=: share places "
+            f'above it, @bulkhead({concurrency}, store=..., name="{name}") on @{example}, or put a '
+            f"limiter of its own below, @rate_limited(concurrency={concurrency})"
         )

@@ -31,8 +31,8 @@ from agentperf.policies.rate_limited.outputs import Outputs
 from agentperf.usage import Usage, usage_of
 
 if TYPE_CHECKING:
+    from agentperf._engine.priority import HeadStart
     from agentperf.policies.rate_limited.caution import Change
-    from agentperf.policies.rate_limited.priority import HeadStart
     from agentperf.policies.rate_limited.replies import Lesson
 
 Args = tuple[Any, ...]

@@ -291,6 +291,139 @@ async def test_an_open_breaker_is_asked_before_the_queue(clock):
         await upstream.end_one()
 
 
+# -- by, priority, and when to come again ---------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_each_value_has_its_own_places(clock):
+    """A value that is full holds up no other; what is told of it is a digest."""
+    upstream = Upstream()
+
+    @bulkhead(1, queue=0, by="value", name="upstream")
+    async def work(value):
+        return await upstream(value)
+
+    async with anyio.create_task_group() as tasks:
+        for value in ("tea", "milk"):
+            tasks.start_soon(work, value)
+            await idle()
+        with pytest.raises(BulkheadFull, match=r"'upstream' of the key [0-9a-f]{12} is") as caught:
+            await work("tea")
+        assert caught.value.key
+        assert caught.value.key in str(caught.value)
+        assert "tea" not in str(caught.value)
+        handle = agentperf.handle(work).bulkhead
+        assert repr(handle) == "<bulkhead: 1 for each value of by>"
+        assert (handle.stats("tea").in_use, handle.stats("tea").rejected) == (1, 1)
+        assert (handle.in_use("milk"), await handle.ain_use("wine")) == (1, 0)
+        await upstream.end_one()
+        await upstream.end_one()
+    assert handle.in_use("tea") == 0
+
+
+def test_the_places_of_many_values_are_kept_while_they_are_in_use(clock):
+    """Of those that are not, the ones used last."""
+
+    @bulkhead(1, queue=0, by="value")
+    def words(value):
+        yield value
+        yield value
+
+    reading = words("kept")
+    next(reading)
+    for value in range(3000):
+        list(words(value))
+    with pytest.raises(BulkheadFull):
+        next(words("kept"))
+    assert list(reading) == ["kept"]
+    assert next(words("kept")) == "kept"
+
+
+def test_adaptive_ones_find_a_number_for_each_value(clock):
+    """An upstream that has enough doesn't slow the others down."""
+    work = bulkhead(10, adaptive=True, by="value")(faulty(lambda value: value, fail(TimeoutError)))
+    with pytest.raises(TimeoutError):
+        work("tea")
+    handle = agentperf.handle(work).bulkhead
+    assert (handle.stats("tea").limit, handle.stats("milk").limit) == (7, 10)
+
+
+@pytest.mark.anyio
+async def test_the_urgent_go_first(clock):
+    """A priority is a head start: who came that much earlier is not overtaken."""
+    upstream = Upstream()
+
+    @bulkhead(1, priority="urgency")
+    async def work(value, urgency):
+        return await upstream(value)
+
+    async with anyio.create_task_group() as tasks:
+        for value, urgency in [(0, 0), (1, 0), (2, 1), (3, -1), (4, 0)]:
+            tasks.start_soon(work, value, urgency)
+            await idle()
+        clock.advance(21)
+        tasks.start_soon(work, 5, 1)
+        await idle()
+        for _ in range(6):
+            await upstream.end_one()
+    assert upstream.order == [0, 2, 1, 4, 3, 5]
+
+
+def test_a_refusal_says_when_to_come_again(clock):
+    """By how long calls take of late; as long as nothing is known, it says nothing."""
+
+    @bulkhead(2, queue=0)
+    def words(text):
+        yield from text.split()
+
+    def refused():
+        with pytest.raises(BulkheadFull) as caught:
+            next(words("no"))
+        return caught.value.retry_after
+
+    first, second = words("one two"), words("three four")
+    next(first), next(second)
+    assert refused() is None
+    first.close()
+    first = words("five six")
+    next(first)
+    assert refused() is None
+    clock.advance(4)
+    assert list(first) == ["six"]
+    first = words("seven")
+    next(first)
+    with recorded(CallRefused) as log:
+        assert refused() == 2.0
+    assert [event.retry_after for event in log] == [2.0]
+
+
+@pytest.mark.anyio
+async def test_those_who_wait_are_reckoned_with(clock):
+    """A place comes free after a while, and the line is served first."""
+    upstream = Upstream()
+
+    @bulkhead(1, queue=2)
+    async def work(value):
+        return await upstream(value)
+
+    async with anyio.create_task_group() as tasks:
+        for value in range(3):
+            tasks.start_soon(work, value)
+            await idle()
+        await upstream.end_one()
+        clock.advance(6)
+        await upstream.end_one()
+        tasks.start_soon(work, 3)
+        await idle()
+        tasks.start_soon(work, 4)
+        await idle()
+        with pytest.raises(BulkheadFull, match="perhaps in 18 s") as caught:
+            await work(5)
+        assert caught.value.retry_after == 18.0
+        for _ in range(3):
+            await upstream.end_one()
+
+
 # -- adaptive -------------------------------------------------------------------------------------
 
 
@@ -376,12 +509,22 @@ def test_it_needs_a_number(make):
         ((8,), {"adaptive": "yes"}, "adaptive='yes'"),
         ((8,), {"adaptive": 3}, "adaptive=3"),
         ((8,), {"queu": 3}, "did you mean queue=3"),
+        ((8,), {"by": 3}, "by=3"),
+        ((8,), {"priority": 3}, "priority=3"),
+        ((8,), {"on_store_failure": "wait"}, "on_store_failure='wait'"),
     ],
 )
 def test_bad_options_are_refused_before_any_call(args, options, said):
     """The error names the parameter."""
     with pytest.raises(ConfigurationError, match=said):
         bulkhead(*args, **options)
+
+
+@pytest.mark.parametrize("options", [{"by": "nothing"}, {"priority": "nothing"}])
+def test_what_names_no_parameter_is_refused_at_decoration(options):
+    """Before any call."""
+    with pytest.raises(ConfigurationError, match="nothing"):
+        bulkhead(8, **options)(lambda value: value)
 
 
 def test_a_function_without_one(clock):

@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any, cast
 
 from agentperf._base.keys import digest
+from agentperf._engine.renewing import Renewer, renewing
 from agentperf._engine.site import Site
 from agentperf.policies.cached.backed.reach import Reach
-from agentperf.policies.cached.backed.renewing import Renewer, renewing
 from agentperf.policies.cached.flights.flight import ELSEWHERE, Flight, works_for_others
 from agentperf.policies.cached.tags.seals import sealed
 from agentperf.policies.cached.tags.versions import Versions

@@ -10,6 +10,7 @@ from typing import Any
 
 from agentperf._base.options import OnFailure
 from agentperf._engine.bindings import Step
+from agentperf._engine.priority import HeadStart
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.stores import StoreReach
 from agentperf._engine.waiting import in_one_go
@@ -29,7 +30,6 @@ from agentperf.policies.rate_limited.layer import (
     Oversize,
     onward_of,
 )
-from agentperf.policies.rate_limited.priority import HeadStart
 from agentperf.policies.rate_limited.replies import Lesson
 from agentperf.policies.rate_limited.shared.bucket import SharedBucket, SharedBuckets
 

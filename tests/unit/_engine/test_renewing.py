@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from agentperf._base.clock import Clock
+from agentperf._engine.renewing import Renewer, renewing
 from agentperf._engine.waiting import waiting_for
-from agentperf.policies.cached.backed.renewing import Renewer, renewing
 from agentperf.testing import FakeClock
 from tests.unit.policies.cached.calls import until
 

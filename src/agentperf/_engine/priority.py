@@ -10,15 +10,15 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from agentperf._base.callables import refuse_async
 from agentperf._engine.sizing import by_name
 from agentperf.errors import ConfigurationError
-from agentperf.policies.rate_limited.gcra import NANO
 
 Priority = str | Callable[..., float]
 HeadStart = Callable[[tuple[Any, ...], dict[str, Any]], int]
 
-STEP = 10 * NANO
-"""The head start of one step of priority over the next lower one."""
+STEP = 10_000_000_000
+"""The head start of one step of priority over the next lower one, in nanoseconds."""
 MOST = 10
 """Priorities go from `-MOST` to `MOST`, so that no head start is for ever."""
 
@@ -53,3 +53,20 @@ def _head_start(steps: Any) -> int:
             f"priority= gave {steps!r}; a number from {-MOST} to {MOST}, higher ones come first"
         )
     return int(steps * STEP)
+
+
+def checked_priority(priority: Priority | None) -> Priority | None:
+    """Return what `priority=` says.
+
+    Raises:
+        ConfigurationError: It is nothing that could tell the priority of a call.
+    """
+    if callable(priority):
+        refuse_async("priority", priority, "priority=lambda text, urgency=0: urgency")
+        return priority
+    if priority is None or isinstance(priority, str):
+        return priority
+    raise ConfigurationError(
+        f"priority={priority!r}: the name of a parameter, or a callable over the call's "
+        'arguments, priority="urgency"'
+    )

@@ -1,0 +1,1 @@
+"""Places that several processes share: granted in a store, waited for in each process."""
