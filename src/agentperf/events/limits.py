@@ -104,7 +104,7 @@ class CallTimedOut(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreDown(Event):
-    """The store of a limit began to fail; told once until it works again.
+    """The store of a limit or budget began to fail; told once until it works again.
 
     Attributes:
         error: The class name of the error.
@@ -115,4 +115,4 @@ class StoreDown(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUp(Event):
-    """The store of a limit works again."""
+    """The store of a limit or budget works again."""
