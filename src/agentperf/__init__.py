@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from agentperf.policies.compose import resilient as resilient
     from agentperf.policies.compose import stack as stack
     from agentperf.policies.compress_prompt import compress_prompt as compress_prompt
+    from agentperf.policies.fallback import Link as Link
     from agentperf.policies.fallback import fallback as fallback
     from agentperf.policies.hedged import HedgesHandle as HedgesHandle
     from agentperf.policies.hedged import HedgeStats as HedgeStats
@@ -138,6 +139,7 @@ _EXPORTS = {
     "HedgesHandle": "agentperf.policies.hedged",
     "Host": "agentperf._host",
     "LimiterHandle": "agentperf.policies.rate_limited",
+    "Link": "agentperf.policies.fallback",
     "Outlook": "agentperf.policies.rate_limited",
     "NearStats": "agentperf.policies.cached.tiered",
     "OperationStats": "agentperf.telemetry",

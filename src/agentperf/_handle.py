@@ -104,7 +104,9 @@ class Handle:
         policy = self._first(RateLimited)
         if policy is None:
             raise self._without("rate_limited", '@rate_limited("500/min")')
-        return LimiterHandle(current_host(), self._pipeline.target, policy, self._leading)
+        return LimiterHandle(
+            current_host(), self._pipeline.target, policy, self._leading, self.operation
+        )
 
     @property
     def bulkhead(self) -> BulkheadHandle:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,11 +44,14 @@ class Race:
         path: What is measured.
         ours: Makes our contestant.
         peers: The others. All are synchronous, or all asynchronous, as ours is.
+        threads: How many call at once. With several it is the CPU time of the whole process that
+            counts: what they lose by getting into each other's way is part of it.
     """
 
     path: str
     ours: Make
     peers: tuple[Peer, ...]
+    threads: int = 1
 
     def rows(self, rounds: int) -> Iterator[Row]:
         """Run the race; yield a row for each peer."""
@@ -57,7 +61,7 @@ class Race:
                 functions.append(peer.make())
             except ImportError as error:
                 missing[peer.name] = str(error)
-        ours, *others = medians(functions, rounds)
+        ours, *others = medians(functions, rounds, self.threads)
         theirs = iter(others)
         for peer in self.peers:
             figure = None if peer.name in missing else next(theirs)
@@ -65,13 +69,15 @@ class Race:
             yield Row(self.path, ours, peer.name, figure, "ns", peer.terms, reason)
 
 
-def medians(functions: list[Callable[[str], Any]], rounds: int) -> list[float]:
+def medians(functions: list[Callable[[str], Any]], rounds: int, threads: int = 1) -> list[float]:
     """Return the median nanoseconds of a call of each function."""
     with asyncio.Runner() as runner:
 
         def turn(function: Callable[[str], Any], calls: int) -> float:
             if inspect.iscoroutinefunction(function):
                 return runner.run(_await_often(function, calls)) / calls
+            if threads > 1:
+                return _call_together(function, calls, threads) / (calls // threads * threads)
             return _call_often(function, calls) / calls
 
         calls = [max(50, int(TURN / turn(function, 200))) for function in functions]
@@ -80,6 +86,24 @@ def medians(functions: list[Callable[[str], Any]], rounds: int) -> list[float]:
             for _ in range(rounds)
         ]
     return [statistics.median(sample) * 1e9 for sample in zip(*samples, strict=True)]
+
+
+def _call_together(function: Callable[[str], Any], calls: int, threads: int) -> float:
+    gate = threading.Barrier(threads + 1)
+
+    def work() -> None:
+        gate.wait()
+        for _ in repeat(None, calls // threads):
+            function("hello")
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    start = time.process_time()
+    gate.wait()
+    for worker in workers:
+        worker.join()
+    return time.process_time() - start
 
 
 def _call_often(function: Callable[[str], Any], calls: int) -> float:

@@ -15,7 +15,7 @@ import openai
 import pytest
 
 import agentperf
-from agentperf.errors import BulkheadFull, CallTimeout, CircuitOpen
+from agentperf.errors import BudgetExceeded, BulkheadFull, CallTimeout, CircuitOpen
 
 ANSWER = json.dumps(
     {
@@ -117,6 +117,10 @@ class Upstream:
             connection.sendall(what)
         connection.close()
 
+    def answer_first(self, what: bytes) -> None:
+        """Answer the first of those that hang."""
+        self._held[0].sendall(what)
+
     def close(self) -> None:
         """Let go of everything."""
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -158,6 +162,12 @@ async def aread(model: openai.AsyncOpenAI) -> AsyncIterator[str]:
     async for chunk in chunks:
         if chunk.choices:
             yield chunk.choices[0].delta.content or ""
+
+
+async def areply(model: openai.AsyncOpenAI) -> Any:
+    """Ask for a whole answer."""
+    messages = [{"role": "user", "content": "how are you?"}]
+    return await model.chat.completions.create(model="m", messages=messages)  # type: ignore[arg-type]
 
 
 def reply(model: openai.OpenAI) -> Any:
@@ -315,5 +325,140 @@ def test_an_upstream_that_hangs_takes_up_no_more_than_its_places(upstream):
             assert await complete() == "fine"
             stats = agentperf.handle(complete).bulkhead.stats()
             assert (stats.in_use, stats.rejected) == (0, 3)
+
+    asyncio.run(main())
+
+
+PATIENT = 1.0
+"""Seconds that callers wait for an upstream that hangs."""
+
+FAULTS = {
+    "reset": RESET,
+    "garbage": b"not http at all\r\n\r\n",
+    "closed without a word": b"",
+    "half an answer": half(),
+    "429 without header": answer("429 Too Many Requests", "{}"),
+    "Retry-After in the past": answer(
+        "429 Too Many Requests", "{}", "retry-after: Wed, 21 Oct 2015 07:28:00 GMT"
+    ),
+    "Retry-After in a year": answer("429 Too Many Requests", "{}", "retry-after: 31536000"),
+    "500 with garbage": answer("500 Error", "<html>oops</html>"),
+    "half of an answer, and then nothing": half() + HANG,
+    "nothing": HANG,
+}
+POLICIES = {
+    "timeout": list,
+    "bulkhead": lambda: [agentperf.bulkhead(1, queue=0)],
+    "budgeted": lambda: [agentperf.budgeted(tokens=1000, calls=10)],
+    "all": lambda: [agentperf.budgeted(calls=10), agentperf.bulkhead(1, queue=0)],
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_fault_is_one_failed_call(upstream, fault, policy):
+    """The caller hears of it, soon, and nothing is left behind: the next call is answered."""
+    server = upstream(FAULTS[fault])
+    model = client(server)
+    guarded = agentperf.stack(*POLICIES[policy](), agentperf.timeout(PATIENT))(ask)
+    with pytest.raises((openai.APIError, CallTimeout)) as caught:
+        guarded(model)
+    assert isinstance(caught.value, CallTimeout) == FAULTS[fault].endswith(HANG)
+    assert guarded(model) == "fine"
+    assert server.calls == 2
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fallback_answers_for_every_fault(upstream, fault):
+    """And no longer than it lasts."""
+    server = upstream(FAULTS[fault])
+    model = client(server)
+    guarded = agentperf.fallback("sorry")(agentperf.timeout(PATIENT)(ask))
+    assert [guarded(model), guarded(model)] == ["sorry", "fine"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_hedge_answers_for_an_upstream_that_is_slow_or_fails(upstream, fault):
+    """The first attempt hangs and the second one has the fault; then the other way round."""
+
+    async def main() -> None:
+        server = upstream(FAULTS[fault], answer())
+        async with async_client(server) as model:
+
+            @agentperf.hedged(0.3)
+            @agentperf.timeout(4)
+            async def complete() -> str | None:
+                return (await areply(model)).choices[0].message.content
+
+            if FAULTS[fault].endswith(HANG):
+                assert await complete() == "fine"
+            else:  # it fails before it is slow, which is for retries to mend
+                with pytest.raises(openai.APIError):
+                    await complete()
+            assert await complete() == "fine"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_hedge_that_fails_harms_nobody(upstream, fault):
+    """The first attempt was slow only: its answer is taken."""
+    server = upstream(HANG, FAULTS[fault])
+
+    async def main() -> None:
+        async with async_client(server) as model:
+            hedged = agentperf.hedged(0.1)(areply)
+            running = asyncio.ensure_future(hedged(model))
+            while server.calls < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            server.answer_first(answer())
+            made = await running
+            assert made.choices[0].message.content == "fine"
+
+    asyncio.run(main())
+
+
+def test_a_budget_counts_what_was_answered(upstream):
+    """Calls that failed are calls, but their tokens are nobody's."""
+    server = upstream(RESET, half(), FAULTS["429 without header"], HANG)
+    model = client(server)
+
+    @agentperf.timed
+    @agentperf.timeout(PATIENT)
+    def call(model: openai.OpenAI) -> Any:
+        made = reply(model)
+        agentperf.record(made)
+        return made
+
+    with agentperf.budget(tokens=1000, calls=5) as budget:
+        for _ in range(4):
+            with pytest.raises((openai.APIError, CallTimeout)):
+                call(model)
+        assert call(model).usage.total_tokens == 4
+        with pytest.raises(BudgetExceeded):
+            call(model)
+    assert budget.spent.total_tokens == 4
+    assert server.calls == 5
+
+
+def test_half_a_stream_leaves_nothing_behind(upstream):
+    """Under all of them the reader gets what came and the error; the next one reads it whole."""
+    server = upstream(stream(2, whole=False), then=stream(4, whole=True))
+
+    async def main() -> None:
+        async with async_client(server) as model:
+            read = agentperf.stack(
+                agentperf.budgeted(calls=2),
+                agentperf.fallback(aread),
+                agentperf.bulkhead(1, queue=0),
+                agentperf.timeout(gap=4),
+            )(aread)
+            reading = read(model)
+            assert [await anext(reading), await anext(reading)] == ["0", "1"]
+            with pytest.raises(openai.APIError):
+                await anext(reading)
+            assert [piece async for piece in read(model)] == ["0", "1", "2", "3"]
+            assert agentperf.handle(read).bulkhead.stats().in_use == 0
 
     asyncio.run(main())

@@ -109,6 +109,11 @@ async def wrong_calls() -> None:
 
 
 @agentperf.fallback([], "none", on=(ConnectionError, LookupError))
+@agentperf.fallback(
+    agentperf.Link(on=(agentperf.Remedy.ELSEWHERE, OSError), a=2),
+    on=agentperf.Fault.QUOTA,
+    resume=lambda items, a: {"a": a + len(items)},
+)
 @agentperf.bulkhead(8, queue=20, adaptive=(2, 32))
 @agentperf.timeout("30s", gap=5)
 def guarded(a: int) -> list[str]:

@@ -98,6 +98,35 @@ def test_two_processes_never_exceed_one_limit(server):
     assert len(taken) >= RATE * 1.2
 
 
+HOLDER = """
+import sys, time
+import agentperf
+
+@agentperf.rate_limited(tokens="100/hour", cost=lambda: 100, store=sys.argv[1], name="tokens")
+def hold():
+    print("in", flush=True)
+    time.sleep(600)
+
+hold()
+"""
+
+
+def test_what_a_killed_process_took_comes_back_with_time(server):
+    """It never said what it used, so it counts as used; time brings it back as it always does."""
+    address = address_of(server)
+    command = [sys.executable, "-c", HOLDER, address]
+    with fresh_host(), subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "in\n"
+        holder.kill()
+        began = time.monotonic()
+        work = agentperf.rate_limited(
+            tokens="100/hour", cost=lambda: 50, store=address, name="tokens", max_wait=0
+        )(lambda: "fine")
+        with pytest.raises(agentperf.RateLimitExceeded) as refused:
+            work()
+        assert 1800 - (time.monotonic() - began) - LATE < refused.value.retry_after <= 1800
+
+
 class Program:
     """A limited function of some colour, which can be called from a test."""
 

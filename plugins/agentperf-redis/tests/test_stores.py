@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 import agentperf
 from agentperf.abc import Decision
 from agentperf.policies.budgeted.shared.decision import MICRO, SHARED_BUDGET
+from agentperf.policies.circuit_breaker.shared.decision import CIRCUIT
+from agentperf.policies.circuit_breaker.shared.decision import Terms as CircuitTerms
 from agentperf.policies.rate_limited.bucket import Limits
-from agentperf.policies.rate_limited.shared.decision import GCRA, Owed, Terms
+from agentperf.policies.rate_limited.shared.decision import GCRA, Terms
 from agentperf.testing.conformance import StoreConformance
 from agentperf.testing.conformance import stores as suite
 from tests.services import running
 from tests.unit.policies.budgeted.shared.sequences import sequences as budget_sequences
-from tests.unit.policies.rate_limited.shared.sequences import LIMITS, sequences
+from tests.unit.policies.circuit_breaker.shared import sequences as circuits
+from tests.unit.policies.rate_limited.shared.sequences import LIMITS, lives, question
 
 PATIENT = "socket_timeout=10&socket_connect_timeout=10&timeout=10"
 
@@ -137,20 +140,63 @@ return {written(after), written(answer)}
 """Calls the Lua of a decision at a time of the test's own choice."""
 
 
+class InLua:
+    """Takes decisions in Python, and sees at the end that the server would have taken the same."""
+
+    def __init__(self, server):
+        self.client = redis.Redis(port=server.port)
+        self.pipeline = self.client.pipeline(transaction=False)
+        self.record, self.expected = None, []
+
+    def __enter__(self):
+        return self
+
+    def decide(self, decision, arguments, now):
+        """Return Python's answer."""
+        record = self.record
+        told = [-1] if record is None else [len(record), *record]
+        numbers = [repr(float(number)) for number in (now, *told, *arguments)]
+        self.pipeline.eval(IN_LUA % decision.scripts["lua"], 0, *numbers)
+        self.record, answer = decision.apply(record, arguments, now)
+        self.expected.append((self.record, answer))
+        return answer
+
+    def __exit__(self, kind, *_):
+        with self.client:
+            if kind is None:
+                for both, replies in zip(self.expected, self.pipeline.execute(), strict=True):
+                    assert tuple(tuple(map(float, reply)) for reply in replies) == both
+
+
 @settings(
     max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(st.sampled_from(LIMITS), sequences())
-def test_lua_decides_as_python_does(server, limits, sequence):
-    """On any sequence of calls, settlements and jumps of time, to the last bit."""
-    terms = Terms(limits)
-    steps = [
-        (passed, terms.arguments(need, Owed(unused, excess)))
-        for passed, need, unused, excess in sequence
-    ]
-    decides_alike(server, GCRA, steps)
+@given(st.sampled_from(LIMITS), lives())
+def test_lua_decides_as_python_does(server, limits, life):
+    """On any sequence of calls, settlements, lessons and jumps of time, to the last bit."""
+    terms, now = Terms(limits), 1_700_000_000.0
+    with InLua(server) as lua:
+        for passed, *step in life:
+            now += passed / 1_000_000
+            lua.decide(*question(terms, *step), now)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.sampled_from(circuits.RULES), circuits.sequences())
+def test_lua_decides_on_circuits_as_python_does(server, rules, sequence):
+    """On any sequence of calls, probes, requests and jumps of time, to the last bit."""
+    terms, answer, now = CircuitTerms(rules), None, 1_700_000_000.0
+    with InLua(server) as lua:
+        for passed, behind, request, jitter, told in sequence:
+            now += passed
+            known = circuits.knowledge(answer, behind)
+            answer = lua.decide(CIRCUIT, terms.arguments(known, request, jitter, told), now)
 
 
 @settings(
@@ -161,23 +207,11 @@ def test_lua_decides_as_python_does(server, limits, sequence):
 @given(budget_sequences())
 def test_lua_keeps_budgets_as_python_does(server, sequence):
     """On any sequence of calls, told or not, from any processes, to the last bit."""
-    decides_alike(server, SHARED_BUDGET, sequence)
-
-
-def decides_alike(server, decision, steps):
-    """Check a decision in both languages, on microseconds that pass and what it takes then."""
-    record, now = None, 1_700_000_000.0
-    with redis.Redis(port=server.port) as client:
-        pipeline, expected = client.pipeline(transaction=False), []
-        for passed, arguments in steps:
+    now = 1_700_000_000.0
+    with InLua(server) as lua:
+        for passed, arguments in sequence:
             now += passed / MICRO
-            told = [-1] if record is None else [len(record), *record]
-            numbers = [repr(number) for number in (now, *told, *arguments)]
-            pipeline.eval(IN_LUA % decision.scripts["lua"], 0, *numbers)
-            record, answer = decision.apply(record, arguments, now)
-            expected.append((record, answer))
-        for (after, answer), replies in zip(expected, pipeline.execute(), strict=True):
-            assert tuple(tuple(map(float, reply)) for reply in replies) == (after, answer)
+            lua.decide(SHARED_BUDGET, arguments, now)
 
 
 def test_what_runs_on_the_server_is_the_decision_in_its_frame(address):

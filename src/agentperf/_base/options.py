@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from agentperf.errors import ConfigurationError
 
@@ -90,6 +90,21 @@ def share(parameter: str, value: Share, example: float, *, zero: bool = False) -
     raise ConfigurationError(
         f'{parameter}={value!r}: a share {bounds}, such as {parameter}={example} or "{example:.0%}"'
     )
+
+
+OnFailure = Literal["open", "closed", "local"]
+"""What a policy does while its store fails: let calls in, refuse them, or decide by itself."""
+
+
+def checked_on_failure(value: OnFailure) -> OnFailure:
+    """Return what to do while a store fails.
+
+    Raises:
+        ConfigurationError: It is none of the three.
+    """
+    if value not in ("local", "open", "closed"):
+        raise ConfigurationError(f'on_store_failure={value!r}: "local", "open" or "closed"')
+    return value
 
 
 def whole(parameter: str, value: int, example: int) -> int:

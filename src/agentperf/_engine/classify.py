@@ -23,6 +23,7 @@ from agentperf._engine.libraries import (
     known,
 )
 from agentperf._engine.pushback import headers_of, retry_after, until_reset
+from agentperf._engine.waiting import Overrun
 from agentperf.errors import CallRejected, ConfigurationError, ContextWindowExceeded
 
 What = type[Exception] | tuple[type[Exception], ...] | int | Callable[[Exception], bool]
@@ -183,6 +184,8 @@ _ELSEWHERE = {Fault.QUOTA, Fault.OVERLOAD, Fault.PROVIDER, Fault.NETWORK}
 
 
 def _usual(error: Exception, now: float) -> Verdict:
+    if isinstance(error, Overrun):
+        return _CANCELLED
     if isinstance(error, CallRejected):
         return replace(_RULED_OUT, wait=error.retry_after)
     if isinstance(error, ContextWindowExceeded):

@@ -405,7 +405,9 @@ def _settle_value(
         _settle_error(settler, ticket, error)
         raise
     if type(value) in LIVE:
-        item = partial(_seen, settler, ticket) if settler.watches_items else None
+        item = None
+        if settler.watches_items:
+            item = _Items(settler, ticket, recognise.now(), primed=value.primed)
         value.watch(item=item, end=partial(_settle_stream, settler, ticket))
     else:
         settler.done(ticket, value)
@@ -419,8 +421,23 @@ def _in_frame(value: Any, frame: Frame) -> Any:
     return value
 
 
-def _seen(settler: Settler, ticket: Any, item: Any, _: float) -> None:
-    settler.seen(ticket, item)
+class _Items:
+    """Tells a settler of the items of a stream, on a clock that stands still between them."""
+
+    __slots__ = ("_at", "_primed", "_settler", "_ticket")
+
+    def __init__(self, settler: Settler, ticket: Any, opened: float, *, primed: bool) -> None:
+        self._settler = settler
+        self._ticket = ticket
+        self._at = opened
+        self._primed = primed
+
+    def __call__(self, item: Any, seconds: float) -> None:
+        if self._primed:  # it was there already when the stream was opened
+            self._primed = False
+        else:
+            self._at += seconds
+        self._settler.seen(self._ticket, item, self._at)
 
 
 def _settle_stream(

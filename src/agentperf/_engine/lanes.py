@@ -1,4 +1,4 @@
-"""The threads in which blocking calls are made when somebody waits for them only so long."""
+"""The threads in which blocking calls are made when nobody waits for them, or only so long."""
 
 from __future__ import annotations
 
@@ -32,14 +32,19 @@ IDLE = 2.0
 
 
 class Crew:
-    """The threads of one function: at most `THREADS`, started when needed, kept for a while.
+    """Some threads, such as those of one function: started when needed, kept for a while.
+
+    Args:
+        most: How many there are at most; `THREADS` by default.
+        name: What they are called.
 
     Attributes:
         places: The calls that have a thread; a place is held until the call really ends.
     """
 
-    def __init__(self) -> None:
-        self.places = Places(THREADS)
+    def __init__(self, most: int | None = None, name: str = "agentperf-bounded") -> None:
+        self.places = Places(most or THREADS)
+        self._name = name
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
 
@@ -49,8 +54,24 @@ class Crew:
             if self._idle:
                 return self._idle.pop()
         worker = _Worker(self)
-        threading.Thread(target=worker.serve, name="agentperf-bounded", daemon=True).start()
+        threading.Thread(target=worker.serve, name=self._name, daemon=True).start()
         return worker
+
+    def begin(self, work: Callable[[], object]) -> bool:
+        """Have `work` done, which must not raise, in a copy of this context; False if none is free.
+
+        There is no queue: what finds no thread free is not begun, and whoever needs it asks again.
+        """
+        if not self.places.take():
+            return False
+        try:
+            worker = self.engage()
+        except RuntimeError:  # the interpreter is shutting down, or there are no more threads
+            self.places.release()
+            return False
+        worker.tell.put(partial(contextvars.copy_context().run, work))
+        worker.tell.put(worker.rest)
+        return True
 
     def rest(self, worker: _Worker) -> None:
         """Take a worker back whose call has ended, with its place."""

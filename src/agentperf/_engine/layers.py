@@ -37,8 +37,8 @@ class Settler(Protocol):
     def dropped(self, ticket: Any, ending: Ending) -> None:
         """The call was cancelled, or its stream closed early or abandoned: neither good nor bad."""
 
-    def seen(self, ticket: Any, item: Any) -> None:
-        """A stream gave an item."""
+    def seen(self, ticket: Any, item: Any, at: float) -> None:
+        """A stream gave an item; `at` is when, if its reader had never paused."""
 
 
 class Gate(Settler, Protocol):

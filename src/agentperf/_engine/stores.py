@@ -10,10 +10,35 @@ from agentperf._engine.guard import Guard
 from agentperf._engine.guarded import Guarded
 from agentperf._engine.hosting import Host
 from agentperf._engine.reaching import way_to
-from agentperf.abc.stores import Decision, Stores
+from agentperf.abc.stores import AnyStore, AsyncStore, Decision, Store, Stores, stores
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError
 from agentperf.events import StoreDown, StoreUp
+
+
+def check_store(store: object, name: str | None, what: str, example: str) -> None:
+    """Refuse what is no store, and a shared state that has no name.
+
+    Args:
+        store: What the user wrote.
+        name: What all processes are to know the state by.
+        what: What is kept, such as `"limit"`.
+        example: A good call.
+
+    Raises:
+        ConfigurationError: One of the two is missing.
+    """
+    if not store or not isinstance(store, str | Store | AsyncStore | Stores):
+        raise ConfigurationError(f"store={store!r}: an address or a store is needed, {example}")
+    if name is None:
+        raise ConfigurationError(
+            f"store= needs name=, which all processes know the {what} by: {example}"
+        )
+
+
+def store_on(host: Host, store: str | AnyStore) -> Stores:
+    """Return the store that an address or an object stands for."""
+    return host.store(store) if isinstance(store, str) else stores(store)
 
 
 class LeftAlone(BackendError):

@@ -32,6 +32,7 @@ class _Life:
     __slots__ = (
         "__weakref__",
         "_ended",
+        "_handed",
         "_held",
         "_iterator",
         "_now",
@@ -40,6 +41,7 @@ class _Life:
         "_settling",
         "_source",
         "frame",
+        "paused",
         "replayable",
         "returned",
     )
@@ -51,11 +53,14 @@ class _Life:
         self._now = now
         self._held: Any = _NOTHING
         self._ended = False
+        self._handed = now()  # the first item is not asked for yet
         self._on_item: list[ItemWatcher] = []
         self._on_end: list[EndWatcher] = []
         self._settling: list[Awaitable[object]] = []
         self.frame: Frame | None = None
         """The operation that is current while the producer works."""
+        self.paused = 0.0
+        """Seconds that the reader took between items; counted where items are watched."""
         self.replayable = True
         """False once the consumer sent something in: the items then belong to that exchange."""
         self.returned: Any = None
@@ -79,13 +84,26 @@ class _Life:
         """Whether the first item is here already, held back for the consumer."""
         return self._held is not _NOTHING
 
+    def _hold(self, item: Any, start: float, end: BaseException | None) -> None:
+        """Keep the first item, asked for at `start`, or the news that there is none."""
+        self._handed = self._now()
+        self._held = (item, self._handed - start, end)
+
     def _release(self) -> Any:
         """Hand over what priming fetched: the first item, or the news that there is none."""
         (item, seconds, stop), self._held = self._held, _NOTHING
+        if self._on_item:
+            self._handed = self._asked()
         if stop is not None:
             self._exhausted(stop)
             raise stop
         return self._given(item, seconds)
+
+    def _asked(self) -> float:
+        """Note that the reader wants an item; return when."""
+        now = self._now()
+        self.paused += now - self._handed
+        return now
 
     def _given(self, item: Any, seconds: float) -> Any:
         for watcher in self._on_item:
@@ -152,21 +170,20 @@ class LiveStream(_Life):
 
     def prime(self) -> None:
         """Fetch the first item and hold it back; an error before it is the call's own error."""
-        start = self._now()
+        start, end = self._now(), None
         try:
             item = next(self._iterator)
         except StopIteration as stop:
-            self._held = (None, 0.0, stop)
+            item, end = None, stop
         except BaseException as error:
             self._broke(error)
             raise
-        else:
-            self._held = (item, self._now() - start, None)
+        self._hold(item, start, end)
 
     def _advance(self, move: Callable[..., Any], *sent: Any) -> Any:
         token = None if self.frame is None else current_frame.set(self.frame)
         watched = self._on_item
-        start = self._now() if watched else 0.0
+        start = self._asked() if watched else 0.0
         try:
             item = move(*sent)
         except StopIteration as stop:
@@ -178,7 +195,10 @@ class LiveStream(_Life):
         finally:
             if token is not None:
                 leave(token)
-        return self._given(item, self._now() - start) if watched else item
+        if not watched:
+            return item
+        self._handed = self._now()
+        return self._given(item, self._handed - start)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -232,21 +252,20 @@ class AsyncLiveStream(_Life):
 
     async def prime(self) -> None:
         """Fetch the first item and hold it back; an error before it is the call's own error."""
-        start = self._now()
+        start, end = self._now(), None
         try:
             item = await anext(self._iterator)
         except StopAsyncIteration as stop:
-            self._held = (None, 0.0, stop)
+            item, end = None, stop
         except BaseException as error:
             self._broke(error)
             raise
-        else:
-            self._held = (item, self._now() - start, None)
+        self._hold(item, start, end)
 
     async def _advance(self, move: Callable[..., Awaitable[Any]], *sent: Any) -> Any:
         token = None if self.frame is None else current_frame.set(self.frame)
         watched = self._on_item
-        start = self._now() if watched else 0.0
+        start = self._asked() if watched else 0.0
         try:
             item = await move(*sent)
         except StopAsyncIteration as stop:
@@ -259,7 +278,10 @@ class AsyncLiveStream(_Life):
         finally:
             if token is not None:
                 leave(token)
-        return self._given(item, self._now() - start) if watched else item
+        if not watched:
+            return item
+        self._handed = self._now()
+        return self._given(item, self._handed - start)
 
     async def _settled(self) -> None:
         """Let the watchers finish what they began at the end."""
@@ -325,6 +347,12 @@ def _raise(error: BaseException, *_: object) -> Any:
 
 AnyLiveStream = LiveStream | AsyncLiveStream
 LIVE = frozenset({LiveStream, AsyncLiveStream})
+
+
+def producing(value: Any, seconds: float) -> float:
+    """Return how much of the seconds of a call was work: of a watched stream without the pauses."""
+    return seconds - value.paused if type(value) in LIVE else seconds
+
 
 _SDK_STREAMS: dict[str, Callable[..., AnyLiveStream]] = {
     "openai.Stream": LiveStream,

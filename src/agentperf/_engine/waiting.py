@@ -65,7 +65,7 @@ class Deadline:
 
     On event loops cancel scopes lie inside of each other, and the nearest ends what is inside.
     Nobody can end what a thread does: here the nearest deadline goes along with the context, bounds
-    further in shrink to it, and pauses end with it.
+    further in shrink to it, and pauses and waits of any kind end with it.
 
     Attributes:
         at: The time, on the host's clock.
@@ -116,14 +116,8 @@ class ThreadWaiting:
         self.now = clock.now
 
     async def sleep(self, seconds: float) -> None:
-        """Block for `seconds`, or until nobody waits for this call any more."""
-        if (deadline := nearest_deadline.get()) is None:
-            await self.parker().park(seconds)
-            return
-        left = deadline.at - self.now()
-        await self.parker().park(min(seconds, left))
-        if left <= seconds:
-            raise deadline.passed()
+        """Block for `seconds`."""
+        await self.parker().park(seconds)
 
     async def bounded(
         self,
@@ -170,7 +164,10 @@ class ThreadWaiting:
 
 
 class ThreadParker:
-    """Where a thread waits; `passive` where it is for another thread's work."""
+    """Where a thread waits; `passive` where it is for another thread's work.
+
+    It waits no longer than somebody waits for the call it is making.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -178,7 +175,23 @@ class ThreadParker:
         self._woken = False
 
     async def park(self, timeout: float | None = None, *, passive: bool = False) -> bool:
-        """Wait until somebody calls `unpark`."""
+        """Wait until somebody calls `unpark`.
+
+        Raises:
+            Overrun: Nobody waits for this call any more.
+        """
+        if (deadline := nearest_deadline.get()) is None:
+            return self._wait(timeout, passive=passive)
+        left = max(0.0, deadline.at - self._clock.now())
+        if timeout is not None and timeout < left:
+            return self._wait(timeout, passive=passive)
+        if not self._wait(left, passive=passive):
+            raise deadline.passed()
+        return True
+
+    def _wait(self, timeout: float | None, *, passive: bool) -> bool:
+        if self._woken:
+            return True
         take_back = None
         if timeout is not None or passive:
             ever = float("inf") if timeout is None else timeout

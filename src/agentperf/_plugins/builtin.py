@@ -32,13 +32,14 @@ def _memory(_: str) -> CacheBackend:
 
 
 def _sqlite(text: str) -> CacheBackend:
-    from agentperf.policies.cached.sqlite import Address, SqliteBackend
+    from agentperf._engine.sqlite.address import Address
+    from agentperf.policies.cached.sqlite import SqliteBackend
 
     address = Address.read(text)
     return SqliteBackend(address.path, address.max_bytes)
 
 
 def _sqlite_store(text: str) -> Store:
-    from agentperf.policies.cached.sqlite.store import SqliteStore
+    from agentperf._engine.sqlite.store import SqliteStore
 
     return SqliteStore(text.partition(":")[2])

@@ -20,7 +20,7 @@ class Decision:
         name: What it is called, such as `"gcra"`.
         apply: The decision itself, without side effects: from the record (None where there is
             none), the arguments and the store's time, to the new record (None removes it) and the
-            answer.
+            answer. Clocks are set: the record may come from what is the future now.
         scripts: The same decision in the languages of servers, by the name of the language, for
             stores that can't call Python where the record is. `"lua"` is the body of a function
             of `record` (a list of numbers, or nil), `arguments` (a list) and `now`, that returns

@@ -27,6 +27,7 @@ from agentperf.events.limits import (
     CallTimedOut,
     ConcurrencyChanged,
     LeaseSettled,
+    LimitChanged,
     StoreDown,
     StoreUp,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "HedgeStarted",
     "HttpCallEnded",
     "LeaseSettled",
+    "LimitChanged",
     "ModelCallEnded",
     "PromptCompressed",
     "RetryGaveUp",

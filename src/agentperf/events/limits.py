@@ -39,6 +39,25 @@ class LeaseSettled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChanged(Event):
+    """A limiter pauses, or goes slower than its rates, as its upstream wants it to.
+
+    Attributes:
+        name: The limiter's name.
+        old: The share of its rates at which calls went.
+        new: The share at which they go from now on; it grows back by itself.
+        pause: Seconds for which no call of the key goes; 0.0 where none has to pause.
+        reason: Why, in a few fixed words.
+    """
+
+    name: str
+    old: float
+    new: float
+    pause: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetEnded(Event):
     """A budgeted call, or a region with a budget, came to its end.
 

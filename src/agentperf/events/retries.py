@@ -92,12 +92,14 @@ class FellBack(Event):
 
     Attributes:
         name: The fallback's name.
-        link: Which of its targets answered, counted from 1.
-        error: Class name of the error of the call itself.
+        link: Which of its links answered, counted from 1: its models first, then its targets.
+        error: Class name of the error of the call itself, or of what broke its stream.
         reason: What the classifier said of it.
+        items: How many items the reader of a stream had by then.
     """
 
     name: str
     link: int
     error: str
     reason: str
+    items: int = 0

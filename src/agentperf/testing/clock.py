@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from agentperf._base.clock import Clock
+from agentperf._base.ranked import Ranked
 from agentperf._engine.waiting import in_trio, on_event_loop
 
 _IDLE_ROUNDS = 25
@@ -40,10 +39,9 @@ class FakeClock(Clock):
         self._autojump = autojump
         self._owner = threading.get_ident()
         self._lock = threading.RLock()
-        self._order = itertools.count()
         self._waiting_for_work = 0
         self._activity = 0
-        self._alarms: list[tuple[float, int, Callable[[], object]]] = []
+        self._alarms: Ranked[Callable[[], object]] = Ranked()
         self.now = self._read
         self.now_ns = lambda: round(self._now * 1_000_000_000)
         self.wall = lambda: 1_700_000_000.0 + self._now - start
@@ -66,9 +64,8 @@ class FakeClock(Clock):
     ) -> Callable[[], None]:
         """Call `wake` when `seconds` have passed; returns what takes that back."""
         seconds = max(0.0, seconds)
-        entry = (self._now + seconds, next(self._order), wake)
         with self._lock:
-            heapq.heappush(self._alarms, entry)
+            number = self._alarms.add(self._now + seconds, wake)
             self._waiting_for_work += passive
         if not blocking:
             self._jump_when_idle()
@@ -81,9 +78,7 @@ class FakeClock(Clock):
         def take_back() -> None:
             with self._lock:
                 self._waiting_for_work -= passive
-                if entry in self._alarms:
-                    self._alarms.remove(entry)
-                    heapq.heapify(self._alarms)
+                self._alarms.remove(number)
 
         return take_back
 
@@ -112,9 +107,10 @@ class FakeClock(Clock):
 
     def _ring_next(self, until: float) -> bool:
         with self._lock:
-            if not self._alarms or self._alarms[0][0] > until:
+            if (first := self._alarms.first()) is None or first[0] > until:
                 return False
-            when, _, wake = heapq.heappop(self._alarms)
+            when, number, wake = first
+            self._alarms.remove(number)
             self._now = max(self._now, when)
         wake()
         return True
@@ -127,8 +123,8 @@ class FakeClock(Clock):
 
         def jump() -> None:
             # Whoever set an alarm meanwhile is not idle, and looks after the next jump.
-            if seen == self._activity and self._alarms:
-                self._ring_next(self._alarms[0][0])
+            if seen == self._activity and (first := self._alarms.first()) is not None:
+                self._ring_next(first[0])
                 self._jump_when_idle()
 
         _when_idle(jump)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from contextvars import Context
+from dataclasses import replace
 from typing import Any
 
 import agentperf
@@ -19,13 +21,21 @@ MANY = 10**12
 
 
 def _within(function: Callable[[str], Any], **limits: Any) -> Callable[[str], Any]:
-    """Run a function on a host of its own, in a budget where there are limits."""
-    context, stack = Context(), ExitStack()
-    context.run(stack.enter_context, agentperf.use(agentperf.Host()))
+    """Run a function on a host of its own, in a budget where there are limits, in any thread."""
+    base, stack, own = Context(), ExitStack(), threading.local()
+    base.run(stack.enter_context, agentperf.use(agentperf.Host()))
     if limits:
-        context.run(stack.enter_context, agentperf.budget(**limits))
-    atexit.register(context.run, stack.close)
-    return lambda prompt: context.run(function, prompt)
+        base.run(stack.enter_context, agentperf.budget(**limits))
+    atexit.register(base.run, stack.close)
+
+    def call(prompt: str) -> Any:
+        try:
+            context = own.context
+        except AttributeError:  # no two threads can be in one context
+            context = own.context = base.copy()
+        return context.run(function, prompt)
+
+    return call
 
 
 def _timed(**limits: Any) -> Callable[[str], Any]:
@@ -55,8 +65,10 @@ RACES = (
     Race("hedged, answered in time, async", lambda: agentperf.hedged("60s")(awork), BARE),
 )
 
+TOGETHER = tuple(replace(race, path=f"{race.path}, 8 threads", threads=8) for race in RACES[:-1])
+
 
 def rows(rounds: int) -> Iterator[Row]:
     """Measure calls within budgets, and hedged calls that need no second attempt."""
-    for race in RACES:
+    for race in (*RACES, *TOGETHER):
         yield from race.rows(rounds)

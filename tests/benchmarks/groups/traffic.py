@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import agentperf
@@ -172,6 +173,31 @@ def _except_async() -> Callable[[str], Any]:
     return wrapper
 
 
+def _hyx_bulkhead() -> Callable[[str], Any]:
+    from hyx.bulkhead import bulkhead
+
+    return bulkhead(max_concurrency=8, max_capacity=8)(awork)
+
+
+def _anyio_timeout() -> Callable[[str], Any]:
+    import anyio
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with anyio.fail_after(30):
+            return await awork(*args, **kwargs)
+
+    return wrapper
+
+
+def _hyx_fallback() -> Callable[[str], Any]:
+    from hyx.fallback import fallback
+
+    async def instead(*args: Any, **kwargs: Any) -> str:
+        return "instead"
+
+    return fallback(instead, on=ConnectionError)(awork)
+
+
 RETRY = faster(floor=10, goal=30)
 BREAKER = faster(floor=1, goal=2)
 LIMIT = faster(floor=3, goal=8)
@@ -231,7 +257,10 @@ RACES = (
     Race(
         "bulkhead, a place free, async",
         lambda: agentperf.bulkhead(8)(awork),
-        (Peer("asyncio.Semaphore by hand", _asyncio_semaphore),),
+        (
+            Peer("asyncio.Semaphore by hand", _asyncio_semaphore),
+            Peer("hyx", _hyx_bulkhead),
+        ),
     ),
     Race(
         "bulkhead, adaptive, async",
@@ -246,7 +275,10 @@ RACES = (
     Race(
         "timeout, in time, async",
         lambda: agentperf.timeout(30)(awork),
-        (Peer("asyncio.timeout by hand", _asyncio_timeout),),
+        (
+            Peer("asyncio.timeout by hand", _asyncio_timeout),
+            Peer("anyio.fail_after by hand", _anyio_timeout),
+        ),
     ),
     Race(
         "fallback, not needed, sync",
@@ -256,12 +288,22 @@ RACES = (
     Race(
         "fallback, not needed, async",
         lambda: agentperf.fallback("instead")(awork),
-        (Peer("try and except by hand", _except_async),),
+        (
+            Peer("try and except by hand", _except_async),
+            Peer("hyx", _hyx_fallback),
+        ),
     ),
 )
 
+TOGETHER = tuple(
+    replace(race, path=f"{race.path}, 8 threads", threads=8)
+    for race in RACES
+    if "async" not in race.path and not race.path.startswith("timeout")
+)
+"""From several threads at once, but for the timeout, which has threads of its own."""
+
 
 def rows(rounds: int) -> Iterator[Row]:
-    """Measure the traffic policies in both colours."""
-    for race in RACES:
+    """Measure the traffic policies in both colours, and from several threads at once."""
+    for race in (*RACES, *TOGETHER):
         yield from race.rows(rounds)

@@ -12,7 +12,6 @@ import pytest
 
 import agentperf
 from agentperf import Fault, Remedy, Verdict, classify
-from agentperf._engine.pushback import retry_after, until_reset
 from agentperf.errors import (
     CallTimeout,
     CircuitOpen,
@@ -125,26 +124,6 @@ def test_a_group_is_judged_by_its_first_error():
     assert classify(ExceptionGroup("two", [ConnectionError(), TypeError()])).retryable
 
 
-@pytest.mark.parametrize(
-    ("headers", "wait"),
-    [
-        ({"retry-after": "12"}, 12.0),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
-        ({"retry-after": "Fri, 20 Nov 2026 12:00:30 GMT"}, 30.0),
-        ({"retry-after": "Fri, 20 Nov 2026 11:00:00 GMT"}, 0.0),
-        ({"retry-after": "-5"}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "nan"}, None),
-        ({}, None),
-    ],
-)
-def test_what_the_upstream_asks_for(headers, wait):
-    """Seconds, milliseconds or a date; nonsense is no answer."""
-    noon = 1795176000.0
-    assert retry_after(headers, now=noon) == wait
-
-
 def test_a_timeout_is_told_from_a_lost_connection():
     """Both are the network's fault; the reason says which."""
     request = http.Request("GET", "http://localhost")
@@ -173,53 +152,12 @@ def test_headers_that_a_client_keeps_beside_its_response():
     assert classify(error).wait == 7
 
 
-@pytest.mark.parametrize(
-    ("headers", "wait"),
-    [
-        (
-            {
-                "x-ratelimit-remaining-requests": "0",
-                "x-ratelimit-reset-requests": "1m30s",
-                "x-ratelimit-remaining-tokens": "900",
-                "x-ratelimit-reset-tokens": "6m0s",
-            },
-            90.0,
-        ),
-        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "250ms"}, 0.25),
-        (
-            {
-                "anthropic-ratelimit-tokens-remaining": "0",
-                "anthropic-ratelimit-tokens-reset": "2026-11-20T12:00:30Z",
-            },
-            30.0,
-        ),
-        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795176020"}, 20.0),
-        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795176020000"}, 20.0),
-        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795170000"}, 0.0),
-        ({"ratelimit-remaining": "0", "ratelimit-reset": "12"}, 12.0),
-        ({"ratelimit-remaining": "3", "ratelimit-reset": "12"}, None),
-        ({"ratelimit-remaining": "0", "ratelimit-reset": "later"}, None),
-        ({"ratelimit-reset": "12"}, None),
-    ],
-)
-def test_when_a_limit_is_whole_again(headers, wait):
-    """Of the limits that are used up the longest counts."""
-    assert until_reset(headers, now=1795176000.0) == wait
-
-
 def test_resets_count_where_nothing_better_is_said():
     """`Retry-After` goes first, and a wrong request has nothing to wait for."""
     used_up = {"ratelimit_remaining": "0", "ratelimit_reset": "12"}
     assert classify(status_error(429, **used_up)).wait == 12
     assert classify(status_error(429, **used_up, retry_after="3")).wait == 3
     assert classify(status_error(404, **used_up)).wait is None
-
-
-def test_dates_far_off_and_without_a_zone():
-    """A year is a year; a date that names no zone is universal time; nonsense is none."""
-    assert retry_after({"retry-after": "Sat, 20 Nov 2027 12:00:00 GMT"}, 1795176000.0) == 31536000
-    assert retry_after({"retry-after": "Fri, 20 Nov 2026 12:00:30 -0000"}, 1795176000.0) == 30
-    assert retry_after({"retry-after": "Fri, 20 Nov 99999 12:00:30 GMT"}, 1795176000.0) is None
 
 
 def of(library, *names, **attributes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -149,6 +150,11 @@ def test_a_whole_process_that_is_switched_off():
     assert (ran.stdout, ran.stderr) == ("{}\n", "")
 
 
+async def switched_on():
+    """Nobody awaits this."""
+    return False
+
+
 @pytest.mark.parametrize(
     ("options", "example"),
     [
@@ -156,6 +162,8 @@ def test_a_whole_process_that_is_switched_off():
         ({"name": 3}, 'name="search"'),
         ({"enabled": "no"}, "lambda: flags.cache"),
         ({"enabled": None}, "lambda: flags.cache"),
+        ({"enabled": switched_on}, "lambda: flags.cache"),
+        ({"enabled": functools.partial(switched_on)}, "lambda: flags.cache"),
     ],
 )
 def test_bad_options_that_all_policies_share(options, example):

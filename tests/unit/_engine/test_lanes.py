@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from agentperf._base.clock import Clock
+from agentperf._engine.classify import classify
 from agentperf._engine.lanes import Crew, ThreadLane
 from agentperf._engine.waiting import (
     Deadline,
@@ -117,6 +118,40 @@ def test_what_fails_at_last_is_logged(caplog):
     assert "timeout.closing_failed" in caplog.text
 
 
+def test_what_nobody_waits_for_takes_a_place_until_it_is_done():
+    """In a copy of its caller's context; what finds none free is not begun."""
+    crew, may_end, seen = Crew(1), threading.Event(), []
+    said = contextvars.ContextVar("said", default="nothing")
+
+    def work():
+        seen.append(said.get())
+        may_end.wait(LONG)
+
+    token = said.set("hello")
+    assert crew.begin(work)
+    said.reset(token)
+    assert not crew.begin(print)
+    may_end.set()
+    while crew.places.in_use:
+        pass
+    assert seen == ["hello"]
+    assert crew.begin(print)
+
+
+def test_work_that_can_not_begin_takes_no_place(monkeypatch):
+    """Where there are no more threads, the next one finds its place free."""
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    crew, done = Crew(1), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert not crew.begin(print)
+    assert crew.begin(done.set)
+    assert done.wait(LONG)
+
+
 def test_threads_are_used_again_and_go_in_the_end(monkeypatch):
     """One call after the other needs one thread; none stays for ever."""
     monkeypatch.setattr("agentperf._engine.lanes.IDLE", SOON)
@@ -158,6 +193,24 @@ def test_a_pause_ends_with_the_deadline():
     with pytest.raises(Overrun):
         context.run(in_one_go, port.sleep(60))
     assert clock.now() == 5
+
+
+@pytest.mark.parametrize("passive", [True, False])
+def test_a_wait_ends_with_the_deadline(passive):
+    """Whatever it is for; a shorter one, or one that is over in time, is as it would be."""
+    # Nobody moves a fake clock for one who waits for others.
+    clock = Clock() if passive else FakeClock(start=0)
+    port = ThreadWaiting(clock)
+    context = contextvars.copy_context()
+    context.run(nearest_deadline.set, Deadline(clock.now() + 0.05))
+    woken = port.parker()
+    woken.unpark()
+    assert context.run(in_one_go, woken.park(passive=passive)) is True
+    assert context.run(in_one_go, port.parker().park(0.001, passive=passive)) is False
+    for timeout in (None, 60):
+        with pytest.raises(Overrun):
+            context.run(in_one_go, port.parker().park(timeout, passive=passive))
+    assert not classify(Deadline(0).passed()).counts
 
 
 def test_detached_work_has_no_deadline():

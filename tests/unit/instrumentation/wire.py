@@ -164,11 +164,12 @@ class Wire:
         if isinstance(answer, Body):
             headers = {"content-type": "text/event-stream"}
             return self.library.Response(200, headers=headers, stream=answer.of(self.library))
-        status, body = answer if isinstance(answer, tuple) else (200, answer)
+        status, body, *headers = answer if isinstance(answer, tuple) else (200, answer)
+        more = headers[0] if headers else {}
         # A body in pieces, as from a network: one that is given whole counts as read already.
         text = Body([json.dumps(body).encode()]).of(self.library)
         return self.library.Response(
-            status, headers={"content-type": "application/json"}, stream=text
+            status, headers={"content-type": "application/json", **more}, stream=text
         )
 
     @property

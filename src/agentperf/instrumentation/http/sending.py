@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from agentperf._base.endings import Ending
 from agentperf._engine.current import current_host
+from agentperf._engine.hearing import tell_of_reply
 from agentperf._engine.hosting import Host
 from agentperf.abc import Signals
 from agentperf.events import HttpCallEnded
@@ -38,36 +39,52 @@ class Sending:
         self._telemetry = HttpTelemetry(signals)
         self._by_client = by_client
 
-    def _passes(self, request: Any) -> bool:
-        """Tell whether a request is none of ours: observed already, or part of a model call.
+    def _part_in(self, request: Any) -> tuple[bool, bool]:
+        """Tell whether a request is to be observed here, and whether its answer is heard here.
 
-        Of a model call only what the network does is of interest: each attempt of the transport.
+        Neither is done twice. Of a model call only what the network does is of interest, each
+        attempt of the transport; its answers are heard of from the client, who has any transport.
         """
         around = surrounding.get()
-        return around is request or (self._by_client and isinstance(around, ModelCallAround))
+        if around is request:
+            return False, False
+        of_model = isinstance(around, ModelCallAround)
+        return not (of_model and self._by_client), not of_model or self._by_client
 
     def sync(self, original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
         """Make the wrapper of a synchronous sender."""
-        passes = self._passes
+        part_in = self._part_in
 
         def send(self_: Any, request: Any) -> Any:
-            if not patch.active or passes(request):
+            if not patch.active:
                 return original(self_, request)
-            with self._observed(request) as call:
-                response = call.response = original(self_, request)
+            observes, hears = part_in(request)
+            if not observes:
+                response = original(self_, request)
+            else:
+                with self._observed(request) as call:
+                    response = call.response = original(self_, request)
+            if hears:
+                _tell(response)
             return response
 
         return send
 
     def asynchronous(self, original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
         """Make the wrapper of an asynchronous sender."""
-        passes = self._passes
+        part_in = self._part_in
 
         async def send(self_: Any, request: Any) -> Any:
-            if not patch.active or passes(request):
+            if not patch.active:
                 return await original(self_, request)
-            with self._observed(request) as call:
-                response = call.response = await original(self_, request)
+            observes, hears = part_in(request)
+            if not observes:
+                response = await original(self_, request)
+            else:
+                with self._observed(request) as call:
+                    response = call.response = await original(self_, request)
+            if hears:
+                _tell(response)
             return response
 
         return send
@@ -89,6 +106,14 @@ class Sending:
         except Exception as error:  # noqa: BLE001 - the request goes on without us
             swallowed("http.request", error)
             return _Unobserved()
+
+
+def _tell(response: Any) -> None:
+    """Tell limiters around the request what its headers say."""
+    try:
+        tell_of_reply(response.status_code, response.headers)
+    except Exception as error:  # noqa: BLE001 - the answer is there all the same
+        swallowed("http.reply", error)
 
 
 class _Unobserved:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -137,8 +139,25 @@ class _Shared:
     """What all budgets within one outermost budget share."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
         self.ended: list[Call] = []
+        self.begin_anew()
+        _all_shared.add(self)
+
+    def begin_anew(self) -> None:
+        """Have a lock that nobody holds; also in a forked child, where its holder may be gone."""
+        self.lock = threading.Lock()
+
+
+_all_shared: weakref.WeakSet[_Shared] = weakref.WeakSet()
+
+
+def _begin_again_after_fork() -> None:
+    for shared in list(_all_shared):
+        shared.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_again_after_fork)
 
 
 class Ledger:

@@ -89,7 +89,7 @@ class _Layer:
         self.site = site
         self._tell_refused = site.host.bus.emitter(CallRefused)
 
-    def seen(self, ticket: Any, item: Any) -> None:
+    def seen(self, ticket: Any, item: Any, at: float) -> None:
         """Items say nothing that isn't recorded."""
 
     def refused(self, error: CallRejected) -> CallRejected:

@@ -11,6 +11,7 @@ from agentperf._base.verdicts import Fault, Verdict
 from agentperf._engine.bindings import Step
 from agentperf._engine.places import Places
 from agentperf._engine.site import Forecast, Site, foreseen
+from agentperf._engine.streams import producing
 from agentperf.errors import BulkheadFull
 from agentperf.events import CallDelayed, CallRefused, ConcurrencyChanged
 from agentperf.policies.bulkhead.adaptive import AdaptiveLimit
@@ -40,7 +41,7 @@ class Flight:
         self.start = start
         self.in_use = in_use
         self.first: float | None = None
-        """When the first item of its stream was handed over."""
+        """When the first item of its stream came."""
 
 
 _PLACE = Flight(0.0, 0)
@@ -119,8 +120,8 @@ class BulkheadLayer:
         """Give the place back, and learn from how long the answer took."""
         if self._adaptive is not None:
             now = self._now()
-            answered = now if ticket.first is None else ticket.first
-            limit = self._adaptive.answered(now, answered - ticket.start, ticket.in_use)
+            took = now - ticket.start if ticket.first is None else ticket.first - ticket.start
+            limit = self._adaptive.answered(now, producing(value, took), ticket.in_use)
             self._resize(limit, "by how long answers take")
         self._places.release()
 
@@ -134,10 +135,10 @@ class BulkheadLayer:
         """Give the place back."""
         self._places.release()
 
-    def seen(self, ticket: Flight, item: Any) -> None:
+    def seen(self, ticket: Flight, item: Any, at: float) -> None:
         """Note when the first item came."""
         if ticket.first is None:
-            ticket.first = self._now()
+            ticket.first = at
 
     def _resize(self, limit: int, reason: str) -> None:
         old = self._places.limit

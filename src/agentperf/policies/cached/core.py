@@ -64,6 +64,9 @@ class Look(NamedTuple):
     known: Any = None
 
 
+REFRESHERS = 4
+"""How many calls that block may be renewed at once on one host, beside the calls that it serves."""
+
 PLAIN = frozenset({type(None), bool, int, float, str, bytes, tuple, list})
 """What is no reply of a model."""
 
@@ -253,12 +256,12 @@ class CacheLayer(ABC):
         if is_async:
             await self._site.waiting.detached(fly, end)
             return
-        from agentperf.policies.cached.flights.errands import (
-            Errands,  # where nothing lingers, not needed
-        )
+        from agentperf._engine.lanes import Crew  # where nothing lingers, not needed
 
-        errands = self._site.host.state(Errands, Errands, owners=(), name="refreshes")
-        if not errands.begin(lambda: in_one_go(fly())):
+        crew = self._site.host.state(
+            Crew, partial(Crew, REFRESHERS, "agentperf-refresh"), owners=(), name="refreshes"
+        )
+        if not crew.begin(lambda: in_one_go(fly())):
             end()
 
     def _raise_remembered(self, key: Hashable, stamp: Any) -> None:

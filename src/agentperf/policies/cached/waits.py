@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from agentperf._engine.site import Site
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.waiting import Parker
 from agentperf.errors import CallTimeout
-from agentperf.policies.cached.flights.errands import Errands
 from agentperf.policies.cached.options import CacheOptions
 
 WORKERS = 64
@@ -17,13 +17,6 @@ WORKERS = 64
 
 class _TakesLong(CallTimeout):
     """There is an old answer, and the caller doesn't want to wait for the new one any longer."""
-
-
-class _Workers(Errands):
-    """The threads of computations that their callers can leave; a state of its own."""
-
-    def __init__(self) -> None:
-        super().__init__(WORKERS, "agentperf-compute")
 
 
 class Bounds:
@@ -101,8 +94,11 @@ class Bounds:
         Raises:
             CallTimeout: All threads are held.
         """
-        workers = self._site.host.state(_Workers, _Workers, owners=(), name="computations")
-        if not workers.begin(lambda: in_one_go(work())):
+        from agentperf._engine.lanes import Crew  # few calls need one
+
+        make = partial(Crew, WORKERS, "agentperf-compute")
+        crew = self._site.host.state(Crew, make, owners=(), name="computations")
+        if not crew.begin(lambda: in_one_go(work())):
             ended()
             why = (
                 f"{WORKERS} computations that block are under way already, and this one could not "

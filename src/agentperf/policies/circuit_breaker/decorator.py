@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration, seconds
-from agentperf._base.options import By, Share, checked_by, refuse_unknown, share, whole
+from agentperf._base.options import (
+    By,
+    OnFailure,
+    Share,
+    checked_by,
+    checked_on_failure,
+    refuse_unknown,
+    share,
+    whole,
+)
 from agentperf._engine.bindings import Step
 from agentperf._engine.choosing import On, checked_on
 from agentperf._engine.hosting import Host
@@ -18,6 +27,10 @@ from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
 from agentperf.policies.circuit_breaker.layer import BreakerLayer, Circuits, Judging, KeyOf
 from agentperf.policies.circuit_breaker.machine import Rules
+
+if TYPE_CHECKING:
+    from agentperf.abc.stores import AnyStore, Stores
+    from agentperf.policies.circuit_breaker.shared.circuit import SharedCircuits
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +46,8 @@ class CircuitBreaker(Policy):
     by: By | None = None
     fallback: Callable[..., Any] | None = None
     judging: Judging = field(default_factory=Judging)
+    store: str | AnyStore | None = None
+    on_store_failure: OnFailure = "local"
 
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
@@ -40,6 +55,8 @@ class CircuitBreaker(Policy):
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the breaker in front of `inner`."""
+        if self.store is not None:
+            return self._bind_shared(site, inner)
         name = self.name or site.target.operation
         layer = BreakerLayer(
             site,
@@ -60,6 +77,41 @@ class CircuitBreaker(Policy):
             name=self.name,
             options=self.rules,
         )
+
+    def _bind_shared(self, site: Site, inner: Step) -> Step:
+        from agentperf.policies.circuit_breaker.shared.layer import SharedBreakerLayer
+
+        layer = SharedBreakerLayer(
+            site,
+            self.shared_circuits(site.host),
+            self.name or site.target.operation,
+            self.key_of(site.target),
+            self.fallback,
+            judging=self.judging,
+            stores=self.stores(site.host),
+            on_failure=self.on_store_failure,
+        )
+        return layer.bound(inner)
+
+    def shared_circuits(self, host: Host) -> SharedCircuits:
+        """Return what this process knows of the circuits in a store."""
+        from agentperf.policies.circuit_breaker.shared.circuit import SharedCircuits
+
+        name = self.name or ""  # it has one: `circuit_breaker` sees to that
+        return host.state(
+            SharedCircuits,
+            lambda: SharedCircuits(name, self.rules, self.on_store_failure),
+            owners=(self,),
+            name=name,
+            options=(self.rules, self.store, self.on_store_failure),
+        )
+
+    def stores(self, host: Host) -> Stores:
+        """Return the store."""
+        from agentperf._engine.stores import store_on
+
+        assert self.store is not None  # noqa: S101 - who has none doesn't ask
+        return store_on(host, self.store)
 
     def key_of(self, target: Target) -> KeyOf | None:
         """Return what tells the circuits of calls apart; None where all calls share one."""
@@ -83,6 +135,8 @@ def circuit_breaker(
     probes: int = 3,
     by: By | None = None,
     fallback: Callable[..., Any] | None = None,
+    store: str | AnyStore | None = None,
+    on_store_failure: OnFailure = "local",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
 ) -> CircuitBreaker: ...
@@ -102,6 +156,8 @@ def circuit_breaker(
     probes: int = 3,
     by: By | None = None,
     fallback: Callable[..., Any] | None = None,
+    store: str | AnyStore | None = None,
+    on_store_failure: OnFailure = "local",
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
@@ -135,6 +191,12 @@ def circuit_breaker(
         by: Keep a circuit for each value: names of parameters, a template, or a callable over the
             call's arguments. The 1,024 values used last are remembered.
         fallback: Called with the call's arguments in place of a refused call.
+        store: Where the circuits are kept for several processes: `"redis://localhost:6379"` (with
+            the plugin agentperf-redis), `"sqlite:PATH"` for the processes of one machine, or a
+            store. The breaker needs a `name` then, which all of them know it by. It opens by the
+            calls of all of them, and each sees that within a second, while it makes calls.
+        on_store_failure: What to do while the store fails: `"local"` has this process decide by
+            itself, `"open"` lets every call in, `"closed"` raises `StoreUnavailable`.
         name: Share one circuit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass unwatched.
         **unknown: Refused, with what was probably meant.
@@ -146,6 +208,7 @@ def circuit_breaker(
     Raises:
         ConfigurationError: An option is malformed, contradicts another, or names no parameter.
         CircuitOpen: At a call, the circuit is open and there is no fallback.
+        StoreUnavailable: At a call, the store fails, and `on_store_failure="closed"`.
     """
     refuse_unknown(circuit_breaker, unknown)
     if is_decorated_bare(function):
@@ -169,6 +232,11 @@ def circuit_breaker(
         raise ConfigurationError(
             f'fallback={fallback!r}: a callable, such as fallback=lambda question: "try later"'
         )
+    if store is not None:
+        from agentperf._engine.stores import check_store
+
+        example = 'circuit_breaker(store="redis://localhost:6379", name="search")'
+        check_store(store, name, "breaker", example)
     rules = Rules(
         failure_rate=share("failure_rate", failure_rate, 0.5),
         slow_rate=None if slow_rate is None else share("slow_rate", slow_rate, 0.5),
@@ -182,6 +250,8 @@ def circuit_breaker(
         rules,
         by=checked_by(by),
         fallback=fallback,
+        store=store,
+        on_store_failure=checked_on_failure(on_store_failure),
         name=name,
         enabled=enabled,
         judging=Judging(

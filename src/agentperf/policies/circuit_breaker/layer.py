@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
@@ -14,17 +14,16 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.choosing import On, chosen
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
-from agentperf._engine.streams import LIVE
+from agentperf._engine.streams import LIVE, producing
 from agentperf._engine.substitutes import Substitute
 from agentperf.errors import CircuitOpen
 from agentperf.events import CallRefused
-from agentperf.policies.circuit_breaker.machine import CLOSED, Machine, Refused, Rules
+from agentperf.policies.circuit_breaker.machine import CLOSED, Machine, Refused, Rules, State, Tell
 from agentperf.policies.circuit_breaker.telling import teller
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 KeyOf = Callable[[Args, Kwargs], Hashable]
-Ticket = tuple[Machine, int, float]
 FailedIf = Callable[[Any], bool]
 Rescue = Callable[[Exception, Args, Kwargs], Any]
 
@@ -53,7 +52,46 @@ class Judging:
     slow_first_item: float | None = None
 
 
-class _Watched(tuple[Machine, int, float]):  # noqa: SLOT001 - a tuple can't have any
+class Judge(Protocol):
+    """What takes the end of one call: a machine, or what stands for it; see there."""
+
+    @property
+    def last_error(self) -> str | None:
+        """The name of what the last call that failed, failed with."""
+        ...
+
+    @last_error.setter
+    def last_error(self, name: str | None) -> None: ...
+
+    @property
+    def state(self) -> State:
+        """The state of the circuit."""
+        ...
+
+    def succeed(self, generation: int, now: float, seconds: float, tell: Tell) -> None:
+        """Take a success."""
+
+    def settle(
+        self,
+        generation: int,
+        now: float,
+        failed: bool,  # noqa: FBT001
+        seconds: float,
+        wait: float | None = None,
+        *,
+        late: bool = False,
+        tell: Tell,
+    ) -> None:
+        """Take an outcome of any kind."""
+
+    def drop(self, generation: int) -> None:
+        """Forget the call."""
+
+
+Ticket = tuple[Judge, int, float]
+
+
+class Watched(tuple[Judge, int, float]):  # noqa: SLOT001 - a tuple can't have any
     """The ticket of a call whose stream's first item is waited for."""
 
     late: bool | None = None
@@ -76,8 +114,8 @@ class BreakerLayer:
     ) -> None:
         self._site = site
         self._judging = judging
-        self.watches_items = judging.slow_first_item is not None
-        self._judges = judging.failed_if is not None or self.watches_items
+        self._times_first = judging.slow_first_item is not None
+        self._judges = judging.failed_if is not None or self._times_first
         self._circuits = circuits
         self._name = name
         self._key_of = key_of
@@ -89,18 +127,13 @@ class BreakerLayer:
         self._single = circuits.single if key_of is None else None
         # Successes need no time where neither their age nor their length means anything.
         rules = circuits.rules
-        self._reads_time = (
-            self.watches_items or rules.slow_after is not None or not isinstance(rules.window, int)
-        )
+        self.watches_items = self._times_first or rules.slow_after is not None
+        self._reads_time = self.watches_items or not isinstance(rules.window, int)
 
     def bound(self, inner: Step) -> Step:
         """Put the breaker in front of `inner`."""
-        driver = self._site.driver
-        if self.watches_items:
-            guarded = driver.guarded(self, inner, self._enter_watched)
-        else:
-            guarded = driver.gate(self, inner)
-        fallback = self._fallback
+        driver, fallback = self._site.driver, self._fallback
+        guarded = self._gated(inner)
         if fallback is None:
             self._site.ahead.append(partial(self._forecast, _raised))
             return guarded
@@ -108,6 +141,11 @@ class BreakerLayer:
         rescue = driver.flow(partial(self._fall_back, substitute), substitute.ask)
         self._site.ahead.append(partial(self._forecast, rescue))
         return driver.rescued(guarded, lambda: None, rescue)
+
+    def _gated(self, inner: Step) -> Step:
+        if self._times_first:
+            return self._site.driver.guarded(self, inner, self._enter_watched)
+        return self._site.driver.gate(self, inner)
 
     def machine(self, args: Args, kwargs: Kwargs) -> Machine:
         """Return the machine that a call belongs to."""
@@ -126,14 +164,16 @@ class BreakerLayer:
         machine = self._single or self.machine(args, kwargs)
         if machine.state is CLOSED:
             return machine, machine.generation, self._now() if self._reads_time else 0.0
-        now = self._now()
+        return self._admitted(machine, self._now())
+
+    def _admitted(self, machine: Machine, now: float) -> Ticket:
         try:
             return machine, machine.admit(now, self._tell_change), now
         except Refused as refusal:
             raise self._refused(machine, refusal) from None
 
     def _enter_watched(self, args: Args, kwargs: Kwargs) -> Ticket:
-        return _Watched(self.enter(args, kwargs))
+        return Watched(self.enter(args, kwargs))
 
     def done(self, ticket: Ticket, value: Any) -> None:
         """Take a success, unless it is none."""
@@ -141,9 +181,11 @@ class BreakerLayer:
             return
         machine, generation, start = ticket
         # Closed, a success changes nothing; a probe's may end its round, which has a time.
-        quick = machine.state is CLOSED and not self._reads_time
-        now = 0.0 if quick else self._now()
-        machine.succeed(generation, now, now - start, self._tell_change)
+        if machine.state is CLOSED and not self._reads_time:
+            machine.succeed(generation, 0.0, 0.0, self._tell_change)
+            return
+        now = self._now()
+        machine.succeed(generation, now, producing(value, now - start), self._tell_change)
 
     def failed(self, ticket: Ticket, error: Exception) -> None:
         """Take a failure, as far as it speaks against the upstream."""
@@ -173,7 +215,8 @@ class BreakerLayer:
         now = self._now()
         if failed:
             machine.last_error = "an answer that failed_if= is for"
-        machine.settle(generation, now, failed, now - start, late=late, tell=self._tell_change)
+        took = producing(value, now - start)
+        machine.settle(generation, now, failed, took, late=late, tell=self._tell_change)
         return True
 
     def _is_failure(self, value: Any) -> bool:
@@ -191,10 +234,10 @@ class BreakerLayer:
         machine, generation, _ = ticket
         machine.drop(generation)
 
-    def seen(self, ticket: Ticket, item: Any) -> None:
+    def seen(self, ticket: Ticket, item: Any, at: float) -> None:
         """Note whether the first item came late; further ones say nothing."""
-        if isinstance(ticket, _Watched) and ticket.late is None:
-            ticket.late = self._now() - ticket[2] > (self._judging.slow_first_item or 0.0)
+        if isinstance(ticket, Watched) and ticket.late is None:
+            ticket.late = at - ticket[2] > (self._judging.slow_first_item or 0.0)
 
     # -- refusal
 
@@ -206,16 +249,19 @@ class BreakerLayer:
             return None
         return partial(answer, self._refused(machine, refusal), args, kwargs)
 
-    def _refused(self, machine: Machine, refusal: Refused) -> CircuitOpen:
+    def _say_refused(self, retry_after: float | None) -> None:
         if self._tell_refused is not None:
             self._tell_refused(
                 CallRefused(
                     operation=self._site.operation,
                     policy="circuit_breaker",
                     name=self._name,
-                    retry_after=refusal.retry_after,
+                    retry_after=retry_after,
                 )
             )
+
+    def _refused(self, machine: Machine, refusal: Refused) -> CircuitOpen:
+        self._say_refused(refusal.retry_after)
         again = "" if refusal.retry_after is None else f"; try again in {refusal.retry_after:.3g} s"
         after = "" if machine.last_error is None else f" after {machine.last_error}"
         return CircuitOpen(

@@ -145,7 +145,7 @@ class Machine:
         self.last_error: str | None = None
         self._jitter = jitter
         self._lock = threading.Lock()
-        self._window = rules.make_window()
+        self._window = self._empty_window(CLOSED)
         # Successes change no state, so they only queue here; appending needs no lock.
         self._successes: list[float] = []
         self._slow_after = float("inf") if rules.slow_after is None else rules.slow_after
@@ -340,14 +340,19 @@ class Machine:
         if state is OPEN:
             self._until = now + (open_for or 0.0)
             return change
-        self._window = (
-            CountWindow(self.rules.probes) if state is HALF_OPEN else self.rules.make_window()
-        )
+        self._window = self._empty_window(state)
         if state is HALF_OPEN:
             self._until = now + self.rules.half_open_for
         else:
             self._openings = 0
         return change
+
+    def _empty_window(self, state: State) -> Window:
+        return CountWindow(self.rules.probes) if state is HALF_OPEN else self.rules.make_window()
+
+    def figures(self, now: float) -> Tally:
+        """Return what decides whether it opens; the figures of the window."""
+        return self.tally
 
     @property
     def tally(self) -> Tally:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Protocol
+from typing import Protocol, Self
+
+Batch = tuple[float, float, float, float]
+"""Calls that ended together: how many seconds ago, how many, and how many failed or were slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,19 @@ class Tally:
 class Window(Protocol):
     """Remembers how recent calls ended."""
 
-    failures: int
-    slow: int
-
     @property
     def calls(self) -> int:
         """How many calls are remembered."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """How many of them failed."""
+        ...
+
+    @property
+    def slow(self) -> int:
+        """How many of them took too long."""
         ...
 
     def record(self, now: float, *, failed: bool, slow: bool) -> None:
@@ -52,6 +62,13 @@ class Window(Protocol):
 
     def expire(self, now: float) -> None:
         """Forget what is too old."""
+
+    def batches(self, now: float) -> list[Batch]:
+        """Return what is remembered, for those who remember it elsewhere; oldest first."""
+        ...
+
+    def absorb(self, later: Self) -> None:
+        """Add the calls of a window of the same kind that began when this one ended."""
 
 
 _WELL = (False, False)
@@ -94,6 +111,17 @@ class CountWindow:
     def expire(self, now: float) -> None:
         """Calls don't grow old here."""
 
+    def batches(self, now: float) -> list[Batch]:
+        """Return all calls as one batch of no age."""
+        return [(0.0, float(self.calls), float(self.failures), float(self.slow))] * bool(self.calls)
+
+    def absorb(self, later: CountWindow) -> None:
+        """Add the calls of a later window, which go before those here."""
+        self._make_room(later.calls)
+        self._ring.extend(later._ring)
+        self.failures += later.failures
+        self.slow += later.slow
+
 
 class TimeWindow:
     """The calls of the last `seconds`, in buckets of a tenth of that."""
@@ -134,6 +162,24 @@ class TimeWindow:
             self.calls -= calls
             self.failures -= failures
             self.slow -= slow
+
+    def batches(self, now: float) -> list[Batch]:
+        """Return the buckets, with the time that passed since they ended."""
+        self.expire(now)
+        return [
+            (max(0.0, now - (tick + 1) * self._width), float(calls), float(failures), float(slow))
+            for tick, calls, failures, slow in self._buckets
+        ]
+
+    def absorb(self, later: TimeWindow) -> None:
+        """Add the calls of a later window."""
+        if self._buckets and later._buckets and self._buckets[-1][0] == later._buckets[0][0]:
+            last, first = self._buckets[-1], later._buckets.popleft()
+            last[1:] = [one + other for one, other in zip(last[1:], first[1:], strict=True)]
+        self._buckets.extend(later._buckets)
+        self.calls += later.calls
+        self.failures += later.failures
+        self.slow += later.slow
 
 
 def tally_of(window: Window) -> Tally:

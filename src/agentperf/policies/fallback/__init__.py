@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from agentperf.policies.fallback.decorator import Fallback, fallback
+from agentperf.policies.fallback.link import Link
 
-__all__ = ["Fallback", "fallback"]
+__all__ = ["Fallback", "Link", "fallback"]

@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from agentperf._base.verdicts import Fault, Remedy, Verdict
-from agentperf._engine.choosing import On, chosen
+from agentperf._engine.choosing import On, checked_on, chosen
 from agentperf.errors import CallRejected, CallTimeout, ContextWindowExceeded
+
+Failures = On | Remedy | Fault | tuple[type[Exception] | Remedy | Fault, ...]
+"""Failures, as users name them: what the classifier says of them, their types, or a predicate."""
 
 _UPSTREAM = (Fault.QUOTA, Fault.OVERLOAD, Fault.PROVIDER, Fault.NETWORK)
 _HELPFUL = (Remedy.ELSEWHERE, Remedy.LARGER_CONTEXT)
 
 
-def falls_back(error: Exception, verdict: Verdict, on: On | None) -> bool:
+def checked_failures(on: Failures | None) -> Failures | None:
+    """Check what the user wrote for `on=`.
+
+    Raises:
+        ConfigurationError: It is nothing that could choose failures.
+    """
+    kinds = on if isinstance(on, tuple) else (on,)
+    others = tuple(kind for kind in kinds if not isinstance(kind, Remedy | Fault))
+    if others or not kinds:
+        checked_on(others if isinstance(on, tuple) else on)
+    return on
+
+
+def falls_back(error: Exception, verdict: Verdict, on: Failures | None) -> bool:
     """Whether an error is one that something else may answer: as `on=` says, else by whose fault.
 
     The caller's own mistakes would be mistakes anywhere, and nobody knows what an unknown error
     means.
     """
     if on is not None:
-        return chosen(on, error)
+        return _is_one_of(on, error, verdict)
     if isinstance(error, CallRejected | CallTimeout | ContextWindowExceeded):
         return True
     return verdict.fault in _UPSTREAM or verdict.remedy in _HELPFUL
+
+
+def _is_one_of(on: Failures, error: Exception, verdict: Verdict) -> bool:
+    if isinstance(on, tuple):
+        return any(_is_one_of(kind, error, verdict) for kind in on)
+    if isinstance(on, Remedy | Fault):
+        return on in (verdict.remedy, verdict.fault)
+    return chosen(on, error)

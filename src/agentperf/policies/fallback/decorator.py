@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from agentperf._base.options import refuse_unknown
 from agentperf._engine.bindings import Step
-from agentperf._engine.choosing import On, checked_on
 from agentperf._engine.policy import Policy
+from agentperf._engine.resuming import Resume, checked_resume
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
+from agentperf.policies.fallback.core import Failures, checked_failures
 from agentperf.policies.fallback.layer import FallbackLayer
+from agentperf.policies.fallback.link import Link
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,8 +27,9 @@ class Fallback(Policy):
 
     kind = "fallback"
 
-    targets: tuple[Any, ...]
-    on: On | None = None
+    links: tuple[Link, ...]
+    on: Failures | None = None
+    resume: Resume | None = None
 
     def __call__(self, function: F) -> F:
         """Decorate a function, method or callable; its signature stays as it was."""
@@ -35,57 +38,87 @@ class Fallback(Policy):
         return super().__call__(function)
 
     def check(self, target: Target) -> None:
-        """Refuse values that can't stand for the stream that a function gives."""
-        if not target.shape.streams:
-            return
-        for value in self.targets:
-            if not callable(value) and (isinstance(value, str) or not isinstance(value, Iterable)):
-                raise ConfigurationError(
-                    f"{target.operation} gives its answer item by item; so must its fallback, "
-                    f"such as fallback([{value!r}])"
-                )
+        """Refuse links that can't answer for a function."""
+        for link in self.links:
+            link.check(target)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the fallback around `inner`."""
         name = self.name or site.operation
-        return FallbackLayer(site, self.targets, self.on, name).bound(inner)
+        return FallbackLayer(site, self.links, self.on, self.resume, name).bound(inner)
 
 
 def fallback(
     *targets: Any,
-    on: On | None = None,
+    model: str | Sequence[str] | None = None,
+    on: Failures | None = None,
+    resume: Resume | None = None,
     name: str | None = None,
     enabled: bool | Callable[[], bool] = True,
     **unknown: object,
 ) -> Fallback:
-    """Have something else answer when a call fails: another function, or a value.
+    """Have something else answer when a call fails: another model, another function, or a value.
 
-    The targets are tried in turn until one answers. Which failures are answered is decided by
-    `agentperf.classify`: rate limits, overload, server errors, lost connections, timeouts and the
-    refusals of other policies are, and prompts that are too long for a model; wrong requests,
-    programming errors and errors that nobody knows are not. Cancellation ends everything at once.
-    A stream falls back only until its first item was handed over; the call waits for that item.
+    The links of the chain are asked in turn until one answers. Which failures are answered is
+    decided by `agentperf.classify`: rate limits, overload, server errors, lost connections,
+    timeouts and the refusals of other policies are, and prompts that are too long for a model;
+    wrong requests, programming errors and errors that nobody knows are not. Cancellation ends
+    everything at once. A stream falls back only until its first item was handed over, unless
+    `resume=` says how to go on; the call waits for that item.
 
     When all fail, the last error is raised; those before are its context.
 
     Args:
         *targets: Functions, which are called with the arguments of the call (for a method, its
             object first), or values, which are the answer as they are. Of a generator also the
-            values must give items.
-        on: Which errors to answer instead: exception types, or a callable that is given the error.
+            values must give items. A `Link` says more: for which failures it stands, and which
+            arguments it changes.
+        model: Models to ask in turn, before the targets: the same function is called once more,
+            through the policies further in, with this as its `model`.
+        on: Which failures to answer instead: exception types, a `Remedy` or a `Fault` that the
+            classifier finds, a tuple of these, or a callable that is given the error.
+        resume: Go on with a stream that broke: called with a list of the items handed over so far
+            and the call's arguments, it returns the arguments to change by name, for a link that
+            gives the items that are missing; None where that can't be. A value's items follow as
+            they are.
         name: What events call it; the operation by default.
         enabled: False, or a callable that says False at a call, lets failures pass through.
         **unknown: Refused, with what was probably meant.
 
     Example:
-        @agentperf.fallback(ask_the_small_model, "I can't answer that now.")
-        async def ask(question: str) -> str: ...
+        @agentperf.fallback("I can't answer that now.", model="gpt-4o-mini")
+        async def ask(question: str, model: str = "gpt-4o") -> str: ...
 
     Raises:
-        ConfigurationError: An option is malformed, or nothing answers instead; at a call, an
-            asynchronous function was to answer for a synchronous one.
+        ConfigurationError: An option is malformed, or nothing answers instead; at decoration, a
+            link changes what is no parameter; at a call, an asynchronous function was to answer for
+            a synchronous one.
     """
     refuse_unknown(fallback, unknown)
-    if not targets:
+    links = (*_models(model), *(_link(target) for target in targets))
+    if not links:
         raise ConfigurationError(_EXAMPLE)
-    return Fallback(targets, on=checked_on(on), name=name, enabled=enabled)
+    return Fallback(
+        links,
+        on=checked_failures(on),
+        resume=checked_resume(resume),
+        name=name,
+        enabled=enabled,
+    )
+
+
+def _link(target: Any) -> Link:
+    return target if isinstance(target, Link) else Link(target)
+
+
+def _models(model: object) -> list[Link]:
+    if model is None:
+        return []
+    models = [model] if isinstance(model, str) else model
+    if isinstance(models, list | tuple) and models:
+        names = [name for name in models if isinstance(name, str) and name]
+        if len(names) == len(models):
+            return [Link(model=name) for name in names]
+    raise ConfigurationError(
+        f'model={model!r}: a model or a list of them, such as model="gpt-4o-mini"'
+    )

@@ -1,75 +1,161 @@
-"""A fallback at work: asks one target after the other until one answers."""
+"""A fallback at work: asks one link after the other until one answers."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from agentperf._engine.bindings import Step
-from agentperf._engine.choosing import On
+from agentperf._engine.layers import Proceed
+from agentperf._engine.resuming import Resume, changed, mended, noted, resumed
 from agentperf._engine.site import Site
+from agentperf._engine.streams import LIVE, AnyLiveStream
 from agentperf._engine.substitutes import Substitute
 from agentperf.events import FellBack
-from agentperf.policies.fallback.core import falls_back
+from agentperf.policies.fallback.core import Failures, falls_back
+from agentperf.policies.fallback.link import Link
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
-Errors = tuple[Exception, ...]
+Call = tuple[Args, Kwargs]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bound:
+    """A link that is ready to be asked; `number` counts from 1."""
+
+    number: int
+    on: Failures | None
+    step: Step
+
+
+class _Course:
+    """One call on its way along the chain.
+
+    Attributes:
+        call: Its arguments.
+        left: The links that were not asked yet.
+        given: The items that its reader has, where the stream is to be continued.
+    """
+
+    __slots__ = ("call", "given", "left")
+
+    def __init__(self, call: Call, links: tuple[_Bound, ...]) -> None:
+        self.call = call
+        self.left = links
+        self.given: list[Any] = []
 
 
 class FallbackLayer:
     """A fallback around one function, on one host."""
 
-    def __init__(self, site: Site, targets: tuple[Any, ...], on: On | None, name: str) -> None:
+    def __init__(
+        self,
+        site: Site,
+        links: Sequence[Link],
+        on: Failures | None,
+        resume: Resume | None,
+        name: str,
+    ) -> None:
         self._site = site
-        self._targets = targets
+        self._links = links
         self._on = on
+        self._resume = resume
         self._name = name
         self._tell = site.host.bus.emitter(FellBack)
 
     def bound(self, inner: Step) -> Step:
         """Put the fallback around `inner`."""
         driver = self._site.driver
-        self._links = [self._link(target) for target in self._targets]
-        rescue = driver.flow(self._fall_back, _ask)
-        return driver.rescued(driver.primed(inner), lambda: None, rescue)
+        first = driver.primed(inner)
+        self._bound = tuple(
+            _Bound(number, link.on or self._on, self._step(link, first))
+            for number, link in enumerate(self._links, 1)
+        )
+        if self._resume is None:
+            rescue = driver.flow(self._fall_back, _ask)
+            return driver.rescued(first, lambda: None, rescue)
+        self._mend = driver.flow(self._go_on, _ask)
+        return driver.flow(partial(self._continued, first), _ask)
 
-    def _link(self, target: Any) -> Step:
-        function = target if callable(target) else lambda *_, **__: target
-        substitute = Substitute(self._site, function, "a fallback")
-        driver = self._site.driver
-        return driver.primed(driver.flow(substitute.answer, substitute.ask))
+    def _step(self, link: Link, first: Step) -> Step:
+        step, driver = first, self._site.driver
+        if not link.is_itself:
+            substitute = Substitute(self._site, link.function(), "a fallback")
+            step = driver.primed(driver.flow(substitute.answer, substitute.ask))
+        if not link.arguments:
+            return step
+        signature = link.signature(self._site.target)
+        return lambda args, kwargs: step(*changed(signature, link.arguments, args, kwargs))
 
     async def _fall_back(
-        self, proceed: Callable[..., Any], error: Exception, args: Args, kwargs: Kwargs
+        self, proceed: Proceed, error: Exception, args: Args, kwargs: Kwargs
     ) -> Any:
-        return await self._answer(partial(proceed, args, kwargs), (error,))
+        call = args, kwargs
+        return await self._answer(proceed, _Course(call, self._bound), call, (error,))
 
-    async def _answer(self, ask: Callable[..., Awaitable[Any]], errors: Errors) -> Any:
-        """Have the next link answer, after so many have failed; the call itself was the first."""
-        failed, error = len(errors), errors[-1]
-        verdict = self._site.host.classify(error)
-        if failed > len(self._links) or not falls_back(error, verdict, self._on):
-            raise error
-        link = self._links[failed - 1]
+    async def _answer(
+        self, ask: Any, course: _Course, call: Call, errors: tuple[Exception, ...]
+    ) -> Any:
+        """Have the next link answer, after so many have failed."""
+        error = errors[-1]
+        link = self._next(course, error)
         try:
-            value = await ask(link)
+            value = await ask(*call, link.step)
         except Exception as next_error:  # noqa: BLE001 - judged by the next link
             # Within this handler, so that each error has the one before as its context.
-            return await self._answer(ask, (*errors, next_error))
-        self._say(errors[0], failed)
+            return await self._answer(ask, course, call, (*errors, next_error))
+        if course.given and type(value) not in LIVE:
+            raise error  # there is nothing to go on with
+        self._say(errors[0], link, len(course.given))
         return value
 
-    def _say(self, error: Exception, link: int) -> None:
+    def _next(self, course: _Course, error: Exception) -> _Bound:
+        """Take the first link that stands for an error, or raise it where none does."""
+        verdict = self._site.host.classify(error)
+        for link in course.left:
+            if falls_back(error, verdict, link.on):
+                course.left = tuple(other for other in course.left if other is not link)
+                return link
+        raise error
+
+    async def _continued(self, first: Step, ask: Any, args: Args, kwargs: Kwargs) -> Any:
+        """Make the call; its stream goes on with the next link when it breaks."""
+        call = args, kwargs
+        course = _Course(call, self._bound)
+        try:
+            value = await ask(args, kwargs, first)
+        except Exception as error:  # noqa: BLE001 - judged by the next link
+            value = await self._answer(ask, course, call, (error,))
+        if type(value) not in LIVE:
+            return value
+        mend = partial(self._mend, course)
+        return mended(noted(value, course.given), mend, self._site.host.clock.now)
+
+    async def _go_on(
+        self, ask: Any, course: _Course, stream: AnyLiveStream, error: Exception
+    ) -> tuple[AnyLiveStream, tuple[()]]:
+        """Return the stream that goes on after the items given so far."""
+        if self._resume is None or not stream.replayable:
+            raise error  # its items were answers to what its reader sent
+        call = resumed(self._resume, course.given, self._site.target, *course.call)
+        if call is None:
+            raise error
+        going_on = await self._answer(ask, course, call, (error,))
+        return noted(going_on, course.given), ()
+
+    def _say(self, error: Exception, link: _Bound, items: int) -> None:
         if self._tell is not None:
             self._tell(
                 FellBack(
                     operation=self._site.operation,
                     name=self._name,
-                    link=link,
+                    link=link.number,
                     error=type(error).__name__,
                     reason=self._site.host.classify(error).reason,
+                    items=items,
                 )
             )
 

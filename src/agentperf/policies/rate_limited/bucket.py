@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING
 
 from agentperf._base.rates import Rate
 from agentperf._engine.places import Line, Waiter
+from agentperf._engine.pushback import DIMENSIONS
 from agentperf.abc.waiting import Parker
 from agentperf.policies.rate_limited.gcra import Gcra
 
 if TYPE_CHECKING:
-    from agentperf.policies.rate_limited.caution import Caution
+    from agentperf.policies.rate_limited.caution import Caution, Change
     from agentperf.policies.rate_limited.replies import Lesson
-
-DIMENSIONS = ("requests", "tokens", "input_tokens", "output_tokens")
 
 Need = tuple[int, int, int, int]
 """What a call uses of each dimension."""
 
 ONE: Need = (1, 0, 0, 0)
 """What a call uses that is one request and nothing else."""
+
+A_PAUSE = "a pause that the upstream asked for"
+"""What calls wait for where it is no limit of ours."""
 
 UNTIL_WOKEN = -1
 """A wait that no clock ends: for a place, or for one's turn."""
@@ -104,7 +106,7 @@ class Bucket:
             and nothing is given back; `UNTIL_WOKEN` where that is for a place to come free.
         """
         with self._lock:
-            ahead: list[Need] = [one.need for one in self._queue if one.rank <= rank]
+            ahead = self._ahead(rank)
             if self._free is not None and self._free <= len(ahead):
                 return UNTIL_WOKEN
             waits = [self._pause(now)]
@@ -117,7 +119,7 @@ class Bucket:
         """Name the limit that a call of this size has to wait longest for."""
         with self._lock:
             if self._pause(now) > 0:
-                return "a pause that the upstream asked for"
+                return A_PAUSE
             if self._free == 0:
                 return "concurrency"
             waits = [(gcra.wait(now, need[at]), at, gcra) for at, gcra in self._rates]
@@ -140,6 +142,20 @@ class Bucket:
             return self._take(now, need)
         finally:
             self._lock.release()
+
+    def let_in(self, now: int, need: Need, *, borrow: bool = False) -> int:
+        """Take what a call needs, at once, for whoever keeps a queue of his own.
+
+        Args:
+            now: The time.
+            need: What it uses.
+            borrow: Whether a call larger than a burst runs at a full burst, and leaves a debt.
+
+        Returns:
+            As for `advance`.
+        """
+        with self._lock:
+            return self._let_in(now, need, borrow=borrow)
 
     def queue(self, need: Need, rank: int) -> Waiter:
         """Stand in the queue, in the order of ranks: the time a call came, less its head start."""
@@ -164,9 +180,7 @@ class Bucket:
         with self._lock:
             if not self._queue.is_first(waiter, parker):
                 return UNTIL_WOKEN
-            if (pause := self._pause(now)) > 0:
-                return pause
-            wait = self._take(now, waiter.need, borrow=borrow)
+            wait = self._let_in(now, waiter.need, borrow=borrow)
             if wait == 0:
                 self._queue.leave(waiter)
                 self._mind_queue()
@@ -199,17 +213,36 @@ class Bucket:
             self._queue.wake()
             self._mind_queue()
 
-    def heed(self, now: int, lesson: Lesson) -> None:
-        """Learn from a reply: what is left, and that the upstream wants to be left alone."""
+    def heed(self, now: int, lesson: Lesson) -> Change | None:
+        """Learn from a reply: what is left, and that the upstream wants to be left alone.
+
+        Returns:
+            How calls go otherwise than before, where that is news.
+        """
         from agentperf.policies.rate_limited.caution import Caution, lower
 
         with self._lock:
+            self._pause(now)
             lower(now, lesson.left, self._rates)
-            if lesson.refused or lesson.wait is not None:
-                if self._caution is None:
-                    self._caution = Caution()
-                self._caution.heed(now, lesson, self._rates)
-                self._mind_queue()
+            if not lesson.refused and lesson.wait is None:
+                return None
+            if self._caution is None:
+                self._caution = Caution()
+            change = self._caution.heed(now, lesson, self._rates)
+            self._mind_queue()
+            return change
+
+    def keep_left(self, at: int, lesson: Lesson) -> None:
+        """Have no more left than an earlier reply left, as things went on from there.
+
+        Args:
+            at: When it came.
+            lesson: What it said.
+        """
+        from agentperf.policies.rate_limited.caution import lower
+
+        with self._lock:
+            lower(at, lesson.left, self._rates)
 
     def remaining(self, now: int) -> dict[str, int]:
         """Return what fits now of each dimension, by its tightest rate."""
@@ -233,6 +266,9 @@ class Bucket:
         """How many calls stand in the queue."""
         return len(self._queue)
 
+    def _ahead(self, rank: int) -> list[Need]:
+        return [one.need for one in self._queue if one.rank <= rank]
+
     def _mind_queue(self) -> None:
         self._held = self._caution is not None or len(self._queue) > 0
 
@@ -245,6 +281,10 @@ class Bucket:
             self._mind_queue()
             return 0
         return self._caution.pause(now)
+
+    def _let_in(self, now: int, need: Need, *, borrow: bool) -> int:
+        pause = self._pause(now)
+        return pause if pause > 0 else self._take(now, need, borrow=borrow)
 
     def _take(self, now: int, need: Need, *, borrow: bool = False) -> int:
         if self._free == 0:

@@ -7,9 +7,13 @@ brings it back in small steps (additive increase, multiplicative decrease, as in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
+from agentperf._base.rates import Rate
+from agentperf._engine.pushback import Left
 from agentperf.policies.rate_limited.gcra import NANO, Gcra
-from agentperf.policies.rate_limited.replies import Left, Lesson
+from agentperf.policies.rate_limited.replies import Lesson
 
 LESS = 0.75
 """What a refusal leaves of the rate."""
@@ -20,7 +24,47 @@ MORE = 0.05
 STRETCH = 5 * NANO
 """How long a quiet stretch is. Refusals within one have the same cause, and count once."""
 
+LATER = NANO
+"""A pause that grows by less is no news: of many calls under way each brings its own refusal."""
+
 Rates = Sequence[tuple[int, Gcra]]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a reply changed.
+
+    Attributes:
+        old: The share of its rates at which calls went.
+        new: The share at which they go now.
+        pause: Seconds for which none goes.
+        reason: Why, in a few fixed words.
+    """
+
+    old: float
+    new: float
+    pause: float
+    reason: str
+
+
+def change(lesson: Lesson, shares: tuple[float, float], pauses: tuple[int, int]) -> Change | None:
+    """Return what a reply changed; None where that is no news.
+
+    Args:
+        lesson: What the reply asks for.
+        shares: The share of the rates before and after.
+        pauses: The nanoseconds of pause that were to come before and after.
+    """
+    (old, new), (before, pause) = shares, pauses
+    longer = pause > 0 and (before <= 0 or pause >= before + LATER)
+    if new >= old and not longer:
+        return None
+    return Change(old, new, pause / NANO, REFUSED if lesson.refused else ASKED)
+
+
+REFUSED = "the upstream refused a call"
+ASKED = "the upstream asked for a pause"
 
 
 class Caution:
@@ -38,10 +82,13 @@ class Caution:
         self._slowed: int | None = None
         self._changed = 0
 
-    def heed(self, now: int, lesson: Lesson, rates: Rates) -> None:
-        """Do what a reply asks for."""
+    def heed(self, now: int, lesson: Lesson, rates: Rates) -> Change | None:
+        """Do what a reply asks for; return what that changed, where it is news."""
+        share, pause = self.share, self.pause(now)
         if lesson.wait is not None:
             self._paused = max(self._paused, now + round(lesson.wait * NANO))
+            # Only quiet time counts, and a pause is no proof of anything.
+            self._changed = max(self._changed, self._paused)
         if lesson.refused:
             self._slow_down(now, rates)
             until = max(now, self._paused)
@@ -49,6 +96,7 @@ class Caution:
                 # Those who wait must not all come at once when the pause is over.
                 if dimension == 0:
                     gcra.keep(until, 1 if until > now else 0)
+        return change(lesson, (share, self.share), (pause, self.pause(now)))
 
     def pause(self, now: int) -> int:
         """Return how long no call may go, from now."""
@@ -68,7 +116,6 @@ class Caution:
         if self._slowed is None or now >= self._slowed + STRETCH:
             self._go_at(now, max(LEAST, self.share * LESS), rates)
             self._slowed = now
-        # Only quiet time counts, and a pause is no proof of anything.
         self._changed = max(now, self._paused)
 
     def _go_at(self, now: int, share: float, rates: Rates) -> None:
@@ -87,7 +134,11 @@ def lower(now: int, left: Mapping[int, Left], rates: Rates) -> None:
             it names is meant, or else the one of the shortest period.
     """
     for dimension, told in left.items():
-        meant = [gcra for at, gcra in rates if at == dimension]
+        meant = [(gcra, gcra.rate) for at, gcra in rates if at == dimension]
         if meant:
-            by_fit = min(meant, key=lambda one: (one.rate.limit != told.limit, one.rate.period))
-            by_fit.keep(now, told.remaining)
+            closest(told, meant).keep(now, told.remaining)
+
+
+def closest(told: Left, rates: Sequence[tuple[T, Rate]]) -> T:
+    """Return the rate that a reply speaks of."""
+    return min(rates, key=lambda one: (one[1].limit != told.limit, one[1].period))[0]

@@ -6,9 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from agentperf._base.callables import is_decorated_bare
+from agentperf._base.callables import is_decorated_bare, refuse_async
 from agentperf._base.durations import Duration, seconds
-from agentperf._base.options import By, checked_by, refuse_unknown, whole
+from agentperf._base.options import (
+    By,
+    OnFailure,
+    checked_by,
+    checked_on_failure,
+    refuse_unknown,
+    whole,
+)
 from agentperf._base.rates import Rates, rates
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
     from agentperf.policies.rate_limited.shared.bucket import SharedBuckets
 
 OnLimit = Literal["wait", "raise"]
-OnFailure = Literal["open", "closed", "local"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +104,7 @@ class RateLimited(Policy):
             max_wait=self.max_wait,
             on_failure=self.on_store_failure,
             oversize=self.oversize,
+            learn=self.learn,
             head_start=self.head_start(site.target),
         )
         return layer.bound(inner)
@@ -117,10 +124,10 @@ class RateLimited(Policy):
 
     def stores(self, host: Host) -> Stores:
         """Return the store."""
-        from agentperf.abc.stores import stores
+        from agentperf._engine.stores import store_on
 
         assert self.store is not None  # noqa: S101 - who has none doesn't ask
-        return host.store(self.store) if isinstance(self.store, str) else stores(self.store)
+        return store_on(host, self.store)
 
     def key_of(self, target: Target) -> KeyOf | None:
         """Return what tells the keys of calls apart; None where all calls share one limit."""
@@ -193,8 +200,9 @@ def rate_limited(
             that later calls wait for, `"clamp"` reserves as much as can ever fit.
         learn: What to learn the upstream's own limits from. `"errors"`: calls that it refused,
             with a 429; all calls of the key pause for as long as it asks, and then go slower for
-            a while. `"replies"`: also the headers of answers that have some, and no more is left
-            then than they say. None, and always with a `store`: nothing.
+            a while. `"replies"`: also the headers of answers that have some, or that instrumented
+            clients inside of the function get, and no more is left then than they say. None:
+            nothing. With a `store`, what one process learned holds for all of them.
         priority: Who goes first of those who wait: the name of a parameter, or a callable over the
             call's arguments. A number from -10 to 10, higher ones first; each step counts as if the
             call had come ten seconds earlier, so nobody is overtaken for ever.
@@ -234,15 +242,19 @@ def rate_limited(
         )
     if burst is not None and not limits.rates[0]:
         raise ConfigurationError('burst= goes with requests: rate_limited("500/min", burst=20)')
-    _check_choices(on_limit, on_store_failure, oversize, learn)
+    _check_choices(on_limit, oversize, learn)
+    checked_on_failure(on_store_failure)
     if store is not None:
         _check_store(store, name, concurrency)
-        _check_with_store(oversize, learn)
     if priority is not None and not callable(priority) and not isinstance(priority, str):
         raise ConfigurationError(
             f"priority={priority!r}: the name of a parameter, or a callable over the call's "
             'arguments, priority="urgency"'
         )
+    if callable(priority):
+        refuse_async("priority", priority, "priority=lambda text, urgency=0: urgency")
+    if callable(cost):
+        refuse_async("cost", cost, "cost=lambda prompt, **_: len(prompt) // 4")
     if cost is not None and not callable(cost) and not isinstance(cost, str):
         raise ConfigurationError(
             f"cost={cost!r}: the name of a parameter, or a callable such as "
@@ -263,44 +275,20 @@ def rate_limited(
     )
 
 
-def _check_choices(
-    on_limit: OnLimit, on_store_failure: OnFailure, oversize: Oversize, learn: Learn | None
-) -> None:
+def _check_choices(on_limit: OnLimit, oversize: Oversize, learn: Learn | None) -> None:
     if on_limit not in ("wait", "raise"):
         raise ConfigurationError(f'on_limit={on_limit!r}: "wait" or "raise"')
-    if on_store_failure not in ("local", "open", "closed"):
-        raise ConfigurationError(
-            f'on_store_failure={on_store_failure!r}: "local", "open" or "closed"'
-        )
     if oversize not in ("error", "borrow", "clamp"):
         raise ConfigurationError(f'oversize={oversize!r}: "error", "borrow" or "clamp"')
     if learn not in ("errors", "replies", None):
         raise ConfigurationError(f'learn={learn!r}: "errors", "replies" or None')
 
 
-def _check_with_store(oversize: Oversize, learn: Learn | None) -> None:
-    if oversize == "borrow":
-        raise ConfigurationError(
-            "oversize=\"borrow\" doesn't go with store=: a debt would be everybody's; write "
-            'oversize="clamp"'
-        )
-    if learn == "replies":
-        raise ConfigurationError(
-            'learn="replies" doesn\'t go with store=: what is left stands in the store; leave it '
-            "away"
-        )
-
-
 def _check_store(store: object, name: str | None, concurrency: int | None) -> None:
-    from agentperf.abc.stores import AsyncStore, Store, Stores
+    from agentperf._engine.stores import check_store
 
     example = 'rate_limited("500/min", store="redis://localhost:6379", name="search")'
-    if not store or not isinstance(store, str | Store | AsyncStore | Stores):
-        raise ConfigurationError(f"store={store!r}: an address or a store is needed, {example}")
-    if name is None:
-        raise ConfigurationError(
-            f"store= needs name=, which all processes know the limit by: {example}"
-        )
+    check_store(store, name, "limit", example)
     if concurrency is not None:
         raise ConfigurationError(
             "concurrency= counts the calls of one process and can't go with store=: put a limiter "

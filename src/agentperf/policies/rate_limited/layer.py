@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,12 +11,14 @@ from agentperf._base.endings import Ending
 from agentperf._base.keys import digest
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, WatchedFrame, current_frame
+from agentperf._engine.hearing import Listener
+from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.streams import LIVE
+from agentperf._engine.waiting import seconds_left
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
-from agentperf.events import CallDelayed, CallRefused, LeaseSettled
+from agentperf.events import CallDelayed, CallRefused, LeaseSettled, LimitChanged
 from agentperf.policies.rate_limited.bucket import (
-    DIMENSIONS,
     ONE,
     UNTIL_WOKEN,
     Bucket,
@@ -29,6 +31,7 @@ from agentperf.policies.rate_limited.outputs import Outputs
 from agentperf.usage import Usage, usage_of
 
 if TYPE_CHECKING:
+    from agentperf.policies.rate_limited.caution import Change
     from agentperf.policies.rate_limited.priority import HeadStart
     from agentperf.policies.rate_limited.replies import Lesson
 
@@ -69,6 +72,31 @@ class Spent:
         booked = sum(self._booked, Usage()) if self._booked else None
         known = [usage for usage in (booked, answer or self.shown) if usage is not None]
         return max(known, key=lambda usage: usage.total_tokens, default=None)
+
+
+class Heard(Spent, Listener):
+    """The same for a limiter that learns from replies, also from those that only a client sees.
+
+    Args:
+        layer: The limiter.
+        bucket: Whose limit a reply speaks of.
+
+    Attributes:
+        lesson: What the last reply taught, and when that was.
+    """
+
+    __slots__ = ("_bucket", "_layer", "lesson", "listens_for")
+
+    def __init__(self, layer: LimiterLayer, bucket: Bucket) -> None:
+        super().__init__()
+        self._layer = layer
+        self._bucket = bucket
+        self.listens_for = layer.target
+        self.lesson: tuple[int, Lesson] | None = None
+
+    def heard(self, status: int, headers: Mapping[Any, Any]) -> None:
+        """Learn from a reply at once: calls that come meanwhile go by it."""
+        self.lesson = self._layer.heard(self._bucket, status, headers)
 
 
 Lease = tuple[Bucket, Need, Spent | None]
@@ -123,23 +151,33 @@ class LimiterLayer:
         self._tell_refused = site.host.bus.emitter(CallRefused)
         self._tell_delayed = site.host.bus.emitter(CallDelayed)
         self._tell_settled = site.host.bus.emitter(LeaseSettled)
+        self._tell_changed = site.host.bus.emitter(LimitChanged)
+        self.target = site.target
+        self._listens = learn == "replies"
         self.watches_items = self._counts_tokens
         # Without places to free or tokens to put right, a call that went well leaves nothing to do.
-        reads = self._counts_tokens or learn == "replies"
+        reads = self._counts_tokens or self._listens
         self.settles = reads or buckets.limits.concurrency is not None
 
     def bound(self, inner: Step) -> Step:
         """Put the limiter in front of `inner`."""
         run, ahead = self._run(inner), tuple(self._site.ahead)
         wait = self._site.driver.flow(partial(self._wait_and_run, ahead), onward_of(run))
-        if self._key_of is None and self._estimate is None:
+        if self._key_of is None and self._estimate is None and not self._listens:
             return self._admitting_alike(run, wait)
         return self._admitting(run, wait)
 
     def _run(self, inner: Step) -> Run:
         """Make what runs a call that was let in, and settles it."""
         run = self._site.driver.guarded(self, inner)
-        return self._site.driver.framed(run, _frame) if self._counts_tokens else run
+        watches = self._counts_tokens or self._listens
+        return self._site.driver.framed(run, _frame) if watches else run
+
+    def _spent(self, bucket: Bucket) -> Spent | None:
+        """Make what takes down what a call says of its usage, where anybody wants to know."""
+        if self._listens:
+            return Heard(self, bucket)
+        return Spent() if self._counts_tokens else None
 
     def _admitting_alike(self, run: Run, wait: Run) -> Step:
         """Admit calls that are one request each, of one limit: they all have the same lease."""
@@ -157,12 +195,12 @@ class LimiterLayer:
         """Admit calls of which each has its own lease."""
         single, by_key = self._buckets.single, self._buckets.by_key
         key_of, estimate = self._key_of, self._estimate
-        now, watches = self._now, self.watches_items
+        now, spent = self._now, self._spent
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             bucket = single if key_of is None else by_key[key_of(args, kwargs)]
             need = ONE if estimate is None else estimate(args, kwargs)
-            lease: Lease = (bucket, need, Spent() if watches else None)
+            lease: Lease = (bucket, need, spent(bucket))
             if bucket.take(now(), need) == 0:
                 return run(args, kwargs, lease)
             return wait(args, kwargs, lease)
@@ -198,13 +236,18 @@ class LimiterLayer:
                 if wait == 0:
                     break
                 left = until - now
-                if left <= 0 or wait > left:
+                if left <= 0 or wait > self._patience(left):
                     key = self._shown(args, kwargs)
                     raise self._refused(lease, wait, key, ahead=bucket.waiting - 1)
                 await parker.park((left if wait == UNTIL_WOKEN else wait) / NANO)
         finally:
             bucket.leave(waiter)
         self._say_delayed(began)
+
+    def _patience(self, left: int) -> int:
+        """Return how long a call may be made to wait that has so much left of `max_wait`."""
+        seconds = seconds_left(self._site.waiting.now())
+        return left if seconds is None else min(left, round(seconds * NANO))
 
     def _say_delayed(self, began: int) -> None:
         waited = (self._now() - began) / NANO
@@ -224,7 +267,7 @@ class LimiterLayer:
         """Put right what was reserved by what the answer says it used, or what was recorded."""
         bucket, need, spent = ticket
         used = None
-        if spent is not None:
+        if spent is not None and self._counts_tokens:
             usage = spent.usage(None if type(value) in LIVE else usage_of(value))
             if usage is not None:
                 used = _used(need, usage)
@@ -234,25 +277,48 @@ class LimiterLayer:
                 self._outputs.note(used[3])
                 self._tell(ticket, used)
         bucket.settle(self._now(), need, used)
-        if self._learn == "replies" and type(value) not in LIVE:
-            from agentperf.policies.rate_limited.replies import lesson_of_reply
-
-            self._heed(bucket, lesson_of_reply(value, self._site.host.clock.wall()))
+        if self._listens:
+            self._learn_again(bucket, spent, value)
 
     def failed(self, ticket: Lease, error: Exception) -> None:
         """Give everything back but what is known to be used, and do what the upstream asks for."""
         self._give_back(ticket)
+        bucket, _, spent = ticket
+        if isinstance(spent, Heard) and spent.lesson is not None and spent.lesson[1].refused:
+            return  # the error is what became of that very reply
         if self._learn is not None:
             from agentperf.policies.rate_limited.replies import lesson_of_error
 
             host = self._site.host
             wall = host.clock.wall()
             verdict = host.classify(error, now=wall)
-            self._heed(ticket[0], lesson_of_error(error, verdict, wall))
+            self._heed(bucket, lesson_of_error(error, verdict, wall))
+
+    def heard(self, bucket: Bucket, status: int, headers: Mapping[Any, Any]) -> tuple[int, Lesson]:
+        """Learn from a reply that came inside of a call; return when, and what."""
+        from agentperf.policies.rate_limited.replies import lesson_of_response
+
+        lesson = lesson_of_response(status, headers, self._site.host.clock.wall())
+        self._heed(bucket, lesson)
+        return self._now(), lesson
+
+    def _learn_again(self, bucket: Bucket, spent: Spent | None, value: Any) -> None:
+        """Learn from a reply when its call was settled: what that gave back is not there."""
+        if isinstance(spent, Heard) and spent.lesson is not None:
+            at, lesson = spent.lesson
+            bucket.keep_left(at, lesson)
+        elif type(value) not in LIVE:
+            from agentperf.policies.rate_limited.replies import lesson_of_reply
+
+            self._heed(bucket, lesson_of_reply(value, self._site.host.clock.wall()))
 
     def _heed(self, bucket: Bucket, lesson: Lesson | None) -> None:
-        if lesson:
-            bucket.heed(self._now(), lesson)
+        if lesson and (change := bucket.heed(self._now(), lesson)) is not None:
+            self._say_changed(change)
+
+    def _say_changed(self, change: Change) -> None:
+        if self._tell_changed is not None:
+            self._tell_changed(limit_changed(self._site.operation, self._name, change))
 
     def dropped(self, ticket: Lease, ending: Ending) -> None:
         """Give everything back but what is known to be used."""
@@ -260,10 +326,10 @@ class LimiterLayer:
 
     def _give_back(self, lease: Lease) -> None:
         bucket, need, spent = lease
-        usage = None if spent is None else spent.usage()
+        usage = spent.usage() if spent is not None and self._counts_tokens else None
         bucket.settle(self._now(), need, _NOTHING if usage is None else _used(need, usage))
 
-    def seen(self, ticket: Lease, item: Any) -> None:
+    def seen(self, ticket: Lease, item: Any, at: float) -> None:
         """Look for the usage among the items of a stream; the last one counts."""
         if ticket[2] is not None and (usage := usage_of(item)) is not None:
             ticket[2].shown = usage
@@ -309,7 +375,7 @@ class LimiterLayer:
         self._say_refused(retry_after)
         again = "" if retry_after is None else f", in {retry_after:.3g} s"
         others = f", {ahead} others are waiting" if ahead > 0 else ""
-        bound = f"; max_wait is {self._max_wait / NANO:g} s" if self._max_wait else ""
+        bound = f"; {self._why_not_wait(wait)}" if self._max_wait else ""
         of_key = f" of the key {key}" if key else ""
         return RateLimitExceeded(
             f"the limit {self._name!r}{of_key} ({tightest}) lets this call in later"
@@ -320,6 +386,11 @@ class LimiterLayer:
             limit=tightest,
             key=key,
         )
+
+    def _why_not_wait(self, wait: int) -> str:
+        if self._patience(self._max_wait) < wait <= self._max_wait:
+            return "its caller doesn't wait for it that long"
+        return f"max_wait is {self._max_wait / NANO:g} s"
 
     def _shown(self, args: Args, kwargs: Kwargs) -> str:
         """Return what may be told of a call's key: the beginning of its digest."""
@@ -335,6 +406,18 @@ class LimiterLayer:
                     retry_after=retry_after,
                 )
             )
+
+
+def limit_changed(operation: str, name: str, change: Change) -> LimitChanged:
+    """Make the event that tells of a change."""
+    return LimitChanged(
+        operation=operation,
+        name=name,
+        old=change.old,
+        new=change.new,
+        pause=change.pause,
+        reason=change.reason,
+    )
 
 
 def onward_of(run: Run) -> Callable[..., Any]:

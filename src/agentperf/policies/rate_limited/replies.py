@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentperf._base.verdicts import Fault, Verdict
-from agentperf._engine.pushback import headers_of, retry_after
+from agentperf._engine.pushback import (
+    DIMENSIONS,
+    Left,
+    headers_of,
+    limits_left,
+    plain,
+    retry_after,
+    until_reset,
+)
 
 DAY = 86_400.0
 """A longer wait than this is taken for a mistake, and for a day."""
 
-_NO_SPAN = 1e9
-"""From so many seconds on, a number is a moment since the epoch."""
 _TOO_MANY = 429
-_NAMES = ("requests", "tokens", "input-tokens", "output-tokens")
-"""The dimensions of a limit, as headers call them."""
-_SPELLINGS = ("x-ratelimit-{what}-{name}", "anthropic-ratelimit-{name}-{what}")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What an upstream says of one dimension.
-
-    Attributes:
-        remaining: What it would still let in.
-        limit: What it lets in altogether; None where it doesn't say.
-        reset: Seconds until all of it is there again; None where it doesn't say.
-    """
-
-    remaining: int
-    limit: int | None = None
-    reset: float | None = None
+_OVERLOADED = (503, 529)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +40,10 @@ class Lesson:
 
     def __bool__(self) -> bool:
         return self.refused or self.wait is not None or bool(self.left)
+
+    def after(self, seconds: float) -> Lesson:
+        """Return what it still says when some time has passed."""
+        return self if self.wait is None else replace(self, wait=max(0.0, self.wait - seconds))
 
 
 def lesson_of_error(error: Exception, verdict: Verdict, now: float) -> Lesson | None:
@@ -84,6 +75,24 @@ def lesson_of_reply(reply: Any, now: float) -> Lesson | None:
     return None
 
 
+def lesson_of_response(status: int, headers: Mapping[Any, Any], now: float) -> Lesson:
+    """Return what the answer to an HTTP request teaches, of which only the headers are known.
+
+    A refusal that doesn't say how long it holds may be for good, as where an account is exhausted:
+    it is left to the error that becomes of it.
+
+    Args:
+        status: Its status.
+        headers: Its headers, with names in any case.
+        now: Seconds since the epoch, to read dates against.
+    """
+    lesson = lesson_of(headers, now, refused=status == _TOO_MANY)
+    if status in _OVERLOADED:
+        wait = retry_after(plain(headers), now)
+        return replace(lesson, wait=None if wait is None else min(wait, DAY))
+    return Lesson(lesson.left) if lesson.wait is None else lesson
+
+
 def lesson_of(headers: Mapping[Any, Any], now: float, *, refused: bool = False) -> Lesson:
     """Read the headers of a reply; what can't be read is passed over.
 
@@ -92,52 +101,12 @@ def lesson_of(headers: Mapping[Any, Any], now: float, *, refused: bool = False) 
         now: Seconds since the epoch, to read dates against.
         refused: Whether the reply refused the call because of a limit.
     """
-    plain = {str(name).lower(): str(value) for name, value in headers.items()}
-    left = {
-        dimension: found
-        for dimension, name in enumerate(_NAMES)
-        if (found := _left(plain, name, now)) is not None
-    }
+    said = plain(headers)
+    found = limits_left(said, now)
+    left = {at: found[name] for at, name in enumerate(DIMENSIONS) if name in found}
     if not refused:
         return Lesson(left)
-    wait = retry_after(plain, now)
+    wait = retry_after(said, now)
     if wait is None:
-        resets = [one.reset for one in left.values() if one.remaining <= 0]
-        wait = max((reset for reset in resets if reset is not None), default=None)
+        wait = until_reset(said, now)
     return Lesson(left, refused=True, wait=None if wait is None else min(wait, DAY))
-
-
-def _left(headers: Mapping[str, str], name: str, now: float) -> Left | None:
-    for spelling in _SPELLINGS:
-        remaining = _whole(headers.get(spelling.format(what="remaining", name=name)))
-        if remaining is not None:
-            limit = _whole(headers.get(spelling.format(what="limit", name=name)))
-            reset = _moment(headers.get(spelling.format(what="reset", name=name)), now)
-            return Left(remaining, limit, reset)
-    return None
-
-
-def _whole(text: str | None) -> int | None:
-    # Not more digits than any limit has: they may come from anywhere.
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
-
-
-def _moment(text: str | None, now: float) -> float | None:
-    """Read `"6m0s"`, `"20ms"`, `"1.5"`, or a moment as a date or since the epoch, as from now."""
-    if not text:
-        return None
-    if (span := _span(text)) is not None:
-        return span if span < _NO_SPAN else max(0.0, span - now)
-    try:
-        return max(0.0, dt.datetime.fromisoformat(text).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _span(text: str) -> float | None:
-    import re
-
-    parts = re.findall(r"(\d{1,15}(?:\.\d{1,15})?)(ms|s|m|h|d|$)", text, re.ASCII)
-    if "".join(number + unit for number, unit in parts) != text:
-        return None
-    return sum(float(number) * _UNITS.get(unit, 1.0) for number, unit in parts)

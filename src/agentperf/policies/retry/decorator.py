@@ -14,10 +14,11 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.choosing import On
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
+from agentperf._engine.resuming import Resume
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
 from agentperf.policies.retry.layer import RetryLayer
-from agentperf.policies.retry.options import Resume, RetryOptions, checked
+from agentperf.policies.retry.options import RetryOptions, checked
 
 F = TypeVar("F", bound=Callable[..., Any])
 

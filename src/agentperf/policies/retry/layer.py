@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,15 +11,15 @@ from agentperf._base.verdicts import Verdict
 from agentperf._engine.attempts import Budget
 from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
+from agentperf._engine.resuming import mended, noted, resumed
 from agentperf._engine.site import Site
-from agentperf._engine.streams import LIVE, AnyLiveStream, AsyncLiveStream, LiveStream
+from agentperf._engine.streams import LIVE, AnyLiveStream
 from agentperf._engine.waiting import seconds_left
 from agentperf.errors import CallTimeout
 from agentperf.events import RetryGaveUp, RetryScheduled
 from agentperf.policies.retry.clients import retrying_client
 from agentperf.policies.retry.core import pause, should_retry
 from agentperf.policies.retry.options import RetryOptions
-from agentperf.policies.retry.resuming import resumed
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -37,6 +36,15 @@ class Restarted:
 
     attempt: int
     error: Exception
+
+
+class _Reading:
+    """A stream that is read: its call, which attempt gives it, and the items so far."""
+
+    def __init__(self, call: tuple[Args, Kwargs]) -> None:
+        self.call = call
+        self.attempt = 1
+        self.given: list[Any] = []
 
 
 class RetryLayer:
@@ -210,72 +218,27 @@ class RetryLayer:
 
     async def _restartable(self, proceed: Proceed, args: Args, kwargs: Kwargs) -> Any:
         value = await proceed(args, kwargs)
-        if type(value) is LiveStream:
-            return LiveStream(self._restarting(value, args, kwargs), self._now)
-        if type(value) is AsyncLiveStream:
-            return AsyncLiveStream(self._restarting_async(value, args, kwargs), self._now)
-        return value
+        if type(value) not in LIVE:
+            return value
+        reading = _Reading((args, kwargs))
+        return mended(self._noted(value, reading), partial(self._again, reading), self._now)
 
-    def _restarting(
-        self, stream: LiveStream, args: Args, kwargs: Kwargs
-    ) -> Generator[Any, Any, Any]:
-        attempt, given = 1, self._noted(stream)
-        while True:
-            try:
-                return (yield from stream)
-            except Exception as error:  # noqa: BLE001 - judged by the next attempt
-                self._mind_the_reader(stream, error)
-                attempt, stream = self._again(attempt, error, given, (args, kwargs))
-                self._noted(stream, given)
-                if self._options.restart:
-                    yield Restarted(attempt, error)
-
-    async def _restarting_async(
-        self, stream: AsyncLiveStream, args: Args, kwargs: Kwargs
-    ) -> AsyncIterator[Any]:
-        attempt, given = 1, self._noted(stream)
-        while True:
-            try:
-                async for item in stream:
-                    yield item
-                return
-            except Exception as error:  # noqa: BLE001 - judged by the next attempt
-                self._mind_the_reader(stream, error)
-                attempt, stream = await self._again(attempt, error, given, (args, kwargs))
-                self._noted(stream, given)
-                if self._options.restart:
-                    yield Restarted(attempt, error)
-
-    def _noted(self, stream: AnyLiveStream, given: list[Any] | None = None) -> list[Any]:
-        """Have the items of a stream that is to be continued noted as they are handed over."""
-        given = [] if given is None else given
-        if self._options.resume is not None:
-            stream.watch(item=lambda item, _: given.append(item))
-        return given
-
-    def _mind_the_reader(self, stream: AnyLiveStream, error: Exception) -> None:
-        """Raise the error of a stream whose items were answers to what its reader sent."""
-        if self._options.resume is not None and not stream.replayable:
-            raise error
+    def _noted(self, stream: AnyLiveStream, reading: _Reading) -> AnyLiveStream:
+        """Have the items of a stream that is to be continued noted."""
+        return stream if self._options.resume is None else noted(stream, reading.given)
 
     async def _once_more(
-        self,
-        proceed: Proceed,
-        attempt: int,
-        error: Exception,
-        given: list[Any],
-        call: tuple[Args, Kwargs],
-    ) -> tuple[int, AnyLiveStream]:
-        """Begin a broken stream anew, or go on after the items given so far.
-
-        Returns:
-            Which attempt it was that worked, and its stream.
-        """
+        self, proceed: Proceed, reading: _Reading, stream: AnyLiveStream, broke: Exception
+    ) -> tuple[AnyLiveStream, tuple[Restarted, ...]]:
+        """Begin a broken stream anew, or go on after the items given so far."""
+        restart, error = self._options.restart, broke
+        if not restart and not stream.replayable:
+            raise broke  # its items were answers to what its reader sent
         while True:
-            await self._pause(attempt, error, None, call)
-            attempt += 1
+            await self._pause(reading.attempt, error, None, reading.call)
+            reading.attempt += 1
             try:
-                stream = await self._gone_on(proceed, given, call)
+                stream = await self._gone_on(proceed, reading)
             except Exception as next_error:  # noqa: BLE001 - judged in the next round
                 error = next_error
                 continue
@@ -283,13 +246,14 @@ class RetryLayer:
                 self._budget.over()
             if type(stream) not in LIVE:
                 raise error
-            return attempt, stream
+            news = (Restarted(reading.attempt, broke),) if restart else ()
+            return self._noted(stream, reading), news
 
-    async def _gone_on(self, proceed: Proceed, given: list[Any], call: tuple[Args, Kwargs]) -> Any:
-        """Return what gives the items after those; None where nothing can."""
-        resume = self._options.resume
+    async def _gone_on(self, proceed: Proceed, reading: _Reading) -> Any:
+        """Return what gives the items that are still missing; None where nothing can."""
+        resume, call = self._options.resume, reading.call
         if resume is not None:
-            changed = resumed(resume, given, self._site.target, *call)
+            changed = resumed(resume, reading.given, self._site.target, *call)
             if changed is None:
                 return None
             call = changed

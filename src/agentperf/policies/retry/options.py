@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
-from typing import Any
 
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.options import Share, share, whole
 from agentperf._engine.choosing import On, checked_on
+from agentperf._engine.resuming import Resume, checked_resume
 from agentperf.errors import ConfigurationError
-
-Resume = Callable[..., Mapping[str, Any] | None]
-"""Given a stream's items so far and the call's arguments, says which arguments to go on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +50,7 @@ def checked(
     """
     if not isinstance(restart, bool):
         raise ConfigurationError(f"restart={restart!r}: True or False, as in restart=True")
-    if resume is not None and (not callable(resume) or iscoroutinefunction(resume)):
-        raise ConfigurationError(
-            f"resume={resume!r}: a plain function of the items given so far and the call's "
-            "arguments that returns the arguments to change, such as "
-            'resume=lambda items, prompt: {"prompt": prompt + "".join(items)}'
-        )
+    checked_resume(resume)
     if resume is not None and restart:
         raise ConfigurationError(
             "resume= goes on where the stream broke, restart=True begins anew: give one of them"

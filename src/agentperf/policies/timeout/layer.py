@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -10,9 +11,11 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE
+from agentperf._engine.waiting import seconds_left
 from agentperf.abc.waiting import Lane
 from agentperf.errors import CallTimeout
 from agentperf.events import CallTimedOut
+from agentperf.policies.timeout.client import ClientTimeout
 from agentperf.policies.timeout.core import Limits, Progress
 from agentperf.policies.timeout.stream import Fetched, paced
 
@@ -35,6 +38,19 @@ class TimeoutLayer:
     def bound(self, inner: Step) -> Step:
         """Put the limits around `inner`."""
         return self._site.driver.flow(self._call, inner)
+
+    def telling(self, arg: str, inner: Step) -> Step:
+        """Have the client of `inner` keep the time that is left, which it takes as `arg`."""
+        site, total, now = self._site, self._limits.total or math.inf, self._now
+        client = ClientTimeout(site.target.signature, arg)
+
+        def step(args: Args, kwargs: Kwargs) -> Any:
+            left = seconds_left(now())
+            seconds = total if left is None else min(total, left)
+            value = inner(*client.bounded(seconds, args, kwargs))
+            return site.driver.recognised(value, kwargs)
+
+        return step
 
     async def _call(self, proceed: Proceed, args: Args, kwargs: Kwargs) -> Any:
         lane, progress = self._site.waiting.lane(), Progress(self._limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import pickle
 import threading
@@ -319,6 +320,67 @@ def test_a_pause_of_a_synchronous_call_ends_at_the_deadline(clock):
         assert faulty(leaf, delay(30))() == "done"
 
 
+@contextlib.contextmanager
+def cut_off(clock, seconds):
+    """Expect a wait to end with the budget's time, and its error to say so."""
+    began = clock.now()
+    with pytest.raises(CallTimeout, match="'mine'") as caught:
+        yield
+    assert (caught.value.policy, caught.value.limit) == ("budgeted", "deadline")
+    assert clock.now() - began == seconds
+
+
+@pytest.mark.parametrize(
+    "policy", [agentperf.rate_limited(concurrency=1), agentperf.bulkhead(1, queue=5)]
+)
+def test_a_synchronous_wait_for_a_place_ends_at_the_deadline(clock, policy):
+    """Nobody knows when one comes free; the line is left in order, and nobody is to blame."""
+
+    @agentperf.circuit_breaker(window=1, minimum_calls=1)
+    @policy
+    def stream():
+        return (number for number in (1, 2))
+
+    held = stream()
+    assert next(held) == 1
+    with budget(deadline=5, name="mine"), cut_off(clock, 5):
+        stream()
+    held.close()
+    assert list(stream()) == [1, 2]
+
+
+def test_a_wait_for_a_rate_that_is_longer_than_the_deadline(clock):
+    """Nobody has to wait for it to know."""
+    limited = agentperf.rate_limited("1/min", name="slow")(leaf)
+    limited()
+    began = clock.now()
+    with budget(deadline=50):
+        with pytest.raises(
+            agentperf.RateLimitExceeded, match="doesn't wait for it that long"
+        ) as no:
+            limited()
+        assert no.value.retry_after == 60
+        assert clock.now() == began
+    with budget(deadline=70):
+        assert limited() == "done"
+    assert clock.now() - began == 60
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_wait_that_is_longer_than_the_deadline():
+    """The same."""
+    clock = FakeClock(autojump=True)
+    with fresh_host(clock):
+        limited = agentperf.rate_limited("1/min")(aleaf)
+        await limited()
+        began = clock.now()
+        with budget(deadline=50), pytest.raises(agentperf.RateLimitExceeded):
+            await limited()
+        with pytest.raises(agentperf.RateLimitExceeded):
+            await agentperf.timeout(50)(limited)()
+        assert clock.now() == began
+
+
 @pytest.mark.anyio
 async def test_an_asynchronous_call_is_cut_off_at_the_deadline():
     """Also one that is far down, and one that only waits for its turn."""
@@ -332,11 +394,27 @@ async def test_an_asynchronous_call_is_cut_off_at_the_deadline():
         with pytest.raises(CallTimeout, match="'work' with its deadline of 5 s"):
             await budgeted(deadline=5, name="work")(sleep)()
         assert clock.now() - began == 5
-        limited = agentperf.rate_limited("1/min")(aleaf)
-        with budget(deadline=5), pytest.raises(CallTimeout):  # noqa: PT012
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_wait_for_a_place_ends_at_the_deadline(clock):
+    """And the next one in the line is none the worse."""
+    gate = anyio.Event()
+    limited = agentperf.rate_limited(concurrency=1)(gate.wait)
+
+    async def in_time() -> None:
+        with budget(deadline=5), pytest.raises(CallTimeout):
             await limited()
-            await limited()
-        assert clock.now() - began == 10
+
+    async with anyio.create_task_group() as tasks:
+        for work in (limited, in_time, limited):
+            tasks.start_soon(work)
+            await anyio.wait_all_tasks_blocked()
+        assert agentperf.handle(limited).limiter.waiting() == 2
+        await clock.aadvance(5)
+        assert agentperf.handle(limited).limiter.waiting() == 1
+        gate.set()
+    assert agentperf.handle(limited).limiter.remaining() == {"concurrency": 1}
 
 
 @pytest.mark.anyio

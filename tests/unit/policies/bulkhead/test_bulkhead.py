@@ -320,19 +320,26 @@ def test_what_says_nothing_of_the_load_changes_nothing(clock, error):
     assert stats(work)[:2] == (10, 0)
 
 
-def test_of_a_stream_the_first_item_counts(clock):
-    """A long answer is no slow one."""
+@pytest.mark.parametrize("slow", ["the producer, later", "the reader, at first"])
+@pytest.mark.parametrize("items", [0, 2])
+def test_of_a_stream_the_time_to_its_first_item_counts(clock, slow, items):
+    """That of its producer: a long answer is no slow one, and a reader may come late."""
 
-    @bulkhead(2, adaptive=(1, 4))
     def numbers(pause):
-        yield 1
-        clock.advance(pause)
-        yield 2
-
-    for pause in [0.0] * 100 + [50.0] * 100:
         clock.advance(1)
-        assert list(numbers(pause)) == [1, 2]
-    assert stats(numbers)[0] >= 2
+        yield from range(items)
+        clock.advance(pause if slow == "the producer, later" and items else 0)
+
+    @bulkhead(10, queue=0, adaptive=(1, 40))
+    def opened(pause):
+        return numbers(pause)
+
+    for pause in [0.0] * 10 + [50.0] * 10:
+        streams = [opened(pause) for _ in range(stats(opened)[0])]
+        clock.advance(pause if slow == "the reader, at first" else 0)
+        for stream in streams:
+            assert len(list(stream)) == items
+    assert stats(opened)[0] == 40
 
 
 def test_it_grows_and_lets_the_waiting_in(clock):

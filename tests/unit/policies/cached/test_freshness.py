@@ -15,7 +15,6 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from agentperf import ConfigurationError, Host, cached, errors, events, handle, use
 from agentperf.abc import Backends
-from agentperf.policies.cached.flights.errands import Errands
 from agentperf.policies.cached.flights.flight import Airspace, Flights
 from agentperf.policies.cached.freshness import REST, Freshness, Standing
 from agentperf.policies.cached.memory.backend import MemoryBackend
@@ -321,21 +320,6 @@ def test_blocking_renewals_run_in_few_threads(fresh_host, fake_clock):
     assert handle(f).cache.stats().stored == 10
     assert f(4) == 4
     until(lambda: handle(f).cache.stats().stored == 11)
-
-
-def test_an_errand_that_cannot_begin_takes_no_place(monkeypatch):
-    """Where there are no more threads, the next one finds its place free."""
-
-    def refuse(_):
-        raise RuntimeError("can't start new thread")
-
-    errands = Errands(1)
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
-        assert not errands.begin(print)
-    done = threading.Event()
-    assert errands.begin(done.set)
-    assert done.wait(20)
 
 
 def test_a_renewal_sees_the_reader_s_context(fresh_host, fake_clock):

@@ -332,6 +332,53 @@ def test_streams_may_be_slow_by_their_first_item(clock):
     assert [change.reason for change in log.of(CircuitChanged)] == ["too many slow calls"]
 
 
+@pytest.mark.parametrize("limit", ["slow_first_item", "slow_after"])
+@pytest.mark.parametrize("primed", [False, True])
+def test_the_readers_pauses_are_not_the_upstreams(clock, limit, primed):
+    """Neither before the first item is asked for, nor between items, nor before the end."""
+
+    def numbers(wait):
+        clock.advance(wait)
+        yield from range(3)
+        clock.advance(wait)
+
+    def opened(wait):
+        return numbers(wait)
+
+    work = circuit_breaker(slow_rate=1.0, minimum_calls=2, window=2, **{limit: 2})(opened)
+    if primed:  # whoever waits for the first item before the reader does
+        work = agentperf.fallback("never")(work)
+    for _ in range(4):
+        stream = work(1)
+        clock.advance(60)
+        for _ in stream:
+            clock.advance(60)
+    assert agentperf.handle(work).breaker.tally().slow == 0
+    for _ in range(2):
+        list(work(3))
+    assert agentperf.handle(work).breaker.state() == "open"
+
+
+@pytest.mark.anyio
+async def test_the_pauses_of_an_awaiting_reader_are_not_the_upstreams(clock):
+    """The same on event loops."""
+
+    async def numbers():
+        clock.advance(1)
+        yield 1
+
+    async def opened():
+        return numbers()
+
+    breaking = circuit_breaker(slow_rate=1.0, slow_first_item=2, slow_after=2, minimum_calls=1)
+    work = breaking(opened)
+    stream = await work()
+    clock.advance(60)
+    async for _ in stream:
+        clock.advance(60)
+    assert agentperf.handle(work).breaker.tally().slow == 0
+
+
 def test_a_half_open_circuit_says_when_to_come_back(clock):
     """At the latest, that is: when it gives up waiting for its probes."""
 

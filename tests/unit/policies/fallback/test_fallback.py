@@ -14,7 +14,10 @@ from agentperf import (
     CircuitOpen,
     ConfigurationError,
     ContextWindowExceeded,
+    Fault,
+    Link,
     RateLimitExceeded,
+    Remedy,
     bulkhead,
     cached,
     circuit_breaker,
@@ -267,6 +270,240 @@ def test_a_link_whose_stream_fails_at_once(clock):
     assert list(fallback(shaky, count)(shaky)(2)) == [0, 1]
 
 
+# -- models ---------------------------------------------------------------------------------------
+
+
+def model_of(down, *, error=ConnectionError):
+    """Make a function that says which model answers, where it is not down."""
+
+    def ask(question, model="large", **more):
+        if model in down:
+            raise error(f"{model} is down")
+        return f"{model}: {question}"
+
+    return ask
+
+
+@pytest.mark.parametrize("asked", ["by default", "by position", "by name"])
+def test_a_model_is_a_link(clock, asked):
+    """The same function is asked for another one, however the call said the first."""
+    ask = fallback("nobody", model=["small", "tiny"])(model_of({"large", "small"}))
+    calls = {"by default": ((), {}), "by position": (("large",), {}), "by name": ((), {})}
+    args, kwargs = calls[asked]
+    kwargs |= {"model": "large"} if asked == "by name" else {}
+    with recorded(FellBack) as log:
+        assert ask("why", *args, **kwargs) == "tiny: why"
+    (event,) = log.of(FellBack)
+    assert (event.link, event.items) == (2, 0)
+    assert fallback("nobody", model="small")(model_of({"large", "small"}))("why") == "nobody"
+
+
+@pytest.mark.anyio
+async def test_a_model_of_an_asynchronous_method(clock):
+    """Its object stays what it is."""
+
+    class Agent:
+        @fallback(model="small")
+        async def ask(self, question, *, model="large"):
+            if model == "large":
+                raise TimeoutError
+            return self, model, question
+
+    agent = Agent()
+    assert await agent.ask("why") == (agent, "small", "why")
+
+
+def test_a_model_goes_through_the_policies_further_in(clock):
+    """It is retried as the first one is."""
+    tried = []
+
+    @fallback(model="small")
+    @retry(attempts=2, backoff=0)
+    def ask(question, model="large"):
+        tried.append(model)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        ask("why")
+    assert tried == ["large", "large", "small", "small"]
+
+
+def test_any_argument_may_be_another(clock):
+    """Of the function itself, or of the one that answers in its place."""
+    ask = model_of({"large"})
+    assert fallback(Link(model="small"))(ask)("why") == "small: why"
+    assert fallback(Link(ask, model="tiny"))(ask)("why", "large") == "tiny: why"
+
+    @fallback(Link(region="eu"))
+    def answer(**options):
+        return options if "region" in options else broken()
+
+    assert answer(a=1) == {"a": 1, "region": "eu"}
+
+
+def test_a_stream_of_another_model(clock):
+    """The same rule as for every link."""
+
+    @fallback(model="small")
+    def tell(upto, model="large"):
+        yield from faulty(count, cut(0))(upto) if model == "large" else count(upto)
+
+    assert list(tell(3)) == [0, 1, 2]
+
+
+# -- by class of failure --------------------------------------------------------------------------
+
+LONG = StatusError(400, "context_length_exceeded")
+FILTERED = StatusError(400, "content_filter")
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (LONG, "larger"),
+        (ContextWindowExceeded("x"), "larger"),
+        (FILTERED, "permissive"),
+        (StatusError(429), "patient"),
+        (KeyError(), "known"),
+        (ConnectionError(), "other"),
+        (StatusError(503), "other"),
+    ],
+)
+def test_a_link_stands_for_a_class_of_failure(clock, error, answer):
+    """As the classifier says, or by type; what has no class answers as ever."""
+    work = fallback(
+        Link("larger", on=Remedy.LARGER_CONTEXT),
+        Link("permissive", on=Remedy.OTHER_POLICY),
+        Link("patient", on=(Fault.QUOTA, ZeroDivisionError)),
+        Link("known", on=KeyError),
+        "other",
+    )(faulty(echo, fail(error)))
+    assert work(1) == answer
+
+
+def test_a_link_that_was_passed_over_may_stand_for_a_later_failure(clock):
+    """Each is asked once at most."""
+    asked = []
+
+    def link(name, error=None):
+        def answer(value):
+            asked.append(name)
+            if error:
+                raise error
+            return name
+
+        return answer
+
+    work = fallback(
+        Link(link("larger", OSError()), on=Remedy.LARGER_CONTEXT),
+        Link(link("other", LONG)),
+        link("last"),
+    )(faulty(echo, fail(StatusError(503))))
+    assert work(1) == "last"
+    assert asked == ["other", "larger", "last"]
+
+
+@pytest.mark.parametrize("error", [LONG, ValueError()])
+def test_a_class_that_nobody_stands_for(clock, error):
+    """The error passes through."""
+    work = fallback(Link("instead", on=Remedy.ELSEWHERE), on=Fault.OVERLOAD)
+    with pytest.raises(type(error)) as caught:
+        work(faulty(echo, fail(error)))(1)
+    assert caught.value is error
+    assert fallback("x", on=(Fault.CALLER, OSError))(faulty(echo, fail(LONG)))(1) == "x"
+
+
+# -- going on -------------------------------------------------------------------------------------
+
+
+def tail(upto, start=0, model="large"):
+    """Give the rest of the numbers."""
+    yield from range(start, upto)
+
+
+async def atail(upto, start=0, model="large"):
+    """The same, asynchronous."""
+    for number in range(start, upto):
+        yield number
+
+
+def after(items, upto, start=0, model="large"):
+    """Go on behind what was given."""
+    return {"start": len(items)}
+
+
+def test_a_stream_goes_on_with_the_next_link(clock):
+    """Every item once; the events say how many there were."""
+    work = fallback(faulty(tail, cut(1)), tail, resume=after)(faulty(tail, cut(2)))
+    with recorded(FellBack) as log:
+        assert list(work(5)) == [0, 1, 2, 3, 4]
+    assert [(event.link, event.items) for event in log.of(FellBack)] == [(1, 2), (2, 3)]
+    model = fallback(model="small", resume=after)(faulty(tail, cut(2)))
+    assert list(model(5)) == [0, 1, 2, 3, 4]
+    value = fallback([" -- broken off"], resume=after)(faulty(tail, cut(2)))
+    assert list(value(5)) == [0, 1, " -- broken off"]
+    begun = fallback(faulty(tail, cut(2)), tail, resume=after)(faulty(tail, cut(0)))
+    assert list(begun(5)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.anyio
+async def test_an_awaited_stream_goes_on_with_the_next_link(clock):
+    """The same code; whoever stops reading closes what is read."""
+    spy = Spy()
+    work = fallback(atail, resume=after)(faulty(atail, cut(2)))
+    assert [item async for item in work(4)] == [0, 1, 2, 3]
+    reading = fallback(atail, resume=after)(spy(atail))(4)
+    assert await anext(reading) == 0
+    await reading.aclose()
+    assert spy.endings() == ["dropped"]
+
+
+@pytest.mark.anyio
+async def test_what_is_thrown_in_is_not_the_upstreams(clock):
+    """An error of the reader goes to the reader."""
+    reading = fallback(atail, resume=after)(atail)(3)
+    assert await anext(reading) == 0
+    with pytest.raises(ConnectionError):
+        await reading.athrow(ConnectionError())
+
+
+@pytest.mark.parametrize(
+    "resume", [lambda items, upto: None, lambda items, upto: 1 / 0, lambda items, upto: {"x": 1}]
+)
+def test_a_stream_that_can_not_go_on(clock, resume):
+    """Its reader gets the error that broke it."""
+    given = []
+    with pytest.raises(ConnectionError):
+        given.extend(fallback(tail, resume=resume)(faulty(tail, cut(2)))(5))
+    assert given == [0, 1]
+
+
+def test_nothing_goes_on_with_a_single_value(clock):
+    """A function that may give a stream or not: half a stream and a text are no answer."""
+    with recorded(FellBack) as log, pytest.raises(ConnectionError):
+        list(fallback("sorry", resume=lambda items, upto: {})(half)(3))
+    assert log == []
+
+
+def half(upto):
+    """Return a stream that breaks."""
+    return faulty(count, cut(1))(upto)
+
+
+def test_a_conversation_is_not_continued(clock):
+    """What was sent into a generator is lost with it."""
+
+    @fallback(["x"], resume=lambda items: {})
+    def talk():
+        yield (yield "hello")
+        raise ConnectionError
+
+    talking = talk()
+    assert [next(talking), talking.send("you")] == ["hello", "you"]
+    with pytest.raises(ConnectionError):
+        next(talking)
+
+
 # -- with others ----------------------------------------------------------------------------------
 
 
@@ -313,7 +550,13 @@ def test_it_needs_a_target():
         ({"on": 5}, "on=5"),
         ({"on": [OSError]}, "a tuple of them"),
         ({"onn": OSError}, "did you mean on="),
+        ({"on": ()}, "on="),
+        ({"on": (OSError, 5)}, "on="),
         ({"name": ""}, "name=''"),
+        ({"model": 5}, "model=5"),
+        ({"model": []}, r"model=\[\]"),
+        ({"model": ["small", ""]}, "a model or a list"),
+        ({"resume": 5}, "resume=5"),
     ],
 )
 def test_bad_options_are_refused_before_any_call(options, said):
@@ -333,3 +576,25 @@ def test_an_asynchronous_function_for_a_synchronous_one(clock):
     """Nobody could await it."""
     with pytest.raises(ConfigurationError, match="must not be asynchronous"):
         fallback(aecho)(broken)(1)
+
+
+@pytest.mark.parametrize("link", [Link(model="small"), Link(echo, model="small")])
+def test_a_parameter_that_is_not_there(link):
+    """Told at decoration."""
+    with pytest.raises(ConfigurationError, match="no parameter 'model'"):
+        fallback(link)(echo)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (Link, "needs what answers"),
+        (lambda: Link(on=OSError), "needs what answers"),
+        (lambda: Link("sorry", model="small"), "a value takes no arguments"),
+        (lambda: Link("sorry", on=5), "on=5"),
+    ],
+)
+def test_a_link_that_is_none(make, said):
+    """The error shows a good one."""
+    with pytest.raises(ConfigurationError, match=said):
+        make()

@@ -192,6 +192,23 @@ async def test_permits_of_the_loser_come_back(clock):
     assert await call() == 3
 
 
+async def test_the_loser_is_accounted_for(clock):
+    """What it spent until then is spent, and it is an attempt of the one call."""
+    upstream = Upstream(clock, 10, 1)
+
+    @timed("paid")
+    @hedged(0.5)
+    async def call():
+        agentperf.record(input_tokens=7)
+        return await upstream()
+
+    with budget(calls=9) as mine:
+        assert await call() == 2
+    assert (mine.calls, upstream.cancelled) == (2, [1])
+    assert agentperf.stats()["paid"].usage.input_tokens == 14
+    assert agentperf.stats()["paid"].calls == 1
+
+
 async def test_a_hedge_that_is_refused_leaves_the_first_alone(clock):
     """By a limit, a breaker or a budget."""
     upstream = Upstream(clock, 3, 3)
@@ -259,6 +276,19 @@ async def test_retries_and_hedges_share_a_budget(clock):
     with recorded(HedgeStarted, HedgeSkipped) as log:
         await call()
     assert [type(event) for event in log] == [HedgeSkipped]
+
+
+async def test_hedges_use_up_what_the_retries_have(clock):
+    """Of the ten extra attempts at hand, hedges took all."""
+    slow = [1.0] * 20
+    upstream = Upstream(clock, *slow, (0.1, ConnectionError()), 0.1)
+    call = around(upstream, hedged(0.5, budget=None), retry(backoff=0, budget=0.01))
+    for _ in range(10):
+        await call()
+    assert upstream.begun == 20
+    with pytest.raises(ConnectionError):
+        await call()
+    assert upstream.begun == 21
 
 
 async def test_no_budget_no_hedge(clock):

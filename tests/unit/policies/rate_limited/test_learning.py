@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import agentperf
 from agentperf import RateLimitExceeded, rate_limited
 from agentperf._base.rates import Rate
-from agentperf.events import CallDelayed
-from agentperf.policies.rate_limited.caution import LEAST, STRETCH, Caution
+from agentperf.events import CallDelayed, LimitChanged
+from agentperf.policies.rate_limited.caution import ASKED, LEAST, REFUSED, STRETCH, Caution
 from agentperf.policies.rate_limited.gcra import NANO, Gcra
 from agentperf.policies.rate_limited.replies import Lesson
 from agentperf.testing import FakeClock, fail, faulty, fresh_host, recorded
@@ -169,6 +169,40 @@ def test_headers_can_be_handed_over(clock):
     limiter.learn({"anthropic-ratelimit-requests-remaining": "3", "Retry-After": "5"}, "anna")
     limiter.learn({"date": "today"}, "anna")
     assert [let_in(clock, work, user) for user in ("bert", "anna")] == [0, 5]
+
+
+def test_pauses_and_slowness_are_told(clock):
+    """Once for each cause; that the rates come back is not."""
+    errors = [Refused(retry_after="7"), Refused(retry_after="7"), Refused(), Refused(529)]
+    errors += [Refused(529, retry_after="20"), Refused(retry_after="60")]
+    work = rate_limited(["60/min", "9/s"], name="upstream")(refuse(*errors))
+    with recorded(LimitChanged) as log:
+        for _ in range(len(errors) + 1):
+            let_in(clock, work)
+    assert [(event.old, event.new, event.pause) for event in log] == [
+        (1.0, 0.75, 7.0),
+        (0.75, 0.5625, 7.0),
+        (0.5625, 0.421875, 0.0),
+        (0.421875, 0.421875, 20.0),
+        (0.421875, 0.31640625, 60.0),
+    ]
+    assert {event.name for event in log} == {"upstream"}
+    reasons = [event.reason for event in log]
+    assert reasons == [REFUSED, REFUSED, REFUSED, ASKED, REFUSED]
+
+
+def test_a_pause_that_hardly_grows_is_not_told_again(clock):
+    """Of many calls under way, each brings its refusal."""
+    work = rate_limited("60/min")(lambda: None)
+    limiter = agentperf.handle(work).limiter
+    with recorded(LimitChanged) as log:
+        for wait in ("7", "7.5", "8.5"):
+            limiter.learn({"retry-after": wait})
+            clock.advance(0.1)
+    assert [event.pause for event in log] == [7.0, 8.5]
+    assert [str(decision.event) for decision in agentperf.handle(work).recent()] == [
+        str(event) for event in log
+    ]
 
 
 @pytest.mark.anyio

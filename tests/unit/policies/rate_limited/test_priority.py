@@ -107,3 +107,10 @@ def test_names_are_checked_at_decoration():
         rate_limited("1/s", priority="urgent")(lambda urgency: None)
     with pytest.raises(ConfigurationError, match="priority=3"):
         rate_limited("1/s", priority=3)
+
+    async def awaited(**_):
+        """Nobody awaits this."""
+
+    for option in ("priority", "cost"):
+        with pytest.raises(ConfigurationError, match=f"^{option}=.*would never be awaited"):
+            rate_limited("1/s", **{option: awaited})

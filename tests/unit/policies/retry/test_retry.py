@@ -270,7 +270,7 @@ def test_a_stream_that_can_not_go_on(clock, caplog, resume, logged):
     with pytest.raises(ConnectionError):
         given.extend(retry(resume=resume)(faulty(tail, cut(2)))(5))
     assert given == [0, 1]
-    assert ("retry.resume_failed" in caplog.text) is logged
+    assert ("stream.resume_failed" in caplog.text) is logged
 
 
 def test_a_conversation_is_not_continued(clock):

@@ -499,6 +499,101 @@ def test_a_plain_function_that_gives_an_awaitable():
         assert asyncio.run(main()) == (3, 3)
 
 
+# -- the client's own timeout ---------------------------------------------------------------------
+
+
+def told(prompt, timeout=None):
+    """Give back what the client is told, and where."""
+    return timeout, threading.get_ident()
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "seconds"),
+    [
+        ((), {}, 5),
+        ((None,), {}, 5),
+        ((3,), {}, 3),
+        ((), {"timeout": 9}, 5),
+        (("connect=1",), {}, "connect=1"),
+        ((), {"timeout": True}, True),
+    ],
+)
+def test_the_client_keeps_the_time(clock, args, kwargs, seconds):
+    """It is told how much there is; a caller who asks for less, or knows better, is heeded."""
+    work = timeout(5, arg="timeout")(told)
+    assert work("why", *args, **kwargs) == (seconds, threading.get_ident())
+
+
+def test_the_client_of_a_function_that_takes_anything(clock):
+    """Or that has a shorter time of its own."""
+    anything = timeout(5, arg="timeout")(lambda prompt, **options: options)
+    assert anything("why") == {"timeout": 5}
+    assert anything("why", timeout=2, a=1) == {"timeout": 2, "a": 1}
+    assert timeout(5, arg="within")(lambda *, within=2: within)() == 2
+    assert timeout(5, arg="within")(lambda *, within=7: within)() == 5
+
+
+def test_the_clients_error_is_its_own(clock):
+    """It passes through; no call of ours was too late."""
+    work = timeout(5, arg="timeout")(faulty(told, fail(TimeoutError("the client's"))))
+    with recorded(CallTimedOut) as log, pytest.raises(TimeoutError, match="the client's") as caught:
+        work("why")
+    assert not isinstance(caught.value, CallTimeout)
+    assert log == []
+    with pytest.raises(TypeError, match="positional argument"):
+        work()
+
+
+def test_the_client_is_told_what_is_left(clock):
+    """By the bounds around its call."""
+    within = timeout(60, arg="timeout")(told)
+
+    @timeout(10)
+    def outer():
+        clock.advance(4)
+        return within("why")
+
+    assert outer()[0] == pytest.approx(6)
+
+
+@pytest.mark.anyio
+async def test_an_awaited_call_is_cancelled_besides(jumping):
+    """The client is told, and the call ends when it doesn't listen."""
+    seen = []
+
+    @timeout(5, arg="timeout", name="deaf")
+    async def work(prompt, timeout=None):
+        seen.append(timeout)
+        await anyio.sleep_forever()
+
+    with pytest.raises(CallTimeout, match="'deaf'"):
+        await work("why")
+    assert seen == [pytest.approx(5)]
+
+
+def test_a_stream_of_a_client_that_keeps_the_time(clock):
+    """It is a stream as ever, made where it is read."""
+    spy = Spy()
+
+    @spy
+    @timeout(5, arg="within")
+    def numbers(within):
+        yield within, threading.get_ident()
+
+    assert list(numbers(None)) == [(5, threading.get_ident())]
+    assert spy.endings() == ["done"]
+
+
+def test_a_parameter_that_is_not_there():
+    """Told at decoration, as is what nobody would watch."""
+    with pytest.raises(ConfigurationError, match="no such parameter"):
+        timeout(5, arg="timeout")(echo)
+    with pytest.raises(ConfigurationError, match="nobody watches"):
+        timeout(5, gap=1, arg="timeout")(told)
+    with pytest.raises(ConfigurationError, match="nobody watches"):
+        timeout(5, first_item=1, arg="timeout")(told)
+
+
 # -- options --------------------------------------------------------------------------------------
 
 
@@ -519,6 +614,9 @@ def test_it_needs_a_time(make):
         ({"total": 5, "gap": 6}, "gap=6 is longer than total=5"),
         ({"totl": 5}, "did you mean total=5"),
         ({"total": 5, "name": ""}, "name=''"),
+        ({"total": 5, "arg": 5}, "arg=5"),
+        ({"total": 5, "arg": ""}, "arg=''"),
+        ({"gap": 5, "arg": "timeout"}, "beside total="),
     ],
 )
 def test_bad_options_are_refused_before_any_call(options, said):

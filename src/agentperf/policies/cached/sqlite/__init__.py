@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from agentperf.policies.cached.sqlite.address import Address
 from agentperf.policies.cached.sqlite.backend import SqliteBackend
 
-__all__ = ["Address", "SqliteBackend"]
+__all__ = ["SqliteBackend"]

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from agentperf._base.clock import Clock
 from agentperf._base.sizes import Size
+from agentperf._engine.sqlite import entries
+from agentperf._engine.sqlite.address import DEFAULT_BYTES, Address
+from agentperf._engine.sqlite.file import PAGE
+from agentperf._engine.sqlite.pool import Pool
 from agentperf.abc.backends import CacheBackend, Lasting
 from agentperf.errors import UncacheableValueError
-from agentperf.policies.cached.sqlite import entries
-from agentperf.policies.cached.sqlite.address import DEFAULT_BYTES, Address
-from agentperf.policies.cached.sqlite.file import PAGE
-from agentperf.policies.cached.sqlite.pool import Pool
 
 _TOUCHED = 64
 """How many used entries are remembered before the next write notes them."""

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.keys import digest
 from agentperf._engine.places import Waiter
+from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.stores import LeftAlone, StoreReach
 from agentperf.abc.waiting import Parker
-from agentperf.policies.rate_limited.bucket import DIMENSIONS, Bucket, Limits, Need
+from agentperf.policies.rate_limited.bucket import A_PAUSE, Bucket, Limits, Need
+from agentperf.policies.rate_limited.caution import Change, change
+from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.policies.rate_limited.outputs import Outputs
-from agentperf.policies.rate_limited.shared.decision import GCRA, Owed, Terms
+from agentperf.policies.rate_limited.replies import Lesson
+from agentperf.policies.rate_limited.shared.decision import (
+    GCRA,
+    HEED,
+    MICRO,
+    NONE,
+    PAUSED,
+    Owed,
+    Terms,
+)
 
-NOTHING: Need = (0, 0, 0, 0)
 MOST_AT_ONCE = 16
 """How many calls of a process ask at once, at most; others join the queue without having asked."""
 
 _NANOS = 1000
+
+Tell = Callable[[Change], object]
+"""Who is told what a reply changed."""
 
 
 class SharedBucket(Bucket):
@@ -43,6 +57,8 @@ class SharedBucket(Bucket):
         self.local = Bucket(limits)
         self._terms = terms
         self._owed: deque[Owed] = deque()
+        self._lessons: deque[tuple[int, Lesson, Tell]] = deque()
+        self._life = terms.ttl
         self._waits_for = -1
         self._asking = 0
         self.paying = False
@@ -54,11 +70,16 @@ class SharedBucket(Bucket):
 
     @property
     def owes(self) -> bool:
-        """Whether something is to be put right in the store."""
-        return bool(self._owed)
+        """Whether the store is to be told of something."""
+        return bool(self._owed or self._lessons)
 
-    async def ask(self, reach: StoreReach, need: Need) -> int:
+    async def ask(self, reach: StoreReach, need: Need, *, borrow: bool = False) -> int:
         """Have the store take what a call needs, at once.
+
+        Args:
+            reach: The store.
+            need: What it uses.
+            borrow: Whether a call larger than a burst runs at a full burst, and leaves a debt.
 
         Returns:
             0 when it was taken, else the nanoseconds it would have to wait.
@@ -70,11 +91,31 @@ class SharedBucket(Bucket):
         with self._lock:
             self._asking += 1
         try:
-            wait, self._waits_for, _ = await self._decided(reach, need)
+            wait, *_ = await self._decided(
+                reach, lambda owed: self._terms.arguments(need, owed, borrows=borrow)
+            )
         finally:
             with self._lock:
                 self._asking -= 1
         return wait
+
+    async def pay(self, reach: StoreReach, now: Callable[[], int]) -> None:
+        """Tell the store what is owed, then what was learned from replies.
+
+        Args:
+            reach: The store.
+            now: The clock, by which pauses get shorter until the store is told of them.
+
+        Raises:
+            Exception: The store failed; it is not told again what was on its way.
+        """
+        if self._owed:
+            await self.ask(reach, NONE)
+        while self._lessons:
+            learned, lesson, tell = self._lessons.popleft()
+            told = await self._heeded(reach, lesson.after((now() - learned) / NANO))
+            if told is not None:
+                tell(told)
 
     async def left(self, reach: StoreReach) -> dict[str, int]:
         """Return what fits now of each dimension, by its tightest rate.
@@ -82,23 +123,76 @@ class SharedBucket(Bucket):
         Raises:
             Exception: The store failed.
         """
-        _, _, levels = await self._decided(reach, NOTHING)
+        _, _, levels = await self._decided(reach, lambda owed: self._terms.looking(owed=owed))
         left: dict[str, int] = {}
         for term, level in zip(self._terms.each, levels, strict=True):
             name, fits = DIMENSIONS[term.dimension], term.remaining(level)
             left[name] = min(left.get(name, fits), fits)
         return left
 
-    async def _decided(self, reach: StoreReach, need: Need) -> tuple[int, int, list[float]]:
-        owed = self._collected()
+    async def told_outlook(
+        self, reach: StoreReach, need: Need, rank: int, *, borrow: bool = False
+    ) -> int:
+        """Tell when a call that came now would be let in, as `outlook` does in memory.
+
+        Of those who wait, it knows the calls of this process.
+
+        Raises:
+            Exception: The store failed.
+        """
+        with self._lock:
+            ahead = _need(map(sum, zip(NONE, *self._ahead(rank), strict=True)))
+        wait, _, _ = await self._decided(
+            reach,
+            lambda owed: self._terms.looking(need, owed, ahead=ahead, borrows=borrow),
+        )
+        return wait
+
+    async def told_share(self, reach: StoreReach) -> float:
+        """Return the share of its rates at which calls go, of all processes.
+
+        Raises:
+            Exception: The store failed.
+        """
+        _, share, _ = await self._decided(reach, lambda owed: self._terms.looking(owed=owed))
+        return share
+
+    async def _decided(
+        self, reach: StoreReach, asking: Callable[[Owed], tuple[float, ...]]
+    ) -> tuple[int, float, list[float]]:
+        """Return the wait in nanoseconds, the share of the rates, and the levels."""
+        owed, life = self._collected(), self._life
         try:
-            arguments = self._terms.arguments(need, owed)
-            answer = await reach.decide(GCRA, self.key, arguments, self._terms.ttl)
+            answer = await reach.decide(GCRA, self.key, asking(owed), life)
         except LeftAlone:
             self._owed.append(owed)
             raise
-        wait, tightest, *levels = answer
-        return int(wait) * _NANOS, int(tightest), levels
+        wait, tightest, share, pause, *levels = answer
+        self._waits_for = int(tightest)
+        self._life = self._terms.life(share, pause)
+        if self._life > life:
+            # Another process learned of a pause that outlasts the life that records usually have.
+            await reach.decide(GCRA, self.key, self._terms.looking(), self._life)
+        return int(wait) * _NANOS, share, levels
+
+    async def _heeded(self, reach: StoreReach, lesson: Lesson) -> Change | None:
+        wait = (lesson.wait or 0.0) * MICRO
+        life = max(self._life, self._terms.life(0.0, wait))
+        answer = await reach.decide(HEED, self.key, self._terms.learning(lesson), life)
+        old, new, before, pause = answer
+        self._life = self._terms.life(new, pause)
+        return change(lesson, (old, new), (int(before) * _NANOS, int(pause) * _NANOS))
+
+    def learn(self, now: int, lesson: Lesson, tell: Tell) -> None:
+        """Learn from a reply; the store is told by who pays next, and `tell` what that changed."""
+        self._lessons.append((now, lesson, tell))
+        # For the time when the store fails.
+        self.local.heed(now, lesson)
+
+    def keep_left(self, at: int, lesson: Lesson) -> None:
+        """Have the store remember what an earlier reply left."""
+        if lesson.left:
+            self._lessons.append((at, Lesson(lesson.left), lambda _: None))
 
     def settle(self, now: int, reserved: Need, used: Need | None) -> None:
         """End a call: owe the store the difference between what it took and what it used."""
@@ -121,12 +215,12 @@ class SharedBucket(Bucket):
     def tightest(self, now: int, need: Need) -> str:
         """Name the limit that the store said has to be waited for longest."""
         if self._waits_for < 0:
-            return "the queue"
+            return A_PAUSE if self._waits_for == PAUSED else "the queue"
         term = self._terms.each[self._waits_for]
         return f"{term.rate} {DIMENSIONS[term.dimension]}"
 
     def _collected(self) -> Owed:
-        unused, excess = NOTHING, NOTHING
+        unused, excess = NONE, NONE
         while self._owed:
             try:
                 one = self._owed.popleft()

@@ -6,8 +6,9 @@ import contextlib
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
+from agentperf._base.options import OnFailure
 from agentperf._engine.bindings import Step
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.stores import StoreReach
@@ -22,16 +23,15 @@ from agentperf.policies.rate_limited.layer import (
     Estimate,
     KeyOf,
     Kwargs,
+    Learn,
     Lease,
     LimiterLayer,
     Oversize,
-    Spent,
     onward_of,
 )
 from agentperf.policies.rate_limited.priority import HeadStart
-from agentperf.policies.rate_limited.shared.bucket import NOTHING, SharedBucket, SharedBuckets
-
-OnFailure = Literal["open", "closed", "local"]
+from agentperf.policies.rate_limited.replies import Lesson
+from agentperf.policies.rate_limited.shared.bucket import SharedBucket, SharedBuckets
 
 JITTER = 0.05
 """The share of a wait that is added to it at random, so that processes don't ask all at once."""
@@ -60,6 +60,7 @@ class SharedLimiterLayer(LimiterLayer):
         max_wait: float,
         on_failure: OnFailure,
         oversize: Oversize = "error",
+        learn: Learn | None = "errors",
         head_start: HeadStart | None = None,
     ) -> None:
         super().__init__(
@@ -70,7 +71,7 @@ class SharedLimiterLayer(LimiterLayer):
             estimate=estimate,
             max_wait=max_wait,
             oversize=oversize,
-            learn=None,
+            learn=learn,
             head_start=head_start,
         )
         self._outputs = buckets.outputs[site.target.operation]
@@ -78,6 +79,7 @@ class SharedLimiterLayer(LimiterLayer):
         self._reach = StoreReach(site.host, site.operation, stores, waiting)
         self._shared = buckets
         self._on_failure = on_failure
+        self._borrows = oversize == "borrow"
         self._nobody = Bucket(_UNLIMITED)
 
     def bound(self, inner: Step) -> Step:
@@ -90,7 +92,7 @@ class SharedLimiterLayer(LimiterLayer):
     ) -> Any:
         bucket = self._shared.of(None if self._key_of is None else self._key_of(args, kwargs))
         need = ONE if self._estimate is None else self._estimate(args, kwargs)
-        spent = Spent() if self.watches_items else None
+        spent = self._spent(bucket)
         wait: int = UNTIL_WOKEN
         taken: Bucket = bucket
         if self._max_wait == 0 or bucket.may_ask:
@@ -109,14 +111,15 @@ class SharedLimiterLayer(LimiterLayer):
             StoreUnavailable: The store fails, and that is not to be passed over.
         """
         try:
-            return await bucket.ask(self._reach, need), bucket
+            return await bucket.ask(self._reach, need, borrow=self._borrows), bucket
         except ConfigurationError:
             raise
         except Exception as error:
             if self._on_failure == "open":
                 return 0, self._nobody
             if self._on_failure == "local":
-                return bucket.local.take(self._now(), need), bucket.local
+                local = bucket.local
+                return local.let_in(self._now(), need, borrow=self._borrows), local
             self._say_refused(None)
             raise StoreUnavailable(
                 f"the store of the limit {self._name!r} failed, and on_store_failure is 'closed'",
@@ -153,7 +156,7 @@ class SharedLimiterLayer(LimiterLayer):
                     if wait == 0:
                         break
                 left = until - self._now()
-                if left <= 0 or wait > left:
+                if left <= 0 or wait > self._patience(left):
                     key = self._shown(args, kwargs)
                     raise self._refused(lease, wait, key, ahead=bucket.waiting - 1)
                 pause = left if wait == UNTIL_WOKEN else min(left, _jittered(wait))
@@ -174,6 +177,15 @@ class SharedLimiterLayer(LimiterLayer):
         super()._give_back(lease)
         self._pay(lease[0])
 
+    def _heed(self, bucket: Bucket, lesson: Lesson | None) -> None:
+        if not lesson or bucket is self._nobody:
+            return
+        if isinstance(bucket, SharedBucket):
+            bucket.learn(self._now(), lesson, self._say_changed)
+            self._pay(bucket)
+        else:
+            super()._heed(bucket, lesson)
+
     def _pay(self, bucket: Bucket) -> None:
         """Have the store told of what a bucket owes: now where calls block, else by a task."""
         if not isinstance(bucket, SharedBucket) or not bucket.owes or bucket.paying:
@@ -189,7 +201,7 @@ class SharedLimiterLayer(LimiterLayer):
         bucket.paying = True
         try:
             while bucket.owes:
-                await bucket.ask(self._reach, NOTHING)
+                await bucket.pay(self._reach, self._now)
         except Exception:  # noqa: BLE001 - the reach has told of it
             return
         finally:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from agentperf.policies.cached.sqlite import SqliteBackend, entries
+from agentperf._engine.sqlite import entries
+from agentperf.policies.cached.sqlite import SqliteBackend
 from agentperf.testing import FakeClock
 from agentperf.testing.conformance import BackendConformance
 

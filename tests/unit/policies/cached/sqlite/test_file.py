@@ -17,8 +17,7 @@ import pytest
 import agentperf
 from agentperf import BackendError, ConfigurationError
 from agentperf.events import CacheBackendDown, CacheBackendUp
-from agentperf.policies.cached.sqlite import Address, SqliteBackend
-from agentperf.policies.cached.sqlite.address import DEFAULT_BYTES
+from agentperf.policies.cached.sqlite import SqliteBackend
 from agentperf.testing import FakeClock, fresh_host
 
 
@@ -75,43 +74,6 @@ def call_twice(host_clock, file):
 
 
 # The address
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "sqlite",
-        "sqlite:",
-        "sqlite:  ",
-        "sqlite:?max_bytes=1GB",
-        "sqlite:///tmp/cache.db",
-        "sqlite::memory:",
-        "sqlite:a.db?max_byte=1GB",
-        "sqlite:a.db?max_bytes=lots",
-        "sqlite:a.db?max_bytes=",
-        "sqlite:a.db?max_bytes=100",
-        "sqlite:/",
-        "sqlite:a\0b",
-    ],
-)
-def test_a_bad_address_is_refused_with_an_example(text):
-    """Every mistake is a configuration error that shows how it is written."""
-    with pytest.raises(ConfigurationError, match=r"such as"):
-        Address.read(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "path", "size"),
-    [
-        ("sqlite:a.db", "a.db", DEFAULT_BYTES),
-        ("sqlite:./b/a b.db?max_bytes=1GB", "b/a b.db", 1_000_000_000),
-        ("sqlite:~/a.db?max_bytes=300000", "~/a.db", 300_000),
-        ("sqlite:a:b.db?max_bytes=1.5MiB", "a:b.db", 1_572_864),
-    ],
-)
-def test_addresses(text, path, size):
-    """A path is made absolute at once, so that a later change of directory changes nothing."""
-    assert Address.read(text) == Address(Path(path).expanduser().absolute(), size)
 
 
 def test_a_call_says_what_is_wrong_with_the_address():

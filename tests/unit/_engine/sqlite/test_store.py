@@ -7,8 +7,8 @@ import sqlite3
 
 import pytest
 
+from agentperf._engine.sqlite.store import SqliteStore
 from agentperf.errors import BackendError, ConfigurationError
-from agentperf.policies.cached.sqlite.store import SqliteStore
 from agentperf.testing import FakeClock
 from agentperf.testing.conformance import StoreConformance
 from agentperf.testing.conformance.stores import COUNT, REMEMBER

@@ -35,6 +35,12 @@ def find(connection: sqlite3.Connection, key: str, now: float) -> bytes | None:
     return row[0] if row is not None and _is_live(row[1], row[2], now) else None
 
 
+def find_record(connection: sqlite3.Connection, key: str, now: float) -> bytes | None:
+    """Return what is under a key and has not expired, also where the clock was set back since."""
+    row = connection.execute(_FIND, (key,)).fetchone()
+    return row[0] if row is not None and now < row[2] else None
+
+
 def find_many(
     connection: sqlite3.Connection, keys: Iterable[str], now: float
 ) -> dict[str, Lasting]:

@@ -10,8 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from agentperf.errors import BackendError
-from agentperf.policies.cached.sqlite.file import (
+from agentperf._engine.sqlite.file import (
     WAIT,
     Identity,
     identity,
@@ -20,6 +19,7 @@ from agentperf.policies.cached.sqlite.file import (
     move_aside,
     open_file,
 )
+from agentperf.errors import BackendError
 
 _IDLE = 8
 """How many connections are kept while nobody uses them."""

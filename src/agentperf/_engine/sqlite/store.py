@@ -7,17 +7,20 @@ import struct
 from collections.abc import Sequence
 
 from agentperf._base.clock import Clock
+from agentperf._engine.sqlite import entries
+from agentperf._engine.sqlite.address import Address
+from agentperf._engine.sqlite.pool import Pool
 from agentperf.abc.stores import Decision, Store
-from agentperf.policies.cached.sqlite import entries
-from agentperf.policies.cached.sqlite.address import Address
-from agentperf.policies.cached.sqlite.pool import Pool
 
 
 class SqliteStore(Store):
     """Keeps records in a file, and takes each decision in a transaction of its own.
 
     Any number of threads and processes of one machine may use it at once; a process may be killed
-    at any moment. It gives up after 0.2 seconds when others are in the way. Time is the wall clock.
+    at any moment. It gives up after 0.2 seconds when others are in the way.
+
+    Time is the wall clock, which may be set. Records stay as they are then, as in a server whose
+    clock is set: decisions cope with records from the future.
 
     Args:
         path: The file; it is made when it is first used, readable by its owner only. `~` is the
@@ -46,7 +49,7 @@ class SqliteStore(Store):
         """Take a decision on the record of `key`, in one transaction."""
         with self._pool.transaction() as connection:
             now = self.now()
-            found = entries.find(connection, key, now)
+            found = entries.find_record(connection, key, now)
             record = None if found is None else _unpacked(found)
             after, answer = decision.apply(record, arguments, now)
             if after is not None:
@@ -60,7 +63,7 @@ class SqliteStore(Store):
     def delete(self, key: str) -> bool:
         """Forget the record of `key`."""
         with self._pool.transaction() as connection:
-            found = entries.find(connection, key, self.now())
+            found = entries.find_record(connection, key, self.now())
             entries.delete(connection, key)
             return found is not None
 

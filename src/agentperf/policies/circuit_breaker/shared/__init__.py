@@ -1,0 +1,1 @@
+"""Breakers that several processes share: decided in a store, followed in each process."""
