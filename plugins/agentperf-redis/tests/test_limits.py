@@ -10,6 +10,7 @@ import uuid
 
 import anyio
 import pytest
+import redis
 
 import agentperf
 from agentperf import events
@@ -239,3 +240,26 @@ def test_tokens_are_put_right_on_the_server(server):
         block("hello")
         assert agentperf.handle(block).limiter.remaining() == {"tokens": 900}
         anyio.run(both)
+
+
+def test_a_pause_is_known_to_all_processes_for_as_long_as_it_lasts(server):
+    """The record outlives the minute that records usually do."""
+    address = address_of(server)
+    limits = {"store": address, "name": "upstream", "on_limit": "raise"}
+
+    def limited():
+        return agentperf.rate_limited("60/min", **limits)(lambda: "in")
+
+    with fresh_host(), recorded(events.LimitChanged) as log:
+        agentperf.handle(limited()).limiter.learn({"retry-after": "3600"})
+    assert [(event.new, round(event.pause, -2)) for event in log] == [(0.75, 3600.0)]
+    for _ in range(2):
+        with fresh_host():
+            work = limited()
+            outlook = agentperf.handle(work).limiter.peek()
+            assert 3600 - 100 < outlook.wait <= 3600
+            with pytest.raises(agentperf.RateLimitExceeded, match="a pause that the upstream"):
+                work()
+    with redis.Redis(port=server.port) as client:
+        (key,) = client.keys(f"{address.partition('prefix=')[2].partition(':')[0]}:*")
+        assert client.ttl(key) > 3600 - 100

@@ -201,7 +201,8 @@ def _take(
     """Put right what is owed, and take what is needed if all of it fits.
 
     The answer is the microseconds to wait (0: it was taken), the number of the rate that is waited
-    for longest (-1 for none, -2 for a pause), the share of the rates, the pause, and the levels.
+    for longest (-1 for none, -2 while there is a pause), the share of the rates, the pause, and the
+    levels.
     """
     looks, borrows, *each = arguments
     tick = float(math.floor(now * MICRO + 0.5))
@@ -214,7 +215,7 @@ def _take(
         over = levels[at] + (min(cost, room) if borrows else cost) - room
         later = float(math.ceil(over / (limit * share)))
         if later > wait:
-            wait, tightest = later, float(at)
+            wait, tightest = later, tightest if pause > 0 else float(at)
     if wait == 0 and not looks:
         levels = [level + each[5 * at + 2] for at, level in enumerate(levels)]
     return _kept(tick, levels, caution), (wait, tightest, share, pause, *levels)
@@ -293,7 +294,7 @@ for at = 1, count do
   levels[at] = math.max(0, levels[at] - argument(at, 4)) + argument(at, 5)
   local over = levels[at] + (borrows and math.min(cost, room) or cost) - room
   local later = math.ceil(over / (limit * share))
-  if later > wait then wait, tightest = later, at - 1 end
+  if later > wait then wait, tightest = later, pause > 0 and tightest or at - 1 end
 end
 local answer = {wait, tightest, share, pause}
 for at = 1, count do
