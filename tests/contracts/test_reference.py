@@ -50,7 +50,12 @@ MEMBERS: dict[type, str] = {
     Histogram: "figures",
     MemoryGrowth: "figures",
     agentperf.Usage: "figures",
+    agentperf.BudgetHandle: "handle",
+    agentperf.HedgesHandle: "handle",
+    agentperf.HedgeStats: "handle",
     agentperf.Budget: "policies/budgeted",
+    agentperf.SharedBudget: "policies/budgeted",
+    agentperf.SharedSpending: "policies/budgeted",
 }
 HEADINGS: dict[type, str] = {agentperf.Cache: "Methods"}
 """Where a section has another name than its class."""

@@ -123,7 +123,7 @@ class CallTimedOut(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreDown(Event):
-    """The store of a limit began to fail; told once until it works again.
+    """The store of a limit, breaker or budget began to fail; told once until it works again.
 
     Attributes:
         error: The class name of the error.
@@ -134,4 +134,4 @@ class StoreDown(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUp(Event):
-    """The store of a limit works again."""
+    """The store of a limit, breaker or budget works again."""

@@ -33,8 +33,8 @@ class RetryGaveUp(Event):
     Attributes:
         attempt: The last attempt, counted from 1.
         error: Class name of the error.
-        reason: Why no further attempt was made: `attempts`, `budget`, `total`, `deadline` or
-            `wait`.
+        reason: Why no further attempt was made: `attempts`, `budget`, `in_flight`, `total`,
+            `deadline` or `wait`.
     """
 
     attempt: int
@@ -78,8 +78,9 @@ class HedgeSkipped(Event):
     """An attempt was slow, and no other was started.
 
     Attributes:
-        reason: `budget`: too large a share of calls has extra attempts already. `seldom`: hedges
-            won too seldom lately; told once, and none is started for a while.
+        reason: `budget`: too large a share of calls has extra attempts already. `in_flight`: too
+            many of those under way have some. `seldom`: hedges won too seldom lately; told once,
+            and none is started for a while.
     """
 
     reason: str

@@ -91,8 +91,9 @@ def hedged(
             `"p95"` (nothing is hedged before there are 20), or a time such as `"300ms"`.
         extra: How many attempts beside the first, each so much later than the one before.
         budget: The share of calls that may have an extra attempt: each call that works earns so
-            much of one, and ten are at hand at the start. Where the function is retried too, both
-            draw on the budget of the retries. None for no bound of its own.
+            much of one, and ten are at hand at the start. At any moment no larger share of the
+            calls under way has one, or ten where that is more. Where the function is retried too,
+            both draw on the budget of the retries. None for no bound of its own.
         name: Share durations and budget among all functions that name it.
         enabled: False, or a callable that says False at a call, makes no extra attempts.
         **unknown: Refused, with what was probably meant.

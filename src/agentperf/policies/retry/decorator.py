@@ -103,7 +103,8 @@ def retry(
         max_backoff: Upper bound of every pause. An upstream that asks for a longer one gets no
             retry.
         budget: The share of calls that may be retries: each call that works earns so much of one,
-            and ten are at hand at the start. None for no bound.
+            and ten are at hand at the start. At any moment no larger share of the calls under way
+            is made again, or ten where that is more. None for no bound.
         restart: Begin a stream anew even after items were handed over. The reader is told by an
             item of the type `agentperf.Restarted`; what came before it is void.
         resume: Go on with a stream that broke: called with a list of the items handed over so far
