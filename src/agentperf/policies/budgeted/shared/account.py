@@ -13,6 +13,7 @@ from agentperf.errors import BudgetExceeded, ConfigurationError, StoreUnavailabl
 from agentperf.policies.budgeted.core import PICO, Hold, Ledger, lacking
 from agentperf.policies.budgeted.options import BudgetOptions, SharedOptions
 from agentperf.policies.budgeted.shared.decision import (
+    AHEAD,
     FORGOTTEN,
     KEPT,
     LEASE,
@@ -226,7 +227,8 @@ class Account:
                 self._told = self._told.with_call(want)
             counted = told.with_call(want) if took else told
             self._counted = self._counted.at_least(counted)
-            if figures.at >= self._known.at:
+            late = self._known.at - figures.at  # by much: the store's clock was set back
+            if late <= 0 or late > AHEAD:
                 self._known, self._known_at = figures, self._now()
                 self._since = self._counted
         self._over(serial)

@@ -30,6 +30,9 @@ FORGOTTEN = 900.0
 KEPT = 30 * 86400.0
 """Seconds that a budget without a period is remembered for after it was last asked."""
 
+AHEAD = MICRO
+"""Microseconds; what is further in the future was written before the clock was set back."""
+
 _HEAD = 5
 _ENTRY = 11
 _SPENT = 4
@@ -255,10 +258,14 @@ def _spent(
 ) -> tuple[float, list[float]]:
     """Return when the budget began, and what is spent of it, by all that is known."""
     began, *spent = record[:_HEAD]
+    if began > 0 and known[0] > tick + AHEAD:
+        known = (0.0,) * _HEAD
     if known[0] > began:
         began, *spent = known
     elif known[0] == began and began > 0:
         spent = list(map(max, spent, known[1:]))
+    if began > tick + AHEAD:  # the clock was set back: a period lasts no longer for that
+        began = tick
     if per > 0 and began > 0 and tick >= began + per:
         return 0.0, [0.0] * _SPENT
     return began, spent
@@ -272,11 +279,12 @@ def _holders(
     others, held = list[float](), [0.0, 0.0]
     for at in range(_HEAD, len(record), _ENTRY):
         entry = record[at : at + _ENTRY]
+        seen = min(entry[1], tick)
         if entry[0] == holder:
             own = entry
-        elif entry[1] + forgotten > tick:
-            others.extend(entry)
-            if entry[1] + lease > tick:
+        elif seen + forgotten > tick:
+            others.extend((entry[0], seen, *entry[2:]))
+            if seen + lease > tick:
                 held = [held[0] + (entry[7] - entry[8]), held[1] + (entry[9] - entry[10])]
     return own, others, held
 
@@ -303,25 +311,27 @@ local purpose, holder, serial, floor = arguments[1], arguments[2], arguments[3],
 local per, lease, forgotten = arguments[5], arguments[6], arguments[7]
 local tick = math.floor(now * 1000000 + 0.5)
 if not record or #record < 5 or (#record - 5) % 11 ~= 0 then record = {0, 0, 0, 0, 0} end
-local began, spent = record[1], {}
+local began, known, spent = record[1], arguments[11], {}
+if began > 0 and known > tick + 1000000 then known = 0 end
 for place = 1, 4 do
   spent[place] = record[place + 1]
-  if arguments[11] > began then
+  if known > began then
     spent[place] = arguments[place + 11]
-  elseif arguments[11] == began and began > 0 then
+  elseif known == began and began > 0 then
     spent[place] = math.max(spent[place], arguments[place + 11])
   end
 end
-began = math.max(began, arguments[11])
+began = math.max(began, known)
+if began > tick + 1000000 then began = tick end
 if per > 0 and began > 0 and tick >= began + per then began, spent = 0, {0, 0, 0, 0} end
 local own, others, held_tokens, held_nano = nil, {}, 0, 0
 for at = 5, #record - 1, 11 do
-  local seen = record[at + 2]
+  local seen = math.min(record[at + 2], tick)
   if record[at + 1] == holder then
     own = {holder, tick, math.max(floor, record[at + 3])}
     for place = 4, 11 do own[place] = record[at + place] end
   elseif seen + forgotten > tick then
-    for place = 1, 11 do others[#others + 1] = record[at + place] end
+    for place = 1, 11 do others[#others + 1] = place == 2 and seen or record[at + place] end
     if seen + lease > tick then
       held_tokens = held_tokens + (record[at + 8] - record[at + 9])
       held_nano = held_nano + (record[at + 10] - record[at + 11])

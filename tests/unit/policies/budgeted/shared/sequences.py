@@ -16,8 +16,12 @@ from agentperf.policies.budgeted.shared.decision import (
 _some = st.integers(0, 40)
 _large = st.one_of(_some, st.integers(0, 2**45))
 _limit = st.one_of(st.just(-1), st.integers(0, 300), st.integers(0, 2**45))
+HOUR, YEAR = 3_600_000_000, 31_536_000_000_000
 _passed = st.one_of(
-    st.integers(0, 2_000_000), st.integers(-5_000_000, 10**9), st.integers(0, 2 * 10**9)
+    st.integers(0, 2_000_000),
+    st.integers(-5_000_000, 10**9),
+    st.integers(0, 2 * 10**9),
+    st.sampled_from([-YEAR, -HOUR, HOUR, YEAR]),
 )
 
 
