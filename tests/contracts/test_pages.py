@@ -68,7 +68,7 @@ def run_offline(script: Path, cwd: Path) -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
     )
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
 
