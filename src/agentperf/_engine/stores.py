@@ -12,7 +12,7 @@ from agentperf._engine.hosting import Host
 from agentperf._engine.reaching import way_to
 from agentperf.abc.stores import AnyStore, AsyncStore, Decision, Store, Stores, stores
 from agentperf.abc.waiting import Waiting
-from agentperf.errors import BackendError, ConfigurationError
+from agentperf.errors import BackendError, ConfigurationError, StoreUnavailable
 from agentperf.events import StoreDown, StoreUp
 
 
@@ -39,6 +39,21 @@ def check_store(store: object, name: str | None, what: str, example: str) -> Non
 def store_on(host: Host, store: str | AnyStore) -> Stores:
     """Return the store that an address or an object stands for."""
     return host.store(store) if isinstance(store, str) else stores(store)
+
+
+def unavailable(what: str, name: str, policy: str) -> StoreUnavailable:
+    """Make the error of a call that is refused because a store fails.
+
+    Args:
+        what: What is kept there, such as `"limit"`.
+        name: What all processes know it by.
+        policy: The policy that refuses.
+    """
+    return StoreUnavailable(
+        f"the store of the {what} {name!r} failed, and on_store_failure is 'closed'",
+        policy=policy,
+        name=name,
+    )
 
 
 class LeftAlone(BackendError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
-from agentperf._base.options import refuse_unknown
+from agentperf._base.options import OnFailure, refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
@@ -16,7 +16,7 @@ from agentperf._engine.site import Site
 from agentperf.errors import ConfigurationError
 from agentperf.policies.budgeted.enforcing import mind_budgets
 from agentperf.policies.budgeted.layer import BudgetLayer, Open, account_of
-from agentperf.policies.budgeted.options import BudgetOptions, OnFailure, OnRepeat, checked
+from agentperf.policies.budgeted.options import BudgetOptions, OnRepeat, checked
 
 if TYPE_CHECKING:
     from agentperf.abc.stores import AnyStore

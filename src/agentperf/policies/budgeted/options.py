@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from agentperf._base.durations import Duration, seconds
-from agentperf._base.options import whole
+from agentperf._base.options import OnFailure, checked_on_failure, whole
 from agentperf.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from agentperf.abc.stores import AnyStore
 
 OnRepeat = Literal["raise", "tell"]
-OnFailure = Literal["open", "closed", "local"]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -89,10 +88,7 @@ def checked(
         max_repeats=None if max_repeats is None else whole("max_repeats", max_repeats, 5),
         on_repeat=on_repeat,
     )
-    if on_store_failure not in ("local", "open", "closed"):
-        raise ConfigurationError(
-            f'on_store_failure={on_store_failure!r}: "local", "open" or "closed"'
-        )
+    checked_on_failure(on_store_failure)
     if store is not None:
         return _shared(options, store, name, per, on_store_failure)
     for option, value, usual in (
@@ -115,14 +111,9 @@ def _shared(
     on_store_failure: OnFailure,
 ) -> BudgetOptions:
     """Have the store keep what it can keep; time and repetitions are those of a region."""
-    from agentperf.abc.stores import AsyncStore, Store, Stores
+    from agentperf._engine.stores import check_store
 
-    if not store or not isinstance(store, str | Store | AsyncStore | Stores):
-        raise ConfigurationError(f"store={store!r}: an address or a store is needed, {_WITH_STORE}")
-    if name is None:
-        raise ConfigurationError(
-            f"store= needs name=, which all processes know the budget by: {_WITH_STORE}"
-        )
+    check_store(store, name, "budget", _WITH_STORE)
     if options.usd is None and options.tokens is None and options.calls is None:
         raise ConfigurationError(f"store= keeps usd=, tokens= or calls=: {_WITH_STORE}")
     if options.usd is not None and options.usd > _MOST_USD:

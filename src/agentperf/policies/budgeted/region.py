@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agentperf._base.durations import Duration
+from agentperf._base.options import OnFailure
 from agentperf._engine.current import current_bindings, current_host
 from agentperf._engine.frames import current_frame, leave
 from agentperf.errors import ConfigurationError
@@ -14,7 +15,7 @@ from agentperf.events import BudgetEnded
 from agentperf.policies.budgeted.core import Ledger
 from agentperf.policies.budgeted.enforcing import mind_budgets
 from agentperf.policies.budgeted.layer import account_of, open_ledger, tell_end
-from agentperf.policies.budgeted.options import OnFailure, OnRepeat, checked
+from agentperf.policies.budgeted.options import OnRepeat, checked
 from agentperf.usage import Usage
 
 if TYPE_CHECKING:

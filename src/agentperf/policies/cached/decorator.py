@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from agentperf._base.callables import is_decorated_bare
 from agentperf._base.durations import Duration
 from agentperf._base.keys import InstanceTokens, digest, key_maker, method_self
-from agentperf._base.options import Share, refuse_unknown
+from agentperf._base.options import OnFailure, Share, refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
@@ -27,7 +27,6 @@ from agentperf.policies.cached.options import (
     Key,
     MaxEntries,
     OnAbandon,
-    OnFailure,
     Partition,
     StoreIf,
     checked,

@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentperf._base.durations import Duration, seconds
-from agentperf._base.options import refuse_unknown
+from agentperf._base.options import OnFailure, refuse_unknown
 from agentperf._base.sizes import Size
 from agentperf._engine.current import current_host
 from agentperf._engine.hosting import Host
@@ -29,7 +29,7 @@ from agentperf.events import (
 )
 from agentperf.policies.cached.decorator import Cached, made_state
 from agentperf.policies.cached.handle import CacheHandle
-from agentperf.policies.cached.options import CopyMode, MaxEntries, OnFailure, Partition, checked
+from agentperf.policies.cached.options import CopyMode, MaxEntries, Partition, checked
 from agentperf.policies.cached.state import CacheState, Tally
 from agentperf.policies.cached.stats import CacheStats
 from agentperf.policies.cached.tags.naming import plain_tags

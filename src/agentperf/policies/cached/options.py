@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from agentperf._base.callables import refuse_async
 from agentperf._base.durations import Duration, seconds
-from agentperf._base.options import Share, percent
+from agentperf._base.options import OnFailure, Share, checked_on_failure, percent
 from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend
 from agentperf.errors import ConfigurationError
 from agentperf.policies.cached.tags.naming import Tags, checked_tags
@@ -31,7 +31,6 @@ T = TypeVar("T")
 CopyMode = Literal["auto", "share", "copy", "freeze"]
 OnAbandon = Literal["finish", "cancel"]
 Partition = Literal["auto", "tenant", "user", "session", "none"]
-OnFailure = Literal["open", "closed", "local"]
 Key = str | Sequence[str] | Callable[..., object]
 MaxEntries = int | Literal["auto"]
 StoreIf = Callable[[Any], object] | Literal["always"]
@@ -98,7 +97,7 @@ def checked(
     copy: str,
     scope: str,
     backend: str | AnyBackend = "memory",
-    on_store_failure: str = "open",
+    on_store_failure: OnFailure = "open",
     jitter: Share = 0.0,
     stale: Duration | None = None,
     stale_on_error: Duration | None = None,
@@ -142,7 +141,7 @@ def checked(
         copy=_one_of("copy", copy, get_args(CopyMode)),
         scope=_one_of("scope", scope, get_args(Partition)),
         backend=backend,
-        on_store_failure=_one_of("on_store_failure", on_store_failure, get_args(OnFailure)),
+        on_store_failure=checked_on_failure(on_store_failure),
         jitter=_share("jitter", jitter),
         stale=None if stale is None else seconds(stale, "stale"),
         stale_on_error=None

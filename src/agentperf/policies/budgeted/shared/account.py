@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agentperf._base.keys import digest
-from agentperf._engine.stores import LeftAlone
-from agentperf.errors import BudgetExceeded, ConfigurationError, StoreUnavailable
+from agentperf._engine.stores import LeftAlone, unavailable
+from agentperf.errors import BudgetExceeded, ConfigurationError
 from agentperf.policies.budgeted.core import PICO, Hold, Ledger, lacking
 from agentperf.policies.budgeted.options import BudgetOptions, SharedOptions
 from agentperf.policies.budgeted.shared.decision import (
@@ -102,12 +102,7 @@ class Account:
             raise
         except Exception as error:
             if self.options.on_failure == "closed":
-                raise StoreUnavailable(
-                    f"the store of the budget {self.name!r} failed, and on_store_failure is "
-                    "'closed'",
-                    policy="budgeted",
-                    name=self.name,
-                ) from error
+                raise unavailable("budget", self.name, "budgeted") from error
             self._take_here(want)
         else:
             if status is Status.VOID:

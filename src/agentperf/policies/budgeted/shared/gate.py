@@ -6,9 +6,8 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from agentperf._engine.stores import StoreReach
+from agentperf._engine.stores import StoreReach, store_on
 from agentperf._engine.waiting import LoopWaiting, in_one_go, on_event_loop
-from agentperf.abc.stores import stores
 from agentperf.errors import ConfigurationError
 from agentperf.policies.budgeted.core import Amount, Call, Hold, Ledger, Tab
 from agentperf.policies.budgeted.options import SharedOptions
@@ -32,9 +31,7 @@ class SharedAccount(Account):
     def __init__(self, host: Host, name: str, options: SharedOptions) -> None:
         super().__init__(name, options, host.clock.now)
         self._host = host
-        self._stores = (
-            host.store(options.store) if isinstance(options.store, str) else stores(options.store)
-        )
+        self._stores = store_on(host, options.store)
         self._reaches: dict[bool, StoreReach] = {}
 
     def pay_from_here(self) -> None:

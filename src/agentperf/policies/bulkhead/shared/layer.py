@@ -17,10 +17,10 @@ from agentperf._engine.places import Waiter
 from agentperf._engine.priority import HeadStart
 from agentperf._engine.renewing import Renewer, renewing
 from agentperf._engine.site import Forecast, Site, foreseen
-from agentperf._engine.stores import StoreReach
+from agentperf._engine.stores import StoreReach, unavailable
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.stores import Stores
-from agentperf.errors import ConfigurationError, StoreUnavailable
+from agentperf.errors import ConfigurationError
 from agentperf.policies.bulkhead.entrance import Args, Entrance, Kwargs
 from agentperf.policies.bulkhead.options import BulkheadOptions
 from agentperf.policies.bulkhead.shared import decision
@@ -178,12 +178,7 @@ class SharedBulkheadLayer(Entrance):
                 most = None if self._on_failure == "open" else places.limit
                 return places.alone(waiter, most)
             self._say_refused(None)
-            raise StoreUnavailable(
-                f"the store of the bulkhead {self._name!r} failed, and on_store_failure is "
-                "'closed'",
-                policy="bulkhead",
-                name=self._name,
-            ) from error
+            raise unavailable("bulkhead", self._name, "bulkhead") from error
         return False
 
     async def _renewing(self, places: SharedPlaces) -> None:

@@ -11,10 +11,10 @@ from agentperf._base.endings import Ending
 from agentperf._base.options import OnFailure
 from agentperf._engine.bindings import Step
 from agentperf._engine.site import Site
-from agentperf._engine.stores import StoreReach
+from agentperf._engine.stores import StoreReach, unavailable
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.stores import Stores
-from agentperf.errors import ConfigurationError, StoreUnavailable
+from agentperf.errors import ConfigurationError
 from agentperf.policies.circuit_breaker.layer import (
     Args,
     BreakerLayer,
@@ -144,11 +144,7 @@ class SharedBreakerLayer(BreakerLayer):
         if not circuit.asked:  # another call is asking for the first time
             return circuit, circuit.generation, now
         self._say_refused(None)
-        raise StoreUnavailable(
-            f"the store of the breaker {self._name!r} failed, and on_store_failure is 'closed'",
-            policy="circuit_breaker",
-            name=self._name,
-        )
+        raise unavailable("breaker", self._name, "circuit_breaker")
 
     def _forecast(self, answer: Rescue, args: Args, kwargs: Kwargs) -> Callable[[], Any] | None:
         circuit = self.machine(args, kwargs)

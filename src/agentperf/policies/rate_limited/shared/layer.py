@@ -12,10 +12,10 @@ from agentperf._base.options import OnFailure
 from agentperf._engine.bindings import Step
 from agentperf._engine.priority import HeadStart
 from agentperf._engine.site import Forecast, Site, foreseen
-from agentperf._engine.stores import StoreReach
+from agentperf._engine.stores import StoreReach, unavailable
 from agentperf._engine.waiting import in_one_go
 from agentperf.abc.stores import Stores
-from agentperf.errors import ConfigurationError, StoreUnavailable
+from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import ONE, UNTIL_WOKEN, Bucket, Limits, Need
 from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.policies.rate_limited.layer import (
@@ -121,11 +121,7 @@ class SharedLimiterLayer(LimiterLayer):
                 local = bucket.local
                 return local.let_in(self._now(), need, borrow=self._borrows), local
             self._say_refused(None)
-            raise StoreUnavailable(
-                f"the store of the limit {self._name!r} failed, and on_store_failure is 'closed'",
-                policy="rate_limited",
-                name=self._name,
-            ) from error
+            raise unavailable("limit", self._name, "rate_limited") from error
 
     async def _turn(
         self, bucket: SharedBucket, need: Need, told: int, args: Args, kwargs: Kwargs
