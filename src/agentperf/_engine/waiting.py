@@ -318,11 +318,41 @@ class LoopWaiting:
         return partial(_cancel, RuntimeError, loop.call_soon_threadsafe, task.cancel)
 
 
-async def after_others(work: Callable[[], Awaitable[T]]) -> T:
-    """Do on a loop what can wait until those had their turn who are ready.
+def set_aside(
+    waiting: Waiting, work: Callable[[], Awaitable[object]], cut_off: Callable[[], object]
+) -> bool:
+    """Have a task do what nobody waits for, once those had their turn who are ready.
 
-    A loop that ends right after a call cuts it off here, before it began, and not halfway.
+    A loop that ends right after a call cuts it off before it began, and not halfway.
+
+    Args:
+        waiting: How calls wait on an event loop.
+        work: What is to be done. It must not raise.
+        cut_off: Is called if the task was cancelled before it was through, perhaps twice.
+
+    Returns:
+        Whether somebody does it; False on a thread without a loop.
     """
+    over = False
+
+    async def run() -> None:
+        nonlocal over
+        await _give_way()
+        await work()
+        over = True
+
+    def ended() -> None:
+        if not over:
+            cut_off()
+
+    try:
+        in_one_go(waiting.detached(run, ended))
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _give_way() -> None:
     for _ in range(_TURNS):
         if in_trio():
             import trio
@@ -332,7 +362,6 @@ async def after_others(work: Callable[[], Awaitable[T]]) -> T:
             import asyncio
 
             await asyncio.sleep(0)
-    return await work()
 
 
 _TURNS = 5

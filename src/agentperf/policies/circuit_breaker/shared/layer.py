@@ -12,7 +12,7 @@ from agentperf._base.options import OnFailure
 from agentperf._engine.bindings import Step
 from agentperf._engine.site import Site
 from agentperf._engine.stores import StoreReach, unavailable
-from agentperf._engine.waiting import after_others, in_one_go
+from agentperf._engine.waiting import in_one_go, set_aside
 from agentperf.abc.stores import Stores
 from agentperf.errors import ConfigurationError
 from agentperf.policies.circuit_breaker.layer import (
@@ -187,25 +187,20 @@ class SharedBreakerLayer(BreakerLayer):
 
     def _start(self, circuit: SharedCircuit, ask: Ask) -> None:
         """Ask the store: now where calls block, else by a task."""
-        detached = self._site.waiting.detached
         if not self._site.driver.is_async:
-            in_one_go(detached(partial(_quietly, ask)))
+            in_one_go(self._site.waiting.detached(partial(_quietly, ask)))
             return
 
         async def work() -> None:
-            await after_others(partial(_quietly, ask))
+            await _quietly(ask)
             circuit.unheard = False
 
         circuit.unheard = True
-        try:
-            in_one_go(detached(work, partial(self._after_all, circuit)))
-        except RuntimeError:  # a stream ended on a thread without a loop
-            self._after_all(circuit)
+        if not set_aside(self._site.waiting, work, partial(self._tell_after_all, circuit)):
+            circuit.cut_off()
 
-    def _after_all(self, circuit: SharedCircuit) -> None:
-        """Tell what the loop was closed over: what a program saw last is not lost with it."""
-        if not circuit.unheard:
-            return
+    def _tell_after_all(self, circuit: SharedCircuit) -> None:
+        """Tell what a loop ended over: what a program saw last is not lost with it."""
         circuit.cut_off()
         if self._in_thread is not None and circuit.has_to_tell:
             ask = partial(circuit.tell_all, self._in_thread, self._now, self._tell_change)

@@ -443,3 +443,100 @@ def test_usage_of_a_call_inside_counts():
 
         f("hello")
         assert agentperf.handle(f).limiter.remaining() == {"tokens": 900}
+
+
+# -- a loop for each call
+
+
+def runs(kind, function, *arguments, **options):
+    """Run a call on a loop of its own."""
+
+    async def call():
+        return await function(*arguments, **options)
+
+    if kind == "trio":
+        import trio
+
+        return trio.run(call)
+    if kind == "asyncio":
+        return asyncio.run(call())
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    try:
+        return loop.run_until_complete(call())  # it leaves its tasks where they are
+    finally:
+        loop.close()
+
+
+def places(store):
+    """Return stores of each kind."""
+    awaited = Awaited(store)
+    return {
+        "blocking": store,
+        "awaited": awaited,
+        "both": Stores(sync=store, asynchronous=awaited),
+    }
+
+
+def awaited_by(place, *rates, **options):
+    """Decorate an awaited function that answers what it is given, or raises it."""
+
+    @agentperf.rate_limited(*rates, store=place, name="shared", on_limit="raise", **options)
+    async def f(x=None, max_tokens=100):
+        if isinstance(x, BaseException):
+            raise x
+        return x
+
+    return f
+
+
+SAID = {"usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio", "closed"])
+@pytest.mark.parametrize("place", ["blocking", "awaited", "both"])
+def test_what_was_not_used_comes_back_though_the_loop_ends(store, clock, place, kind):
+    """As the loop ends, or with the next decision of this process."""
+    f = awaited_by(places(store)[place], tokens="1000/hour")
+    for _ in range(10):
+        runs(kind, f, SAID, max_tokens=900)
+    limiter = agentperf.handle(f).limiter
+    assert asyncio.run(limiter.aremaining())["tokens"] == 980
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio"])
+@pytest.mark.parametrize("place", ["blocking", "both"])
+def test_the_last_call_of_a_program_pays_too(store, clock, place, kind):
+    """Where the store can be asked without a loop."""
+    f = awaited_by(places(store)[place], tokens="1000/hour")
+    runs(kind, f, SAID, max_tokens=900)
+    with fresh_host(clock):
+        limiter = agentperf.handle(limited(store, tokens="1000/hour")).limiter
+        assert limiter.remaining() == {"tokens": 998}
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio"])
+@pytest.mark.parametrize("place", ["blocking", "awaited", "both"])
+def test_a_refusal_of_the_upstream_is_learned_though_the_loop_ends(store, clock, place, kind):
+    """All processes pause."""
+    f = awaited_by(places(store)[place], "100/s")
+    with pytest.raises(Refusal):
+        runs(kind, f, Refusal())
+    if place == "awaited":
+        with pytest.raises(agentperf.RateLimitExceeded):
+            runs(kind, f)
+    with fresh_host(clock), pytest.raises(agentperf.RateLimitExceeded) as caught:
+        runs(kind, awaited_by(store, "100/s"))
+    assert caught.value.retry_after == 30
+
+
+class Refusal(Exception):
+    """An upstream that asks for a pause."""
+
+    status_code = 429
+
+    class response:  # noqa: N801
+        """What it answered."""
+
+        status_code = 429
+        headers = {"retry-after": "30"}  # noqa: RUF012
