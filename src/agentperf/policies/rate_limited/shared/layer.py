@@ -94,15 +94,18 @@ class SharedLimiterLayer(LimiterLayer):
     ) -> Any:
         bucket = self._shared.of(None if self._key_of is None else self._key_of(args, kwargs))
         need = ONE if self._estimate is None else self._estimate(args, kwargs)
+        if self._oversize == "clamp":
+            need = bucket.clamped(need)
         spent = self._spent(bucket)
         wait: int = UNTIL_WOKEN
         taken: Bucket = bucket
-        if self._max_wait == 0 or bucket.may_ask:
+        possible = self._borrows or bucket.fits_ever(need) is None
+        if possible and (self._max_wait == 0 or bucket.may_ask):
             wait, taken = await self._take(bucket, need)
         if wait:
             if (instead := foreseen(ahead, args, kwargs)) is not None:
                 return await proceed(args, kwargs, (bucket, need, spent), instead)
-            _, need, _ = self._possible((bucket, need, spent), args, kwargs)
+            self._possible((bucket, need, spent), args, kwargs)
             taken = await self._turn(bucket, need, wait, args, kwargs)
         return await proceed(args, kwargs, (taken, need, spent), None)
 

@@ -540,3 +540,34 @@ class Refusal(Exception):
 
         status_code = 429
         headers = {"retry-after": "30"}  # noqa: RUF012
+
+
+# -- calls larger than a burst
+
+
+def test_a_clamped_call_takes_a_burst(store, clock):
+    """It is let in at once where a burst is there, and asks for no more than that."""
+    f = limited(store, tokens="1000/min", oversize="clamp")
+    assert f("x", max_tokens=5000) == "x"
+    with pytest.raises(agentperf.RateLimitExceeded) as caught:
+        f("x", max_tokens=5000)
+    assert caught.value.retry_after == 60
+    assert store.asked == 2
+
+
+@pytest.mark.parametrize("on_limit", ["raise", "wait"])
+def test_the_store_is_not_asked_for_what_never_fits(store, on_limit):
+    """The call is refused without it."""
+    f = limited(store, tokens="1000/min", on_limit=on_limit)
+    with pytest.raises(agentperf.RequestTooLarge, match="5001 tokens"):
+        f("x", max_tokens=5000)
+    assert store.asked == 0
+
+
+def test_a_borrowing_call_leaves_its_debt_in_the_store(store, clock):
+    """It is let in at a full burst."""
+    f = limited(store, tokens="1000/min", oversize="borrow")
+    assert f("x", max_tokens=5000) == "x"
+    with fresh_host(clock):
+        other = limited(store, tokens="1000/min", oversize="borrow")
+        assert agentperf.handle(other).limiter.remaining() == {"tokens": -4001}
