@@ -152,8 +152,9 @@ class SharedLimiterLayer(LimiterLayer):
         try:
             while True:
                 parker, wait = waiting.parker(), UNTIL_WOKEN
+                said, told = told, UNTIL_WOKEN  # who is woken later doesn't go by it any more
                 if bucket.is_first(waiter, parker):
-                    wait, told = told, UNTIL_WOKEN
+                    wait = said
                     if wait == UNTIL_WOKEN:
                         wait, taken = await self._take(bucket, need)
                     if wait == 0:

@@ -311,6 +311,40 @@ def test_closed_lets_nobody_in(store, clock):
         f()
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["open", "closed"])
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_all_who_wait_learn_of_an_outage_together(store, clock, mode, awaited):
+    """The first that asks finds it out; what others were told before holds no more."""
+    place = Stores(asynchronous=Awaited(store)) if awaited else store
+    options = {"store": place, "name": "shared", "max_wait": 100, "on_store_failure": mode}
+    outcomes = []
+
+    @agentperf.rate_limited("1/s", **options)
+    async def f():
+        pass
+
+    async def run():
+        try:
+            await f()
+        except agentperf.StoreUnavailable:
+            outcomes.append("closed")
+        else:
+            outcomes.append("open")
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(run)
+        await anyio.wait_all_tasks_blocked()
+        outcomes.clear()
+        store.broken = True
+        clock.advance(1.5)
+        for _ in range(20):
+            await anyio.wait_all_tasks_blocked()
+        assert outcomes == [mode] * 19
+        tasks.cancel_scope.cancel()
+
+
 def test_local_keeps_the_limit_for_this_process(store, clock):
     """As if there were no others."""
     f = broken(store, "local")
