@@ -318,6 +318,56 @@ class LoopWaiting:
         return partial(_cancel, RuntimeError, loop.call_soon_threadsafe, task.cancel)
 
 
+def set_aside(
+    waiting: Waiting, work: Callable[[], Awaitable[object]], cut_off: Callable[[], object]
+) -> bool:
+    """Have a task do what nobody waits for, once those had their turn who are ready.
+
+    A loop that ends right after a call cuts it off before it began, and not halfway.
+
+    Args:
+        waiting: How calls wait on an event loop.
+        work: What is to be done. It must not raise.
+        cut_off: Is called if the task was cancelled before it was through, perhaps twice.
+
+    Returns:
+        Whether somebody does it; False on a thread without a loop.
+    """
+    over = False
+
+    async def run() -> None:
+        nonlocal over
+        await _give_way()
+        await work()
+        over = True
+
+    def ended() -> None:
+        if not over:
+            cut_off()
+
+    try:
+        in_one_go(waiting.detached(run, ended))
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _give_way() -> None:
+    for _ in range(_TURNS):
+        if in_trio():
+            import trio
+
+            await trio.lowlevel.checkpoint()
+        else:
+            import asyncio
+
+            await asyncio.sleep(0)
+
+
+_TURNS = 5
+"""A loop takes one or two to end, and a few more where its last call was made by a task."""
+
+
 def later(clock: Clock, seconds: float, act: Callable[[], object]) -> Callable[[], None]:
     """Have the running event loop call `act`, in this context, when `seconds` have passed.
 
