@@ -8,11 +8,14 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from agentperf._base.clock import Clock
 from agentperf.abc.waiting import Lane, Parker, Waiting
 from agentperf.errors import CallTimeout
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 T = TypeVar("T")
 
@@ -351,6 +354,73 @@ def later(clock: Clock, seconds: float, act: Callable[[], object]) -> Callable[[
     ring = partial(_quietly, RuntimeError, loop.call_soon_threadsafe, act_here)
     take_back = clock.alarm(seconds, ring, blocking=False)
     return loop.call_later(seconds, act_here).cancel if take_back is None else take_back
+
+
+class CancelScope(Protocol):
+    """Some work of one task that others on its loop can end."""
+
+    def __enter__(self) -> Self:
+        """Begin the work."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> bool | None:
+        """End it; the cancellation goes no further."""
+        ...
+
+    def cancel(self) -> None:
+        """Cancel what goes on in it, before anything else happens on the loop."""
+
+
+def cancel_scope() -> CancelScope:
+    """Make a scope for the running task that is cancelled at once.
+
+    That of anyio lets a task go on once more that has just been woken.
+    """
+    if in_trio():
+        import trio
+
+        return trio.CancelScope()
+    return _AsyncioScope()
+
+
+class _AsyncioScope:
+    """Cancels as `asyncio.timeout` does, when somebody says so."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - it is made in one
+        self._task = task
+        self._cancelled = asyncio.CancelledError
+        self._cancels_before = task.cancelling()
+        self._called = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> bool:
+        if not self._called:
+            return False
+        nobody_else_did = self._task.uncancel() <= self._cancels_before
+        return nobody_else_did and isinstance(error, self._cancelled)
+
+    def cancel(self) -> None:
+        if not self._called:
+            self._called = True
+            self._task.cancel()
 
 
 async def _within_on_asyncio(
