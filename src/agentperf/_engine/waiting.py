@@ -72,12 +72,21 @@ class Deadline:
 
     Attributes:
         at: The time, on the host's clock.
+
+    Args:
+        late: Makes the error that says that the time is up; it says whose time that is.
     """
 
-    __slots__ = ("at",)
+    __slots__ = ("_late", "at")
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, at: float, late: Callable[[], CallTimeout]) -> None:
         self.at = at
+        self._late = late
+
+    def __str__(self) -> str:
+        """Say whose it is."""
+        error = self._late()
+        return f"{error.limit}={error.seconds:g} s of {error.policy} {error.policy_name!r}"
 
     def passed(self) -> Overrun:
         """Make the error that ends what goes on for nobody."""
@@ -91,20 +100,26 @@ nearest_deadline: contextvars.ContextVar[Deadline | None] = contextvars.ContextV
 )
 
 
-_awaited_until: contextvars.ContextVar[float | None] = contextvars.ContextVar(
+_awaited_until: contextvars.ContextVar[Deadline | None] = contextvars.ContextVar(
     "agentperf.awaited_until", default=None
 )
 """On event loops: when the nearest bound will cut off what is awaited here."""
 
 
-def seconds_left(now: float) -> float | None:
-    """Return for how long somebody waits for this call; None where nothing bounds it.
+def awaited_until(now: float) -> Deadline | None:
+    """Return until when somebody waits for this call; None where nothing bounds it.
 
     A bound that is over is nobody's: what it held for was cut off, and this goes on by itself.
     """
-    nearest = nearest_deadline.get()
-    ends = (None if nearest is None else nearest.at, _awaited_until.get())
-    return min((end - now for end in ends if end is not None and end > now), default=None)
+    both = (nearest_deadline.get(), _awaited_until.get())
+    ahead = (deadline for deadline in both if deadline is not None and deadline.at > now)
+    return min(ahead, key=lambda deadline: deadline.at, default=None)
+
+
+def seconds_left(now: float) -> float | None:
+    """Return for how long somebody waits for this call; None where nothing bounds it."""
+    deadline = awaited_until(now)
+    return None if deadline is None else deadline.at - now
 
 
 LaneFor = Callable[["ThreadWaiting"], Lane]
@@ -252,8 +267,8 @@ class LoopWaiting:
         if seconds is None:
             return await work()
         bounded = _within_on_trio if in_trio() else _within_on_asyncio
-        end, outer = self.now() + seconds, _awaited_until.get()
-        token = _awaited_until.set(end if outer is None else min(end, outer))
+        own, outer = Deadline(self.now() + seconds, late), _awaited_until.get()
+        token = _awaited_until.set(own if outer is None or own.at <= outer.at else outer)
         try:
             return await bounded(self._clock, seconds, work, late)
         finally:
