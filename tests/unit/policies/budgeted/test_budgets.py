@@ -747,8 +747,8 @@ def test_bare_it_says_what_it_needs(given):
 
 def test_a_region_needs_a_name_of_text():
     """As it is shown in errors."""
-    with pytest.raises(ConfigurationError, match="name=3"), budget(name=3):
-        pass
+    with pytest.raises(ConfigurationError, match="name=3"):
+        budget(name=3)
 
 
 def _sync():
@@ -781,7 +781,7 @@ def test_a_region_is_opened_once(clock):
     assert repr(region) == "<budget 'mine': to be opened>"
     with region:
         leaf()
-    with pytest.raises(ConfigurationError, match="'mine' was opened already.*make one for each"):
+    with pytest.raises(ConfigurationError, match=r"'mine' was opened already.*one for each"):
         region.__enter__()
     assert repr(region) == "<budget 'mine': opened>"
     leaf()
@@ -804,7 +804,7 @@ def test_bad_input_of_a_region(options, message):
 
 def test_a_region_takes_its_limits_by_name():
     """With an example."""
-    with pytest.raises(ConfigurationError, match=r"budget\(0\.05\) takes its limits by name: budget\("):
+    with pytest.raises(ConfigurationError, match=r"budget\(0\.05\) takes .* by name: budget\("):
         budget(0.05)
 
 
@@ -864,6 +864,7 @@ async def test_a_stream_that_a_deadline_cuts_off_is_told(clock):
     @timed("aitems")
     async def aitems():
         yield 1
+        await anyio.sleep_forever()
         yield 2
 
     with recorded(CallTimedOut) as log, budget(deadline=5, name="mine"):
@@ -880,10 +881,9 @@ async def test_a_stream_that_a_deadline_cuts_off_is_told(clock):
     ]
 
 
-@pytest.mark.parametrize("policy", [agentperf.bulkhead(1)])
-def test_a_synchronous_wait_that_a_deadline_cuts_off_is_told(clock, policy):
+def test_a_synchronous_wait_that_a_deadline_cuts_off_is_told(clock):
     """Here the wait for a place."""
-    held = policy(lambda: (number for number in (1, 2)))
+    held = agentperf.bulkhead(1, queue=5)(lambda: (number for number in (1, 2)))
     stream = held()
     assert next(stream) == 1
     with recorded(CallTimedOut) as log, budget(deadline=5, name="mine"), cut_off(clock, 5):
