@@ -54,7 +54,7 @@ class Bulkhead(Policy):
             key_of=self.key_of(site.target),
             head_start=self.head_start(site.target),
         )
-        return layer.bound(self.compartments(site.host), inner)
+        return self._minded(site, layer.bound(self.compartments(site.host), inner))
 
     def compartments(self, host: Host) -> Compartments:
         """Return the places on `host`; functions that share the object share them."""
@@ -78,7 +78,7 @@ class Bulkhead(Policy):
             key_of=self.key_of(site.target),
             head_start=self.head_start(site.target),
         )
-        return layer.bound(inner)
+        return self._minded(site, layer.bound(inner))
 
     def shared_compartments(self, host: Host) -> SharedCompartments:
         """Return what this process knows of places in a store."""
@@ -110,7 +110,15 @@ class Bulkhead(Policy):
             return None
         from agentperf._engine.priority import head_starts
 
-        return head_starts(self.priority, target.signature)
+        return head_starts(self.priority, target)
+
+    def _minded(self, site: Site, step: Step) -> Step:
+        """Have the priority of every call looked at, also of those that needn't wait."""
+        if self.priority is None:
+            return step
+        from agentperf._engine.priority import minded
+
+        return minded(self.head_start(site.target), step)
 
 
 def bulkhead(
