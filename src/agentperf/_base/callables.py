@@ -95,22 +95,23 @@ def takes(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
 
 
 def asked(
-    option: str,
     given: Callable[..., Any],
-    function: str,
-    signature: inspect.Signature,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
+    *,
+    option: str,
+    function: str,
+    signature: inspect.Signature,
 ) -> Any:
     """Return what a callable of the user's gives for the arguments of a call.
 
     Args:
-        option: The option it was given for.
         given: The callable.
-        function: The name of the function that is called.
-        signature: The function's parameters.
         args: The arguments of the call.
         kwargs: The same.
+        option: The option it was given for.
+        function: The name of the function that is called.
+        signature: The function's parameters.
 
     Raises:
         ConfigurationError: It doesn't have the parameters of the function.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from agentperf._base.durations import UNITS, seconds
 from agentperf.errors import ConfigurationError
 
 _EXAMPLE = 'such as "500/min", "10/s", "90k/min", "1.5M/day" or "5/10s"'
 _RATE = re.compile(r"\s*([\d_,]+)(\.\d+)?\s*([kKM]?)\s*(?:/|\bper\b)\s*(.+?)\s*")
-_TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
+_TIMES = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000}
 _SHORT: dict[float, str] = {1: "s", 60: "min", 3600: "hour", 86400: "day"}
 
 
@@ -56,7 +55,7 @@ def _rate(value: object, parameter: str) -> Rate:
     match = _RATE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ConfigurationError(f"{parameter}={value!r} is not a rate; write one {_EXAMPLE}")
-    limit = _limit(match[1], match[2] or "", _TIMES[match[3].lower()])
+    limit = _limit(match[1], (match[2] or ".")[1:], _TIMES[match[3]])
     if limit is None:
         raise ConfigurationError(
             f"{parameter}={value!r}: a whole number has to be allowed, {_EXAMPLE}"
@@ -78,5 +77,5 @@ def _rate(value: object, parameter: str) -> Rate:
 def _limit(whole: str, broken: str, times: int) -> int | None:
     """Return how many are meant; None where that is no whole number."""
     digits = whole.replace("_", "").replace(",", "") or "0"
-    number = Fraction(digits + broken) * times
-    return int(number) if number.denominator == 1 else None
+    limit, rest = divmod(int(digits + broken) * times, 10 ** len(broken))
+    return None if rest else limit

@@ -7,6 +7,7 @@ priority stand behind. Calls of one priority are served in the order they came.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentperf._base.callables import asked, refuse_async
@@ -40,10 +41,8 @@ def head_starts(priority: Priority | None, target: Target) -> HeadStart | None:
         return None
     name, signature = target.operation, target.signature
     if callable(priority):
-        ask = priority
-        return lambda args, kwargs: _head_start(
-            asked("priority", ask, name, signature, args, kwargs)
-        )
+        ask = partial(asked, priority, option="priority", function=name, signature=signature)
+        return lambda args, kwargs: _head_start(ask(args, kwargs))
     if priority not in signature.parameters:
         raise ConfigurationError(
             f"priority={priority!r} is no parameter; use one of {', '.join(signature.parameters)}, "

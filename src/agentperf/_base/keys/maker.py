@@ -171,7 +171,7 @@ def _by_function(
 
     def maker(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
         check(args, kwargs)  # `key` may take what the function wouldn't
-        value = asked(option, key, function, signature, args, kwargs)
+        value = asked(key, args, kwargs, option=option, function=function, signature=signature)
         try:
             return freeze(value)
         except Unkeyable as error:

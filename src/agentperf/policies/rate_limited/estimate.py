@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentperf._base.callables import asked
@@ -55,10 +56,8 @@ def estimator(
     if cost is None and not limits.counts_tokens:
         return None
     if callable(cost):
-        ask, function = cost, target.operation
-        return lambda args, kwargs: _need(
-            asked("cost", ask, function, signature, args, kwargs), limits
-        )
+        ask = partial(asked, cost, option="cost", function=target.operation, signature=signature)
+        return lambda args, kwargs: _need(ask(args, kwargs), limits)
     if isinstance(cost, str):
         name = cost
         return lambda args, kwargs: _need(by_name(signature, args, kwargs).get(name), limits)
