@@ -9,7 +9,7 @@ import re
 from agentperf.errors import ConfigurationError
 
 Duration = float | int | str | dt.timedelta
-"""Seconds as a number, a `timedelta`, or text such as `"250ms"`, `"5m"` or `"1 hour 30 minutes"`."""
+"""Seconds, a `timedelta`, or text such as `"250ms"`, `"5m"` or `"1 hour 30 minutes"`."""
 
 UNITS = {
     **dict.fromkeys(("us", "microsecond", "microseconds"), 1e-6),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentperf._base.callables import is_decorated_bare
-from agentperf._base.options import By, OnFailure, checked_by, refuse_unknown
+from agentperf._base.options import By, OnFailure, checked_by, one_by_position, refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.keyed import KeyOf, keyed_by
@@ -121,6 +121,7 @@ class Bulkhead(Policy):
         return minded(self.head_start(site.target), step)
 
 
+@one_by_position("bulkhead({0}, queue={1})")
 def bulkhead(
     concurrency: int | None = None,
     *,

@@ -13,6 +13,7 @@ from agentperf._base.options import (
     OnFailure,
     checked_by,
     checked_on_failure,
+    one_by_position,
     refuse_unknown,
     whole,
 )
@@ -154,6 +155,7 @@ class RateLimited(Policy):
         return estimator(self.limits, self.cost, target, quick_count, outputs)
 
 
+@one_by_position("several rates as a list: rate_limited([{0}, {1}])")
 def rate_limited(
     requests: Rates | None = None,
     *,
