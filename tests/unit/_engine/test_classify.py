@@ -13,6 +13,7 @@ import pytest
 import agentperf
 from agentperf import Fault, Remedy, Verdict, classify
 from agentperf.errors import (
+    CallRejected,
     CallTimeout,
     CircuitOpen,
     ConfigurationError,
@@ -309,3 +310,46 @@ def test_classifiers_of_plugins(caplog):
         host.configure(classifiers=[])
         with pytest.raises(ConfigurationError, match="nobody"):
             host.configure(classifiers=["nobody"])
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"fault": "overload"}, "fault='overload': one of Fault.CALLER"),
+        ({"retryable": "yes"}, "retryable='yes': True or False"),
+        ({"counts": 1}, "counts=1: True or False"),
+        ({"cacheable": None}, "cacheable=None: True or False"),
+        ({"wait": "3s"}, "wait='3s': seconds from 0 up, such as wait=3.0"),
+        ({"wait": -1}, "wait=-1: seconds"),
+        ({"wait": float("nan")}, "wait=nan: seconds"),
+        ({"wait": float("inf")}, "wait=inf: seconds"),
+        ({"wait": True}, "wait=True: seconds"),
+        ({"reason": 5}, "reason=5: text"),
+        ({"remedy": "elsewhere"}, "remedy='elsewhere': None, or one of Remedy.ELSEWHERE"),
+    ],
+)
+def test_a_verdict_of_the_wrong_kind(members, said):
+    """Told where it is made, not in place of an error of the user's."""
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        Verdict(**{"fault": Fault.OVERLOAD, "retryable": True, "counts": True, **members})
+
+
+def test_a_refusal_with_a_wait_that_is_none():
+    """A class of the user's own may say anything; the verdict doesn't fail on it."""
+
+    class Mine(CallRejected):
+        retry_after = "3s"
+
+    refusal = Mine.__new__(Mine)
+    assert classify(refusal).wait is None
+
+
+async def _async(error):
+    return True
+
+
+@pytest.mark.parametrize("what", [42, 99, 600, 99999, -1, _async, lambda: True])
+def test_what_no_rule_could_be_for(what):
+    """No status, or a callable that could never say no."""
+    with pytest.raises(ConfigurationError, match="what="):
+        agentperf.judge(what, Verdict(Fault.OVERLOAD, retryable=True, counts=True))

@@ -12,7 +12,7 @@ from agentperf._engine.layers import Proceed
 from agentperf._engine.resuming import Resume, changed, mended, noted, resumed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AnyLiveStream
-from agentperf._engine.substitutes import Substitute
+from agentperf._engine.substitutes import Substitute, check_colour
 from agentperf.events import FellBack
 from agentperf.policies.fallback.core import Failures, falls_back
 from agentperf.policies.fallback.link import Link
@@ -74,9 +74,12 @@ class FallbackLayer:
             _Bound(number, link.on or self._on, self._step(link, first))
             for number, link in enumerate(self._links, 1)
         )
+        functions = [link.target for link in self._links if link.is_function and not link.is_itself]
+        checks = [check_colour(self._site, function, "a fallback") for function in functions]
+        self._passed = next(filter(None, checks), lambda: None)
         if self._resume is None:
             rescue = driver.flow(self._fall_back, _ask)
-            return driver.rescued(first, lambda: None, rescue)
+            return driver.rescued(first, self._passed, rescue)
         self._mend = driver.flow(self._go_on, _ask)
         return driver.flow(partial(self._continued, first), _ask)
 
@@ -116,7 +119,7 @@ class FallbackLayer:
         """Take the first link that stands for an error, or raise it where none does."""
         verdict = self._site.host.classify(error)
         for link in course.left:
-            if falls_back(error, verdict, link.on):
+            if falls_back(error, verdict, link.on, self._site.operation):
                 course.left = tuple(other for other in course.left if other is not link)
                 return link
         raise error
@@ -129,6 +132,8 @@ class FallbackLayer:
             value = await ask(args, kwargs, first)
         except Exception as error:  # noqa: BLE001 - judged by the next link
             value = await self._answer(ask, course, call, (error,))
+        else:
+            self._passed()
         if type(value) not in LIVE:
             return value
         mend = partial(self._mend, course)
@@ -140,7 +145,7 @@ class FallbackLayer:
         """Return the stream that goes on after the items given so far."""
         if self._resume is None or not stream.replayable:
             raise error  # its items were answers to what its reader sent
-        call = resumed(self._resume, course.given, self._site.target, *course.call)
+        call = resumed(self._resume, course.given, self._site, course.call, error)
         if call is None:
             raise error
         going_on = await self._answer(ask, course, call, (error,))
