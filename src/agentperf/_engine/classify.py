@@ -38,7 +38,8 @@ def classify(error: BaseException, *, now: float | None = None) -> Verdict:
 
     | failure | fault | retried | against health |
     |---|---|---|---|
-    | connection, OS and timeout errors | network | yes | yes |
+    | connection, timeout and other OS errors | network | yes | yes |
+    | files that are missing, there already, or not allowed | local | no | no |
     | 408, 502, 504 | network or provider | yes | yes |
     | 429 | quota | yes, after `Retry-After` | no |
     | 429 for an exhausted account | quota | no | no |
@@ -186,6 +187,7 @@ def _with_wait(verdict: Verdict, wait: float | None) -> Verdict:
 _CANCELLED = Verdict(Fault.CALLER, retryable=False, counts=False, reason="cancelled")
 _RULED_OUT = Verdict(Fault.LOCAL, retryable=False, counts=False, reason="refused")
 _BUG = Verdict(Fault.CALLER, retryable=False, counts=False, reason="programming error")
+_FILE = Verdict(Fault.LOCAL, retryable=False, counts=False, reason="file")
 _UNKNOWN = Verdict(Fault.LOCAL, retryable=False, counts=True, reason="unknown")
 _ELSEWHERE = {Fault.QUOTA, Fault.OVERLOAD, Fault.PROVIDER, Fault.NETWORK}
 """Whose fault it is where another place may do better."""
@@ -276,11 +278,23 @@ def _code(error: Exception) -> object:
     return getattr(error, "code", None) or getattr(error, "type", None)
 
 
+_OF_FILES = (
+    FileNotFoundError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+    FileExistsError,
+)
+"""Errors of the operating system that say nothing of an upstream."""
+
+
 def _by_kind(error: Exception) -> Verdict:
     if isinstance(error, TypeError | NameError | AttributeError):
         return _BUG
     if isinstance(error, TimeoutError):
         return TIMEOUT
+    if isinstance(error, _OF_FILES):
+        return _FILE
     if isinstance(error, OSError | EOFError):  # ConnectionError is among them
         return NETWORK
     return _UNKNOWN
