@@ -97,6 +97,16 @@ def changed(
     return bound.args, bound.kwargs
 
 
+def arguments_of(signature: inspect.Signature, args: Args, kwargs: Kwargs) -> Kwargs:
+    """Return the arguments that a call has by name, defaults too; none where it doesn't fit."""
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError:
+        return {}
+    bound.apply_defaults()
+    return {**bound.arguments, **bound.arguments.get(takes_any(signature) or "", {})}
+
+
 def takes_any(signature: inspect.Signature) -> str | None:
     """Return the name of the parameter that takes any other keyword; None where there is none."""
     kinds = signature.parameters.values()

@@ -646,3 +646,46 @@ def test_a_link_that_is_none(make, said):
     """The error shows a good one."""
     with pytest.raises(ConfigurationError, match=said):
         make()
+
+
+@pytest.mark.parametrize(
+    ("call", "asked"),
+    [
+        (((), {}), ["large", "small"]),
+        ((("small",), {}), ["small", "large"]),
+        (((), {"model": "tiny"}), ["tiny", "large", "small"]),
+    ],
+)
+def test_nobody_is_asked_the_same_twice(clock, call, asked):
+    """A model that has just failed is passed over, be it the default; so is one named twice."""
+    models = []
+
+    @fallback(model=["large", "small", "large", "small"])
+    def ask(model="large"):
+        models.append(model)
+        raise ConnectionError(model)
+
+    args, kwargs = call
+    with pytest.raises(ConnectionError, match=asked[-1]):
+        ask(*args, **kwargs)
+    assert models == asked
+
+
+def test_what_can_not_be_compared_is_asked(clock):
+    """Whatever its comparison raises."""
+
+    class Odd:
+        def __eq__(self, other):
+            raise ValueError
+
+        __hash__ = None
+
+    asked = []
+
+    @fallback(Link(model=Odd()), "sorry")
+    def ask(model=None, **rest):
+        asked.append(model)
+        raise ConnectionError
+
+    assert ask(Odd()) == "sorry"
+    assert len(asked) == 2
