@@ -33,19 +33,18 @@ def checked_on(on: object) -> On | None:
     )
 
 
-def chosen(on: On, error: Exception, operation: str | None = None) -> bool:
+def chosen(on: On, error: Exception, operation: str = "") -> bool:
     """Whether an error is one of those; a callable that fails chooses none.
 
     Args:
         on: Those.
         error: The error.
-        operation: The call that failed, where one did, for the log.
+        operation: The call that failed, for the log; empty where a rule of `judge` is asked.
     """
     if isinstance(on, type | tuple):
         return isinstance(error, on)
     try:
         return bool(on(error))
     except Exception as fault:  # noqa: BLE001 - the error at hand is what the caller must see
-        facts = {} if operation is None else {"operation": operation}
-        log.fault("policy.on_failed", fault, **facts)
+        log.fault("policy.on_failed", fault, operation=operation)
         return False

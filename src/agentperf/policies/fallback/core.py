@@ -39,7 +39,7 @@ def _names_failures(kind: object) -> bool:
 
 
 def falls_back(
-    error: Exception, verdict: Verdict, on: Failures | None, operation: str | None = None
+    error: Exception, verdict: Verdict, on: Failures | None, operation: str = ""
 ) -> bool:
     """Whether an error is one that something else may answer: as `on=` says, else by whose fault.
 
@@ -53,7 +53,7 @@ def falls_back(
     return verdict.fault in _UPSTREAM or verdict.remedy in _HELPFUL
 
 
-def _is_one_of(on: Failures, error: Exception, verdict: Verdict, operation: str | None) -> bool:
+def _is_one_of(on: Failures, error: Exception, verdict: Verdict, operation: str) -> bool:
     if isinstance(on, tuple):
         return any(_is_one_of(kind, error, verdict, operation) for kind in on)
     if isinstance(on, Remedy | Fault):

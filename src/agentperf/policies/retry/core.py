@@ -10,7 +10,7 @@ from agentperf.policies.retry.options import RetryOptions
 
 
 def should_retry(
-    error: Exception, verdict: Verdict, options: RetryOptions, operation: str | None = None
+    error: Exception, verdict: Verdict, options: RetryOptions, operation: str = ""
 ) -> bool:
     """Whether an error is one to retry: as `on=` says, else as the classifier does."""
     return verdict.retryable if options.on is None else chosen(options.on, error, operation)
