@@ -71,8 +71,8 @@ def test_one_warning_of_a_function_with_many_policies():
     async def work():
         return 1
 
+    decorated = agentperf.hedged(rate_limited("3/s")(agentperf.fallback(5)(work)))
     with pytest.warns(OrderWarning, match="order, from the outside: timed, budgeted, fal") as seen:
-        decorated = agentperf.hedged(rate_limited("3/s")(agentperf.fallback(5)(work)))
         circuit_breaker(retry(agentperf.timeout(5)(agentperf.bulkhead(3)(decorated))))
     assert len(seen) == 1
 

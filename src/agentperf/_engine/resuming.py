@@ -145,7 +145,9 @@ class _Mending:
         while True:
             try:
                 return (yield from self._stream)
-            except Exception as error:  # noqa: BLE001 - judged by who mends
+            except Exception as error:
+                if self._stream.left:
+                    raise
                 self._stream, between = self._mend(self._stream, error)
             yield from between
 
@@ -154,8 +156,10 @@ class _Mending:
 
     def close(self) -> None:
         """Close the stream that gives the items now, also where none was asked for yet."""
-        self._items.close()
-        self._stream.close()
+        try:
+            self._items.close()
+        finally:
+            self._stream.close()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # how it is read and left is said here
@@ -200,5 +204,7 @@ class _AsyncMending(_Mending):
 
     async def aclose(self) -> None:
         """Close the stream that gives the items now, also where none was asked for yet."""
-        await self._items.aclose()
-        await self._stream.aclose()
+        try:
+            await self._items.aclose()
+        finally:
+            await self._stream.aclose()
