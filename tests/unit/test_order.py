@@ -65,6 +65,18 @@ def test_a_harmful_order_is_told_with_the_fix_at_the_line_that_decorates(policie
     assert seen[0].filename == __file__
 
 
+def test_one_warning_of_a_function_with_many_policies():
+    """It names the whole order, as nobody knows yet what will stand further out."""
+
+    async def work():
+        return 1
+
+    decorated = agentperf.hedged(rate_limited("3/s")(agentperf.fallback(5)(work)))
+    with pytest.warns(OrderWarning, match="order, from the outside: timed, budgeted, fal") as seen:
+        circuit_breaker(retry(agentperf.timeout(5)(agentperf.bulkhead(3)(decorated))))
+    assert len(seen) == 1
+
+
 def test_a_good_order_is_not_talked_about():
     """Nothing is said of the canonical order, in part or whole."""
     with warnings.catch_warnings():

@@ -79,6 +79,26 @@ def refuse_async(option: str, given: Callable[..., Any], example: str) -> None:
         )
 
 
+def refuse_unfit(option: str, given: Callable[..., Any], example: str, takes_so_many: int) -> None:
+    """Refuse what can't be called and answered at once with so many arguments.
+
+    Args:
+        option: The option it was given for.
+        given: The callable.
+        example: What to write instead.
+        takes_so_many: How many arguments it is called with, by position.
+
+    Raises:
+        ConfigurationError: It is asynchronous, or takes other arguments.
+    """
+    refuse_async(option, given, example)
+    if not takes(given, (None,) * takes_so_many, {}):
+        what = ("no argument", "one argument")[takes_so_many]
+        raise ConfigurationError(
+            f"{option}={name_of(given)}: it is called with {what}, as in {example}"
+        )
+
+
 def name_of(function: Callable[..., Any]) -> str:
     """Return what a function is called; of anything else the name of its class."""
     inside: Any = undressed(function)
@@ -92,6 +112,33 @@ def takes(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
     except TypeError:
         return False
     return True
+
+
+def may_take(function: Callable[..., Any], signature: inspect.Signature, more: int = 0) -> bool:
+    """Whether a callable has parameters for some call that fits a signature.
+
+    Args:
+        function: The callable.
+        signature: What fits the calls.
+        more: How many arguments it is given before those of the call.
+    """
+    given, parameters = signature_of(function).parameters, signature.parameters.values()
+    if any(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in parameters):
+        return True
+    by_place = [each for each in parameters if each.kind is not each.KEYWORD_ONLY]
+    for places in range(len(by_place) + 1):
+        by_name = [
+            each.name
+            for each in list(parameters)[places:]
+            if each.kind is not each.POSITIONAL_ONLY
+            and (each.default is each.empty or each.name in given)
+        ]
+        left_out = [each for each in by_place[places:] if each.kind is each.POSITIONAL_ONLY]
+        if any(each.default is each.empty for each in left_out):
+            continue
+        if takes(function, (None,) * (more + places), dict.fromkeys(by_name)):
+            return True
+    return False
 
 
 def asked(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, ParamSpec, TypeVar
 
+from agentperf._base.callables import refuse_async
 from agentperf.errors import ConfigurationError
 
 _SLIP = 2
@@ -27,17 +28,49 @@ def refuse_unknown(decorator: Callable[..., Any], unknown: Mapping[str, object])
         ConfigurationError: Something was given.
     """
     for option, value in unknown.items():
-        import difflib  # only when something is wrong
-
-        known = [
-            name
-            for name, parameter in inspect.signature(decorator).parameters.items()
-            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY)
-        ]
-        close = difflib.get_close_matches(option, known, n=1)
-        slipped = close and abs(len(close[0]) - len(option)) <= _SLIP
-        hint = f"did you mean {close[0]}={value!r}?" if slipped else f"there are {', '.join(known)}"
+        hint = _hint(decorator, option, value)
         raise ConfigurationError(f"{decorator.__name__} has no option {option!r}; {hint}")
+
+
+_CALLED_ELSEWHERE = {
+    "max_attempts": ("attempts",),
+    "max_tries": ("attempts",),
+    "tries": ("attempts",),
+    "delay": ("backoff",),
+    "max_delay": ("max_backoff",),
+    "seconds": ("total",),
+    "first": ("first_item",),
+    "threshold": ("failure_rate", "minimum_calls"),
+    "failure_threshold": ("failure_rate", "minimum_calls"),
+    "fail_max": ("failure_rate", "minimum_calls"),
+    "reset_timeout": ("open_for",),
+    "recovery_timeout": ("open_for",),
+}
+"""What other libraries, and whoever guesses, call options of ours."""
+
+
+def _hint(decorator: Callable[..., Any], option: str, value: object) -> str:
+    import difflib  # only when something is wrong
+
+    parameters = inspect.signature(decorator).parameters.values()
+    unnamed = next((each.name for each in parameters if each.kind is each.VAR_POSITIONAL), None)
+    known = [
+        each.name
+        for each in parameters
+        if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
+    meant = [name for name in _CALLED_ELSEWHERE.get(option, ()) if name in known]
+    if len(meant) > 1:
+        return f"there are {' and '.join(meant)}"
+    names = known if unnamed is None else [*known, unnamed]
+    close = meant or difflib.get_close_matches(option, names, n=1)
+    if not close or not (meant or abs(len(close[0]) - len(option)) <= _SLIP):
+        return f"there are {', '.join(known)}"
+    if close[0] == unnamed:
+        values = value if isinstance(value, list | tuple) else [value]
+        written = f"{decorator.__name__}({', '.join(map(repr, values))})"
+        return f"{unnamed} stand without a name: {written}"
+    return f"did you mean {close[0]}={value!r}?"
 
 
 P = ParamSpec("P")
@@ -76,7 +109,10 @@ def checked_by(by: By | None) -> By | None:
     Raises:
         ConfigurationError: It is nothing that could tell calls apart.
     """
-    if by is None or isinstance(by, str) or callable(by):
+    if callable(by):
+        refuse_async("by", by, "by=lambda user, prompt: user.id")
+        return by
+    if by is None or isinstance(by, str):
         return by
     if isinstance(by, list | tuple) and by and all(isinstance(name, str) for name in by):
         return tuple(by)

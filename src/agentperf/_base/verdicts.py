@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
+
+from agentperf.errors import ConfigurationError
 
 
 class Fault(enum.Enum):
@@ -46,6 +49,9 @@ class Verdict:
         cacheable: Whether the same call will fail again, so that the failure may be remembered.
         reason: Why, in a few fixed words.
         remedy: Which other target may answer; None where none would, or nobody knows.
+
+    Raises:
+        ConfigurationError: A member is of another kind.
     """
 
     fault: Fault
@@ -55,3 +61,34 @@ class Verdict:
     cacheable: bool = False
     reason: str = ""
     remedy: Remedy | None = None
+
+    def __post_init__(self) -> None:
+        if (
+            type(self.fault) is Fault
+            and type(self.retryable) is bool
+            and type(self.counts) is bool
+            and type(self.cacheable) is bool
+            and type(self.reason) is str
+            and (self.wait is None or is_wait(self.wait))
+            and (self.remedy is None or type(self.remedy) is Remedy)
+        ):
+            return
+        raise ConfigurationError(_mistake(self))
+
+
+def is_wait(value: object) -> bool:
+    """Whether something says how many seconds to wait."""
+    return (type(value) is float or type(value) is int) and 0 <= value < math.inf
+
+
+def _mistake(verdict: Verdict) -> str:
+    kinds = {"retryable": bool, "counts": bool, "cacheable": bool, "reason": str}
+    if type(verdict.fault) is not Fault:
+        return f"fault={verdict.fault!r}: one of {', '.join(map(str, Fault))}"
+    for name, kind in kinds.items():
+        if type(value := getattr(verdict, name)) is not kind:
+            good = 'text, such as reason="model is loading"' if kind is str else "True or False"
+            return f"{name}={value!r}: {good}"
+    if verdict.wait is not None and not is_wait(verdict.wait):
+        return f"wait={verdict.wait!r}: seconds from 0 up, such as wait=3.0"
+    return f"remedy={verdict.remedy!r}: None, or one of {', '.join(map(str, Remedy))}"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from agentperf._base.callables import refuse_unfit
 from agentperf._base.log import fault
-from agentperf._base.verdicts import Fault, Remedy, Verdict
+from agentperf._base.verdicts import Fault, Remedy, Verdict, is_wait
 from agentperf._engine.choosing import checked_on, chosen
 from agentperf._engine.current import current_host
 from agentperf._engine.libraries import (
@@ -37,7 +38,8 @@ def classify(error: BaseException, *, now: float | None = None) -> Verdict:
 
     | failure | fault | retried | against health |
     |---|---|---|---|
-    | connection, OS and timeout errors | network | yes | yes |
+    | connection, timeout and other OS errors | network | yes | yes |
+    | files that are missing, there already, or not allowed | local | no | no |
     | 408, 502, 504 | network or provider | yes | yes |
     | 429 | quota | yes, after `Retry-After` | no |
     | 429 for an exhausted account | quota | no | no |
@@ -80,7 +82,8 @@ def judge(what: What, verdict: Verdict) -> Callable[[], None]:
     All policies of the host go by it. The rule that was given last is asked first.
 
     Args:
-        what: An exception type or a tuple of them, a status, or a callable that is given the error.
+        what: An exception type or a tuple of them, a status from 100 to 599, or a
+            callable that is given the error.
         verdict: What they mean. Where it has no `wait`, what the response asks for counts.
 
     Returns:
@@ -155,16 +158,18 @@ def _rule(what: What, verdict: Verdict) -> Judge:
             f"verdict={verdict!r}: what it means, such as "
             "agentperf.Verdict(agentperf.Fault.OVERLOAD, retryable=True, counts=True)"
         )
-    if isinstance(what, int) and not isinstance(what, bool):
+    if isinstance(what, int) and not isinstance(what, bool) and 100 <= what < 600:
         return lambda error: verdict if _status(error) == what else None
+    if callable(what) and not isinstance(what, type):
+        refuse_unfit("what", what, "judge(lambda error: 'busy' in str(error), verdict)", 1)
     try:
         on = None if isinstance(what, int) else checked_on(what)
     except ConfigurationError:
         on = None
     if on is None:
         raise ConfigurationError(
-            f"what={what!r}: an exception type, a tuple of them, a status such as 418, or a "
-            'callable such as lambda error: "busy" in str(error)'
+            f"what={what!r}: an exception type, a tuple of them, a status from 100 to 599, or "
+            'a callable such as lambda error: "busy" in str(error)'
         )
     return lambda error: verdict if chosen(on, error) else None
 
@@ -172,12 +177,17 @@ def _rule(what: What, verdict: Verdict) -> Judge:
 def _waiting(verdict: Verdict, error: Exception, now: float) -> Verdict:
     if verdict.wait is not None:
         return verdict
-    return replace(verdict, wait=retry_after(headers_of(error), now))
+    return _with_wait(verdict, retry_after(headers_of(error), now))
+
+
+def _with_wait(verdict: Verdict, wait: float | None) -> Verdict:
+    return replace(verdict, wait=wait) if is_wait(wait) else verdict
 
 
 _CANCELLED = Verdict(Fault.CALLER, retryable=False, counts=False, reason="cancelled")
 _RULED_OUT = Verdict(Fault.LOCAL, retryable=False, counts=False, reason="refused")
 _BUG = Verdict(Fault.CALLER, retryable=False, counts=False, reason="programming error")
+_FILE = Verdict(Fault.LOCAL, retryable=False, counts=False, reason="file")
 _UNKNOWN = Verdict(Fault.LOCAL, retryable=False, counts=True, reason="unknown")
 _ELSEWHERE = {Fault.QUOTA, Fault.OVERLOAD, Fault.PROVIDER, Fault.NETWORK}
 """Whose fault it is where another place may do better."""
@@ -187,7 +197,7 @@ def _usual(error: Exception, now: float) -> Verdict:
     if isinstance(error, Overrun):
         return _CANCELLED
     if isinstance(error, CallRejected):
-        return replace(_RULED_OUT, wait=error.retry_after)
+        return _with_wait(_RULED_OUT, error.retry_after)
     if isinstance(error, ContextWindowExceeded):
         return TOO_LONG
     if (status := _status(error)) is not None:
@@ -242,7 +252,7 @@ def _by_status(status: int, error: Exception, now: float) -> Verdict:
     wait = retry_after(headers, now)
     if wait is None and verdict.fault in (Fault.QUOTA, Fault.OVERLOAD):
         wait = until_reset(headers, now)
-    return replace(verdict, wait=wait)
+    return _with_wait(verdict, wait)
 
 
 def _mid_stream(error: Exception) -> Verdict:
@@ -268,11 +278,23 @@ def _code(error: Exception) -> object:
     return getattr(error, "code", None) or getattr(error, "type", None)
 
 
+_OF_FILES = (
+    FileNotFoundError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+    FileExistsError,
+)
+"""Errors of the operating system that say nothing of an upstream."""
+
+
 def _by_kind(error: Exception) -> Verdict:
     if isinstance(error, TypeError | NameError | AttributeError):
         return _BUG
     if isinstance(error, TimeoutError):
         return TIMEOUT
+    if isinstance(error, _OF_FILES):
+        return _FILE
     if isinstance(error, OSError | EOFError):  # ConnectionError is among them
         return NETWORK
     return _UNKNOWN

@@ -44,7 +44,8 @@ def decorate(policies: tuple[Bindable, ...], function: Any) -> Any:
     for policy in policies:
         policy.check(pipeline.target)
     if len(pipeline.policies) > 1:
-        warn_of_harm(pipeline.target.operation, pipeline.policies)
+        before = () if beneath is None else beneath.policies
+        warn_of_harm(pipeline.target.operation, pipeline.policies, before)
     return wrap(pipeline)
 
 

@@ -40,6 +40,34 @@ def keyed_by(by: By | None, target: Target) -> KeyOf | None:
     return key
 
 
+def named_by(by: By | None, target: Target, key: Hashable) -> Hashable:
+    """Return the value that a key of `keyed_by` stands for, as the user knows it.
+
+    One that several names or fields make is a tuple of theirs: of a template in its order, else in
+    the order of `by`.
+    """
+    from agentperf._base.keys.thawing import thawed  # only who looks needs it
+
+    if by is None or callable(by):
+        return thawed(key)
+    names = (by,) if isinstance(by, str) else tuple(dict.fromkeys(by))
+    parts: Any = key
+    if isinstance(by, str) and ("{" in by or "}" in by):
+        return _one_or_all([thawed(part) for part in parts[1:]])  # the template comes first
+    scoped = [name for name in names if name.startswith(OF_SCOPE)]
+    arguments = [name for name in target.signature.parameters if name in names]
+    values: list[Any] = []
+    if scoped:
+        *values, parts = parts  # as `keyed_by` has put them
+    values += parts if len(arguments) > 1 else [parts] * len(arguments)
+    found = dict(zip([*scoped, *arguments], map(thawed, values), strict=True))
+    return _one_or_all([found[name] for name in names])
+
+
+def _one_or_all(values: list[Hashable]) -> Hashable:
+    return values[0] if len(values) == 1 else tuple(values)
+
+
 def _of_arguments(names: tuple[str, ...], target: Target) -> KeyOf:
     if not names:
         return lambda *_: None

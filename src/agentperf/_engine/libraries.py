@@ -20,10 +20,39 @@ CONTENT = replace(REFUSED, cacheable=True, reason="content refused", remedy=Reme
 
 _HTTP = {
     "PoolTimeout": NO_PLACE,
+    "UnsupportedProtocol": REFUSED,
+    "LocalProtocolError": REFUSED,
+    "InvalidURL": REFUSED,
     "TimeoutException": TIMEOUT,
     "TransportError": NETWORK,
     "NetworkError": NETWORK,
     "ProtocolError": NETWORK,
+}
+_STREAMS = {
+    "TooSlowError": TIMEOUT,
+    "BrokenResourceError": NETWORK,
+    "EndOfStream": NETWORK,
+    "IncompleteRead": NETWORK,  # anyio's end before the last byte
+}
+_STANDARD_HTTP = {
+    "IncompleteRead": NETWORK,
+    "BadStatusLine": NETWORK,
+    "InvalidURL": REFUSED,
+}
+_URLLIB3 = {
+    "LocationValueError": REFUSED,
+    "TimeoutError": TIMEOUT,
+    "MaxRetryError": NETWORK,
+    "ProtocolError": NETWORK,
+    "SSLError": NETWORK,
+    "ProxyError": NETWORK,
+}
+_REQUESTS = {
+    "JSONDecodeError": UNREADABLE,
+    "Timeout": TIMEOUT,
+    "MissingSchema": REFUSED,
+    "InvalidSchema": REFUSED,
+    "InvalidURL": REFUSED,
 }
 _MODELS = {
     "APITimeoutError": TIMEOUT,
@@ -71,6 +100,11 @@ _BY_LIBRARY: Mapping[str, Mapping[str, Verdict]] = {
     "httpx2": _HTTP,
     "httpcore": _HTTP,
     "httpcore2": _HTTP,
+    "http": _STANDARD_HTTP,
+    "urllib3": _URLLIB3,
+    "requests": _REQUESTS,
+    "anyio": _STREAMS,
+    "trio": _STREAMS,
     "openai": _MODELS,
     "anthropic": _MODELS,
     "redis": _REDIS,

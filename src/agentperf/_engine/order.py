@@ -66,13 +66,24 @@ def harm(policies: Sequence[Bindable]) -> str | None:
             if (why := _HARM.get((outer.kind, inner.kind))) is not None:
                 order = sorted((policy.kind for policy in policies), key=place)
                 written = " above ".join(f"@{kind}" for kind in order)
-                return f"{outer.kind} stands above {inner.kind}: {why}. Write {written}"
+                return (
+                    f"{outer.kind} stands above {inner.kind}: {why}. Write {written}; "
+                    f"the whole order, from the outside: {', '.join(CANONICAL)}"
+                )
     return None
 
 
-def warn_of_harm(operation: str, policies: Sequence[Bindable]) -> None:
-    """Warn, with the fix, at the line that decorates."""
-    if (message := harm(policies)) is not None:
+def warn_of_harm(
+    operation: str, policies: Sequence[Bindable], beneath: Sequence[Bindable] = ()
+) -> None:
+    """Warn, with the fix, at the line that decorates: once of each function.
+
+    Args:
+        operation: What the function is called.
+        policies: Outermost first.
+        beneath: Those of them that were around it before, and warned of where they do harm.
+    """
+    if harm(beneath) is None and (message := harm(policies)) is not None:
         warnings.warn(f"{operation}: {message}", OrderWarning, stacklevel=_outside())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-from agentperf._base.callables import refuse_async
+from agentperf._base.callables import refuse_unfit
 from agentperf._engine.bindings import Step
 from agentperf._engine.decorate import decorate
 from agentperf._engine.hosting import Host
@@ -47,7 +47,7 @@ class Policy:
                 f"enabled={self.enabled!r}: True, False, or a callable such as lambda: flags.cache"
             )
         if not isinstance(self.enabled, bool):
-            refuse_async("enabled", self.enabled, "enabled=lambda: flags.cache")
+            refuse_unfit("enabled", self.enabled, "enabled=lambda: flags.cache", 0)
 
     def __call__(self, function: F) -> F:
         """Decorate a function, method or callable; its signature stays as it was."""

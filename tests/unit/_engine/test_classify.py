@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import http.client as http_client
+import json
 import re
 import sys
 from typing import Any
 
+import anyio
 import openai
 import pytest
+import trio
 
 import agentperf
 from agentperf import Fault, Remedy, Verdict, classify
 from agentperf.errors import (
+    CallRejected,
     CallTimeout,
     CircuitOpen,
     ConfigurationError,
@@ -309,3 +314,98 @@ def test_classifiers_of_plugins(caplog):
         host.configure(classifiers=[])
         with pytest.raises(ConfigurationError, match="nobody"):
             host.configure(classifiers=["nobody"])
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"fault": "overload"}, "fault='overload': one of Fault.CALLER"),
+        ({"retryable": "yes"}, "retryable='yes': True or False"),
+        ({"counts": 1}, "counts=1: True or False"),
+        ({"cacheable": None}, "cacheable=None: True or False"),
+        ({"wait": "3s"}, "wait='3s': seconds from 0 up, such as wait=3.0"),
+        ({"wait": -1}, "wait=-1: seconds"),
+        ({"wait": float("nan")}, "wait=nan: seconds"),
+        ({"wait": float("inf")}, "wait=inf: seconds"),
+        ({"wait": True}, "wait=True: seconds"),
+        ({"reason": 5}, "reason=5: text"),
+        ({"remedy": "elsewhere"}, "remedy='elsewhere': None, or one of Remedy.ELSEWHERE"),
+    ],
+)
+def test_a_verdict_of_the_wrong_kind(members, said):
+    """Told where it is made, not in place of an error of the user's."""
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        Verdict(**{"fault": Fault.OVERLOAD, "retryable": True, "counts": True, **members})
+
+
+def test_a_refusal_with_a_wait_that_is_none():
+    """A class of the user's own may say anything; the verdict doesn't fail on it."""
+
+    class Mine(CallRejected):
+        retry_after = "3s"
+
+    refusal = Mine.__new__(Mine)
+    assert classify(refusal).wait is None
+
+
+async def _async(error):
+    return True
+
+
+@pytest.mark.parametrize("what", [42, 99, 600, 99999, -1, _async, lambda: True])
+def test_what_no_rule_could_be_for(what):
+    """No status, or a callable that could never say no."""
+    with pytest.raises(ConfigurationError, match="what="):
+        agentperf.judge(what, Verdict(Fault.OVERLOAD, retryable=True, counts=True))
+
+
+@pytest.mark.parametrize(
+    ("error", "fault", "retryable", "counts", "reason"),
+    [
+        (FileNotFoundError("x"), Fault.LOCAL, False, False, "file"),
+        (FileExistsError("x"), Fault.LOCAL, False, False, "file"),
+        (PermissionError("x"), Fault.LOCAL, False, False, "file"),
+        (IsADirectoryError("x"), Fault.LOCAL, False, False, "file"),
+        (NotADirectoryError("x"), Fault.LOCAL, False, False, "file"),
+        (BlockingIOError("x"), Fault.NETWORK, True, True, "connection"),
+        (trio.TooSlowError(), Fault.NETWORK, True, True, "timed out"),
+        (trio.BrokenResourceError(), Fault.NETWORK, True, True, "connection"),
+        (anyio.BrokenResourceError(), Fault.NETWORK, True, True, "connection"),
+        (anyio.EndOfStream(), Fault.NETWORK, True, True, "connection"),
+        (http_client.IncompleteRead(b"x"), Fault.NETWORK, True, True, "connection"),
+        (http_client.BadStatusLine("x"), Fault.NETWORK, True, True, "connection"),
+        (http_client.RemoteDisconnected("x"), Fault.NETWORK, True, True, "connection"),
+        (http_client.InvalidURL("x"), Fault.CALLER, False, False, "bad request"),
+        (http.UnsupportedProtocol("x"), Fault.CALLER, False, False, "bad request"),
+        (http.LocalProtocolError("x"), Fault.CALLER, False, False, "bad request"),
+        (http.InvalidURL("x"), Fault.CALLER, False, False, "bad request"),
+        (http.RemoteProtocolError("x"), Fault.NETWORK, True, True, "connection"),
+        (json.JSONDecodeError("x", "y", 0), Fault.LOCAL, False, True, "unknown"),
+    ],
+)
+def test_errors_of_files_streams_and_urls(error, fault, retryable, counts, reason):
+    """What speaks of an upstream, and what of the program alone."""
+    verdict = classify(error)
+    assert (verdict.fault, verdict.retryable, verdict.counts) == (fault, retryable, counts)
+    assert verdict.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("library", "names", "reason"),
+    [
+        ("urllib3.exceptions", ("ProtocolError", "HTTPError"), "connection"),
+        ("urllib3.exceptions", ("MaxRetryError", "HTTPError"), "connection"),
+        ("urllib3.exceptions", ("ReadTimeoutError", "TimeoutError"), "timed out"),
+        ("urllib3.exceptions", ("LocationParseError", "LocationValueError"), "bad request"),
+        ("requests.exceptions", ("JSONDecodeError", "RequestException"), "unreadable answer"),
+        ("requests.exceptions", ("ReadTimeout", "Timeout"), "timed out"),
+        ("requests.exceptions", ("MissingSchema", "RequestException"), "bad request"),
+        ("requests.exceptions", ("ConnectionError", "RequestException"), "connection"),
+    ],
+)
+def test_libraries_that_may_not_be_there(library, names, reason):
+    """Known by the names of their errors."""
+    kind = OSError if library.startswith("requests") else Exception
+    for name in reversed(names):
+        kind = type(name, (kind,), {"__module__": library})
+    assert classify(kind("x")).reason == reason

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from agentperf._base.callables import is_decorated_bare
+from agentperf._base.callables import is_decorated_bare, refuse_unfit
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.options import (
     By,
@@ -24,6 +24,7 @@ from agentperf._engine.hosting import Host
 from agentperf._engine.keyed import keyed_by
 from agentperf._engine.policy import Policy
 from agentperf._engine.site import Site, Target
+from agentperf._engine.substitutes import check_substitute
 from agentperf.errors import ConfigurationError
 from agentperf.policies.circuit_breaker.layer import BreakerLayer, Circuits, Judging, KeyOf
 from agentperf.policies.circuit_breaker.machine import Rules
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from agentperf.policies.circuit_breaker.shared.circuit import SharedCircuits
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_FAILED_IF = "failed_if=lambda answer: answer.status_code >= 500"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,8 @@ class CircuitBreaker(Policy):
     def check(self, target: Target) -> None:
         """Refuse options that don't fit the function's parameters."""
         self.key_of(target)
+        if self.fallback is not None:
+            check_substitute(self.fallback, target, "fallback=")
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the breaker in front of `inner`."""
@@ -225,9 +230,10 @@ def circuit_breaker(
         )
     if failed_if is not None and (not callable(failed_if) or isinstance(failed_if, type)):
         raise ConfigurationError(
-            f"failed_if={failed_if!r}: a callable over the result, such as "
-            "failed_if=lambda answer: answer.status_code >= 500"
+            f"failed_if={failed_if!r}: a callable over the result, such as {_FAILED_IF}"
         )
+    if failed_if is not None:
+        refuse_unfit("failed_if", failed_if, _FAILED_IF, 1)
     if fallback is not None and not callable(fallback):
         raise ConfigurationError(
             f'fallback={fallback!r}: a callable, such as fallback=lambda question: "try later"'

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from agentperf._engine.hosting import Host
+from agentperf._engine.keyed import named_by
 from agentperf._engine.site import Target
 from agentperf._engine.waiting import LoopWaiting, in_one_go
 from agentperf.abc.waiting import Waiting
@@ -45,6 +47,7 @@ class BreakerHandle:
         self._host = host
         self._policy = policy
         self._key_of = policy.key_of(target)
+        self._target = target
         self._leading = leading
         self._operation = operation or target.operation
         self._name = policy.name or target.operation
@@ -69,11 +72,19 @@ class BreakerHandle:
         if self._policy.store is not None:
             circuits = self._policy.shared_circuits(self._host)
             known = circuits.known() if self._key_of else [(None, circuits.one)]
-            return {key: circuit.state.value for key, circuit in known}
+            return self._named([(key, circuit.state) for key, circuit in known])
         own = self._policy.circuits(self._host)
         if self._key_of is None:
             return {None: own.single.state.value}
-        return {key: machine.state.value for key, machine in own.by_key.items()}
+        return self._named([(key, machine.state) for key, machine in own.by_key.items()])
+
+    def _named(self, states: list[tuple[Hashable, State]]) -> dict[Any, str]:
+        named: dict[Any, str] = {}
+        for key, state in states:
+            name = named_by(self._policy.by, self._target, key)
+            # 1 and True are two circuits, but one key of a dict.
+            named[key if name in named else name] = state.value
+        return named
 
     def tally(self, *args: Any, **kwargs: Any) -> Tally:
         """Return the figures of the window: calls, failures, slow calls and their shares.

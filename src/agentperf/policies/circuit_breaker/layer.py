@@ -15,7 +15,7 @@ from agentperf._engine.choosing import On, chosen
 from agentperf._engine.layers import Proceed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, producing
-from agentperf._engine.substitutes import Substitute
+from agentperf._engine.substitutes import Substitute, check_colour
 from agentperf.errors import CircuitOpen
 from agentperf.events import CallRefused
 from agentperf.policies.circuit_breaker.machine import CLOSED, Machine, Refused, Rules, State, Tell
@@ -140,7 +140,8 @@ class BreakerLayer:
         substitute = Substitute(self._site, fallback, "fallback=")
         rescue = driver.flow(partial(self._fall_back, substitute), substitute.ask)
         self._site.ahead.append(partial(self._forecast, rescue))
-        return driver.rescued(guarded, lambda: None, rescue)
+        passed = check_colour(self._site, fallback, "fallback=") or (lambda: None)
+        return driver.rescued(guarded, passed, rescue)
 
     def _gated(self, inner: Step) -> Step:
         if self._times_first:
@@ -193,7 +194,7 @@ class BreakerLayer:
         now = self._now()
         verdict = self._classify(error)
         on = self._judging.on
-        counts = verdict.counts if on is None else chosen(on, error)
+        counts = verdict.counts if on is None else chosen(on, error, self._site.operation)
         if counts:
             machine.last_error = type(error).__name__
         machine.settle(
@@ -226,7 +227,7 @@ class BreakerLayer:
         try:
             return bool(failed_if(value))
         except Exception as error:  # noqa: BLE001 - the answer is there all the same
-            fault("policy.failed_if_failed", error)
+            fault("policy.failed_if_failed", error, operation=self._site.operation)
             return False
 
     def dropped(self, ticket: Ticket, ending: Ending) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from agentperf._base.options import refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.policy import Policy
-from agentperf._engine.resuming import Resume, checked_resume
+from agentperf._engine.resuming import Resume, check_resume, checked_resume
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
 from agentperf.policies.fallback.core import Failures, checked_failures
@@ -41,6 +41,7 @@ class Fallback(Policy):
         """Refuse links that can't answer for a function."""
         for link in self.links:
             link.check(target)
+        check_resume(self.resume, target)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the fallback around `inner`."""
@@ -91,8 +92,8 @@ def fallback(
 
     Raises:
         ConfigurationError: An option is malformed, or nothing answers instead; at decoration, a
-            link changes what is no parameter; at a call, an asynchronous function was to answer for
-            a synchronous one.
+            link changes what is no parameter, or can't be called as the function is; then or at the
+            first call, an asynchronous function was to answer for a synchronous one.
     """
     refuse_unknown(fallback, unknown)
     links = (*_models(model), *(_link(target) for target in targets))

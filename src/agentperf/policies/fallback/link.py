@@ -9,6 +9,7 @@ from typing import Any
 from agentperf._base.callables import signature_of
 from agentperf._engine.resuming import takes_any
 from agentperf._engine.site import Target
+from agentperf._engine.substitutes import check_substitute
 from agentperf.errors import ConfigurationError
 from agentperf.policies.fallback.core import Failures, checked_failures
 
@@ -76,9 +77,11 @@ class Link:
         """Refuse what can't answer for a function.
 
         Raises:
-            ConfigurationError: It would give one value instead of items, or there is no such
-                parameter.
+            ConfigurationError: It would give one value instead of items, can't be called as the
+                function is, or there is no such parameter.
         """
+        if self.is_function and not self.is_itself:
+            check_substitute(self.target, target, "a fallback")
         if target.shape.streams and not self.is_function and not _gives_items(self.target):
             raise ConfigurationError(
                 f"{target.operation} gives its answer item by item; so must its fallback, "
@@ -102,4 +105,4 @@ def _takes(signature: inspect.Signature, name: str) -> bool:
 
 
 def _gives_items(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str)
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes)

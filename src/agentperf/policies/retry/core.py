@@ -9,9 +9,11 @@ from agentperf._engine.choosing import chosen
 from agentperf.policies.retry.options import RetryOptions
 
 
-def should_retry(error: Exception, verdict: Verdict, options: RetryOptions) -> bool:
+def should_retry(
+    error: Exception, verdict: Verdict, options: RetryOptions, operation: str = ""
+) -> bool:
     """Whether an error is one to retry: as `on=` says, else as the classifier does."""
-    return verdict.retryable if options.on is None else chosen(options.on, error)
+    return verdict.retryable if options.on is None else chosen(options.on, error, operation)
 
 
 def pause(attempt: int, verdict: Verdict, options: RetryOptions) -> float:

@@ -14,7 +14,7 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.choosing import On
 from agentperf._engine.hosting import Host
 from agentperf._engine.policy import Policy
-from agentperf._engine.resuming import Resume
+from agentperf._engine.resuming import Resume, check_resume
 from agentperf._engine.site import Site, Target
 from agentperf.errors import ConfigurationError
 from agentperf.policies.retry.layer import RetryLayer
@@ -30,6 +30,10 @@ class Retry(Policy):
     kind = "retry"
 
     options: RetryOptions
+
+    def check(self, target: Target) -> None:
+        """Refuse a `resume=` that doesn't fit the function's parameters."""
+        check_resume(self.options.resume, target)
 
     def bind(self, site: Site, inner: Step) -> Step:
         """Put the retries around `inner`."""

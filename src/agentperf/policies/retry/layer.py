@@ -153,7 +153,7 @@ class RetryLayer:
         """
         options = self._options
         verdict = self._site.host.classify(error)
-        if not should_retry(error, verdict, options):
+        if not should_retry(error, verdict, options, self._site.operation):
             raise error
         self._mind_the_sdk(error, call)
         wait = pause(attempt, verdict, options)
@@ -240,7 +240,7 @@ class RetryLayer:
             await self._pause(reading.attempt, error, None, reading.call)
             reading.attempt += 1
             try:
-                stream = await self._gone_on(proceed, reading)
+                stream = await self._gone_on(proceed, reading, broke)
             except Exception as next_error:  # noqa: BLE001 - judged in the next round
                 error = next_error
                 continue
@@ -251,11 +251,11 @@ class RetryLayer:
             news = (Restarted(reading.attempt, broke),) if restart else ()
             return self._noted(stream, reading), news
 
-    async def _gone_on(self, proceed: Proceed, reading: _Reading) -> Any:
+    async def _gone_on(self, proceed: Proceed, reading: _Reading, broke: Exception) -> Any:
         """Return what gives the items that are still missing; None where nothing can."""
         resume, call = self._options.resume, reading.call
         if resume is not None:
-            changed = resumed(resume, reading.given, self._site.target, *call)
+            changed = resumed(resume, reading.given, self._site, call, broke)
             if changed is None:
                 return None
             call = changed

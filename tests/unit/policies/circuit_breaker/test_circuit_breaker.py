@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import anyio
@@ -276,9 +277,11 @@ async def test_a_fallback_for_streams_may_be_anything_that_gives_items():
         for fallback in (lambda: ["a", "b"], lambda: iter("ab"), late, one_by_one):
             reading = refused(circuit_breaker(fallback=fallback), stream)()
             assert [item async for item in reading] == ["a", "b"]
-        assert list(refused(circuit_breaker(fallback=lambda: "ab"), sync_stream)()) == ["a", "b"]
-        with pytest.raises(ConfigurationError, match="one by one"):
-            list(refused(circuit_breaker(fallback=lambda: 3), sync_stream)())
+        listed = refused(circuit_breaker(fallback=lambda: ["a", "b"]), sync_stream)
+        assert list(listed()) == ["a", "b"]
+        for one in (3, "ab", b"ab"):
+            with pytest.raises(ConfigurationError, match="one by one"):
+                list(refused(circuit_breaker(fallback=lambda one=one: one), sync_stream)())
 
 
 def test_an_asynchronous_fallback_of_a_synchronous_function_is_refused(clock):
@@ -289,6 +292,75 @@ def test_an_asynchronous_fallback_of_a_synchronous_function_is_refused(clock):
 
     with pytest.raises(ConfigurationError, match="must not be asynchronous"):
         refused(circuit_breaker(fallback=late), lambda x: x)(1)
+
+
+def test_that_shows_before_the_circuit_opens(clock):
+    """At the first call, as a plain function may give what is awaited; of generators at once."""
+
+    async def late(x):
+        return x
+
+    def letters(x):
+        yield x
+
+    with pytest.raises(ConfigurationError, match="must not be asynchronous"):
+        circuit_breaker(fallback=late)(lambda x: x)(1)
+    with pytest.raises(ConfigurationError, match="must not be asynchronous"):
+        circuit_breaker(fallback=late)(letters)
+
+
+async def _late(x):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"failed_if": _late}, "failed_if=_late: an async function"),
+        ({"on": _late}, "on=_late: an async function"),
+        ({"by": _late}, "by=_late: an async function"),
+        ({"failed_if": lambda: True}, "failed_if=<lambda>: it is called with one argument"),
+        ({"enabled": lambda x: True}, "enabled=<lambda>: it is called with no argument"),
+    ],
+)
+def test_callables_that_could_never_answer(options, said):
+    """Told before anything is decorated."""
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        circuit_breaker(**options)
+
+
+def test_a_fallback_that_takes_other_arguments():
+    """Told at decoration."""
+    with pytest.raises(ConfigurationError, match="no parameters for"):
+        circuit_breaker(fallback=lambda: "sorry")(lambda question: question)
+
+
+@pytest.mark.parametrize(
+    ("by", "shown"),
+    [
+        ("n", 1),
+        ("{model}", "small"),
+        ("{model}/{n}", ("small", 1)),
+        (("n", "model"), (1, "small")),
+        (("model", "scope.tenant"), ("small", "acme")),
+        ("scope.tenant", "acme"),
+        (lambda model, n: [n, 0.5], (1, 0.5)),
+    ],
+)
+def test_circuits_stand_under_the_values_that_they_belong_to(clock, by, shown):
+    """As the user knows them, whatever they are kept under."""
+    work = circuit_breaker(by=by)(lambda model, n: n)
+    with agentperf.scope(tenant="acme"):
+        work("small", 1)
+    assert agentperf.handle(work).breaker.states() == {shown: "closed"}
+
+
+def test_circuits_of_equal_values(clock):
+    """True and 1 are two of them."""
+    work = circuit_breaker(by="n")(lambda n: n)
+    work(1)
+    work(True)
+    assert agentperf.handle(work).breaker.states() == {1: "closed", ("bool", True): "closed"}
 
 
 def test_on_says_which_errors_count(clock):
@@ -315,7 +387,7 @@ def test_answers_may_count_as_failures(clock, caplog):
         work(1)
     careless = circuit_breaker(failed_if=lambda answer: answer.status, minimum_calls=1)(echo)
     assert [careless(1), careless(1)] == [1, 1]
-    assert "policy.failed_if_failed" in caplog.text
+    assert "policy.failed_if_failed operation=" in caplog.text
 
 
 def test_streams_may_be_slow_by_their_first_item(clock):

@@ -216,7 +216,7 @@ def test_a_predicate_that_fails_hides_no_error(clock, caplog):
     """The caller sees what went wrong upstream."""
     with pytest.raises(ConnectionError):
         fallback("x", on=lambda error: error.status_code)(broken)(1)
-    assert "policy.on_failed" in caplog.text
+    assert "policy.on_failed operation=" in caplog.text
 
 
 # -- streams --------------------------------------------------------------------------------------
@@ -552,7 +552,7 @@ def test_it_needs_a_target():
     ("options", "said"),
     [
         ({"on": 5}, "on=5"),
-        ({"on": [OSError]}, "a tuple of them"),
+        ({"on": [OSError]}, "a Remedy .* a tuple of these"),
         ({"onn": OSError}, "did you mean on="),
         ({"on": ()}, "on="),
         ({"on": (OSError, 5)}, "on="),
@@ -582,6 +582,54 @@ def test_an_asynchronous_function_for_a_synchronous_one(clock):
         fallback(aecho)(broken)(1)
 
 
+@pytest.mark.parametrize("options", [{}, {"resume": lambda items, *args: None}])
+def test_which_shows_at_the_first_call_that_works(clock, options):
+    """Not in an outage only; of a generator it is seen at once."""
+    with pytest.raises(ConfigurationError, match="must not be asynchronous"):
+        fallback(aecho, **options)(echo)(1)
+    with pytest.raises(ConfigurationError, match="must not be asynchronous"):
+        fallback(acount, **options)(count)
+
+
+@pytest.mark.anyio
+async def test_a_plain_function_that_turns_out_to_be_asynchronous(clock):
+    """Its fallback may be so too."""
+
+    def plain(value):
+        return aecho(value)
+
+    assert await fallback(aecho)(plain)(1) == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"resume": lambda: None}, {"resume": lambda items: None}, {"resume": aecho}]
+)
+def test_a_resume_that_can_not_be_called(options):
+    """Told before any stream breaks."""
+    with pytest.raises(ConfigurationError, match="resume="):
+        fallback([], **options)(count)
+
+
+def test_a_fallback_that_takes_other_arguments():
+    """Told at decoration, where no call could fit."""
+    for target in (lambda: 1, lambda value, other: 1, lambda *, other: 1):
+        with pytest.raises(ConfigurationError, match="no parameters for"):
+            fallback(target)(echo)
+    for target in (lambda v: 1, lambda *_: 1, lambda **_: 1, lambda value, more=1: 1, str, print):
+        fallback(target)(echo)
+
+
+def test_what_broken_streams_say_of_a_resume_that_failed(clock, caplog):
+    """The error that broke the stream has a note."""
+    stream = fallback(model="small", resume=lambda items, *_: {"zz": 1})(faulty(tail, cut(1)))
+    with pytest.raises(ConnectionError) as broke:
+        list(stream(3))
+    assert broke.value.__notes__ == [
+        "resume= failed, so the stream ends here: TypeError: 'zz' is no parameter"
+    ]
+    assert "stream.resume_failed operation=" in caplog.text
+
+
 @pytest.mark.parametrize("link", [Link(model="small"), Link(echo, model="small")])
 def test_a_parameter_that_is_not_there(link):
     """Told at decoration."""
@@ -602,3 +650,46 @@ def test_a_link_that_is_none(make, said):
     """The error shows a good one."""
     with pytest.raises(ConfigurationError, match=said):
         make()
+
+
+@pytest.mark.parametrize(
+    ("call", "asked"),
+    [
+        (((), {}), ["large", "small"]),
+        ((("small",), {}), ["small", "large"]),
+        (((), {"model": "tiny"}), ["tiny", "large", "small"]),
+    ],
+)
+def test_nobody_is_asked_the_same_twice(clock, call, asked):
+    """A model that has just failed is passed over, be it the default; so is one named twice."""
+    models = []
+
+    @fallback(model=["large", "small", "large", "small"])
+    def ask(model="large"):
+        models.append(model)
+        raise ConnectionError(model)
+
+    args, kwargs = call
+    with pytest.raises(ConnectionError, match=asked[-1]):
+        ask(*args, **kwargs)
+    assert models == asked
+
+
+def test_what_can_not_be_compared_is_asked(clock):
+    """Whatever its comparison raises."""
+
+    class Odd:
+        def __eq__(self, other):
+            raise ValueError
+
+        __hash__ = None
+
+    asked = []
+
+    @fallback(Link(model=Odd()), "sorry")
+    def ask(model=None, **rest):
+        asked.append(model)
+        raise ConnectionError
+
+    assert ask(Odd()) == "sorry"
+    assert len(asked) == 2

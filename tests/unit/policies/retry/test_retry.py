@@ -12,7 +12,17 @@ from agentperf.errors import CallTimeout, ConfigurationError
 from agentperf.events import CallTimedOut, RetryGaveUp, RetryScheduled
 from agentperf.policies.retry import Retry, retry
 from agentperf.policies.retry.layer import Restarted
-from agentperf.testing import FakeClock, cut, delay, fail, faulty, fresh_host, recorded, succeed
+from agentperf.testing import (
+    FakeClock,
+    FakeLLM,
+    cut,
+    delay,
+    fail,
+    faulty,
+    fresh_host,
+    recorded,
+    succeed,
+)
 
 
 @pytest.fixture
@@ -443,7 +453,63 @@ def test_a_predicate_that_fails_hides_no_error(clock, caplog):
     work = retry(on=lambda error: error.status_code == 503)(faulty(echo, fail(ConnectionError)))
     with pytest.raises(ConnectionError):
         work(1)
-    assert "policy.on_failed" in caplog.text
+    assert "policy.on_failed operation=" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        retry(resume=lambda items, *args: {}),
+        retry(restart=True),
+        agentperf.fallback([], resume=lambda items, *args: {}),
+    ],
+)
+def test_a_clients_stream_that_may_go_on_passes_for_one(clock, policy):
+    """By its class and its attributes; to close it is to close what gives the items."""
+    with FakeLLM() as llm, openai.OpenAI(base_url=llm.base_url, api_key="none") as client:
+
+        @policy
+        def chat(question):
+            messages = [{"role": "user", "content": question}]
+            return client.chat.completions.create(model="small", messages=messages, stream=True)
+
+        stream = chat("Who is Clara?")
+        assert isinstance(stream, openai.Stream)
+        assert stream.response.status_code == 200
+        assert next(stream).object == "chat.completion.chunk"
+        for unread in (False, True):
+            with chat("And now?") as stream:
+                if not unread:
+                    next(stream)
+            assert stream.response.is_closed
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_clients_stream_that_may_go_on(clock):
+    """The same, awaited."""
+    with FakeLLM() as llm:
+        async with openai.AsyncOpenAI(base_url=llm.base_url, api_key="none") as client:
+
+            @retry(resume=lambda items, *args: {})
+            async def chat(question):
+                messages = [{"role": "user", "content": question}]
+                return await client.chat.completions.create(
+                    model="small", messages=messages, stream=True
+                )
+
+            for unread in (False, True):
+                async with await chat("Who is Clara?") as stream:
+                    assert isinstance(stream, openai.AsyncStream)
+                    if not unread:
+                        await stream.__anext__()
+                assert stream.response.is_closed
+
+
+def test_a_resume_that_can_not_be_called():
+    """Told at decoration."""
+    for resume in (lambda: None, lambda items: None):
+        with pytest.raises(ConfigurationError, match="items given so far"):
+            retry(resume=resume)(lambda question: question)
 
 
 @pytest.mark.anyio
