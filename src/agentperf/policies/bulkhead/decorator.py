@@ -158,7 +158,8 @@ def bulkhead(
             whose calls run or wait.
         priority: Who goes first of those who wait: the name of a parameter, or a callable over the
             call's arguments. A number from -10 to 10, higher ones first; each step counts as if the
-            call had come ten seconds earlier, so nobody is overtaken for ever.
+            call had come ten seconds earlier, so nobody is overtaken for ever. Asked at every
+            call, also where none waits.
         store: Where the places are granted for several processes: `"redis://localhost:6379"` (with
             the plugin agentperf-redis), `"sqlite:PATH"` for the processes of one machine, or a
             store. The bulkhead needs a `name` then, which all of them know it by. The places of a

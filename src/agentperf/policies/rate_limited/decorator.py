@@ -215,7 +215,8 @@ def rate_limited(
             nothing. With a `store`, what one process learned holds for all of them.
         priority: Who goes first of those who wait: the name of a parameter, or a callable over the
             call's arguments. A number from -10 to 10, higher ones first; each step counts as if the
-            call had come ten seconds earlier, so nobody is overtaken for ever.
+            call had come ten seconds earlier, so nobody is overtaken for ever. Asked at every
+            call, also where none waits.
         name: Share one limit among all policies that name it.
         enabled: False, or a callable that says False at a call, lets calls pass.
         **unknown: Refused, with what was probably meant.
