@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import cast
 
@@ -15,6 +16,9 @@ from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError, StoreUnavailable
 from agentperf.events import StoreDown, StoreUp
 
+_ADDRESS = re.compile(r"[A-Za-z][\w.+-]*(:.*)?", re.DOTALL)
+"""A name that a plugin offers, and what that makes of the rest."""
+
 
 def check_store(store: object, name: str | None, what: str, example: str) -> None:
     """Refuse what is no store, and a shared state that has no name.
@@ -26,10 +30,16 @@ def check_store(store: object, name: str | None, what: str, example: str) -> Non
         example: A good call.
 
     Raises:
-        ConfigurationError: One of the two is missing.
+        ConfigurationError: One of the two is missing, or the address begins with no name.
     """
     if not store or not isinstance(store, str | Store | AsyncStore | Stores):
         raise ConfigurationError(f"store={store!r}: an address or a store is needed, {example}")
+    if isinstance(store, str) and not _ADDRESS.fullmatch(store):
+        # Not shown: it may hold a password.
+        raise ConfigurationError(
+            "store= begins with the name of a store and a colon, such as redis: or sqlite:, and "
+            f"this one does not; {example}"
+        )
     if name is None:
         raise ConfigurationError(
             f"store= needs name=, which all processes know the {what} by: {example}"
