@@ -140,6 +140,14 @@ def test_no_more_is_left_than_a_reply_says(clock):
     assert seen == [7, 6, 2, 1]
 
 
+def test_limits_that_fill_up_all_the_time_are_not_waited_for_until_they_are_full(clock):
+    """A reset says when all is there again: only where a call was refused is it waited for."""
+    used_up = {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "10s"}
+    replies = iter([Reply(**used_up), Reply(429, **used_up), Reply()])
+    work = rate_limited("60/min", learn="replies")(lambda: next(replies))
+    assert [let_in(clock, work) for _ in range(3)] == [0, 1, 10]
+
+
 def test_an_error_says_what_remains_too(clock):
     """Without another option."""
     error = Refused(x_ratelimit_remaining_tokens="10")
