@@ -1,4 +1,4 @@
-"""Opens the file of a cache: makes it, knows it again, and leaves what isn't ours alone."""
+"""Opens a file of caches or limits: makes it, knows it again, and leaves what isn't ours alone."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
     if version != _VERSION:
         raise BackendError(
             f"{path} was written by another version of agentperf (its format is {version}, here "
-            f"it is {_VERSION}): upgrade agentperf here, or give the cache another file"
+            f"it is {_VERSION}): upgrade agentperf here, or name another file"
         )
     return False
 
@@ -197,8 +197,8 @@ def _switch_to_log(connection: sqlite3.Connection) -> None:
 
 def _foreign(path: Path) -> BackendError:
     return BackendError(
-        f"{path} is no cache of agentperf and was left as it is: give the cache a file of its own, "
-        f'such as backend="sqlite:{path.with_name("agentperf-cache.db")}"'
+        f"{path} is no file of agentperf's and was left as it is: name one of its own, such as "
+        f'"sqlite:{path.with_name("agentperf.db")}"'
     )
 
 

@@ -37,7 +37,7 @@ class SqliteStore(Store):
     def __init__(self, path: str | os.PathLike[str], clock: Clock | None = None) -> None:
         clock = clock or Clock()
         self._wall = clock.wall
-        self._pool = Pool(Address.of(path).path, clock.now)
+        self._pool = Pool(Address.of(path, option="store").path, clock.now)
 
     def now(self) -> float:
         """Return the seconds of the wall clock."""

@@ -316,7 +316,7 @@ class Account:
             f"the budget {self.name!r}, over all processes, {what}",
             name=self.name,
             limit=limit,
-            spent=used / unit,
-            allowed=allowed / unit,
+            spent=used if unit == 1 else used / unit,
+            allowed=allowed if unit == 1 else allowed / unit,
             retry_after=self.renews_in(figures),
         )
