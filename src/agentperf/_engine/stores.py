@@ -17,7 +17,6 @@ from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError, StoreUnavailable
 from agentperf.events import StoreDown, StoreUp
 
-
 _SAID = 300
 """Characters of an error's message that are told."""
 

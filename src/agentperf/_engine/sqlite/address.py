@@ -66,8 +66,9 @@ class Address:
             )
         found = Path(text).expanduser().resolve()
         if found.is_dir():
+            example = str(found / _FILES[option])
             raise ConfigurationError(
-                f"{text!r} is a directory: name a file in it, such as {str(found / _FILES[option])!r}"
+                f"{text!r} is a directory: name a file in it, such as {example!r}"
             )
         return cls(found, in_bytes(max_bytes, "max_bytes", least=LEAST_BYTES))
 

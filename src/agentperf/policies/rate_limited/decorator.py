@@ -291,6 +291,6 @@ def _check_store(store: object, name: str | None, concurrency: int | None) -> No
     if concurrency is not None:
         raise ConfigurationError(
             "concurrency= counts the calls of one process and can't go with store=: share places "
-            f'above it, @bulkhead({concurrency}, store=..., name="{name}") on @{_WITH_STORE}, or put a '
-            f"limiter of its own below, @rate_limited(concurrency={concurrency})"
+            f'above it, @bulkhead({concurrency}, store=..., name="{name}") on @{_WITH_STORE}, '
+            f"or put a limiter of its own below, @rate_limited(concurrency={concurrency})"
         )

@@ -373,7 +373,7 @@ class LimiterLayer:
 
     def _refused(self, lease: Lease, wait: int, key: str, *, ahead: int) -> RateLimitExceeded:
         tightest = lease[0].tightest(self._now(), lease[1])
-        # Up to the next microsecond: who waits so long is let in, and finer digits tell nobody more.
+        # Up to the next microsecond: who waits so long is let in.
         retry_after = None if wait == UNTIL_WOKEN else -(-wait // _NANOS_OF_MICRO) / 1e6
         self._say_refused(retry_after)
         again = "" if retry_after is None else f", in {format_wait(retry_after)}"
