@@ -112,17 +112,11 @@ class StoreReach(Guarded):
         Raises:
             LeftAlone: It failed a moment ago: it was not asked.
             ConfigurationError: It can't take this decision.
-            BackendError: It failed, from what the store raised; nobody knows whether the decision
-                was taken.
+            Exception: What the store raises; nobody knows whether the decision was taken.
         """
-        try:
-            answer = await self._guarded(
-                self._ask, lambda store: store.decide(decision, key, arguments, ttl)
-            )
-        except (ConfigurationError, BackendError):
-            raise
-        except Exception as error:
-            raise BackendError(f"the store failed: {_in_one_line(error)}") from error
+        answer = await self._guarded(
+            self._ask, lambda store: store.decide(decision, key, arguments, ttl)
+        )
         return cast("tuple[float, ...]", answer)
 
     def _left_alone(self, trouble: str) -> LeftAlone:
@@ -139,6 +133,26 @@ class StoreReach(Guarded):
         note("store.works_again", operation=self._operation)
         if self._tell_up is not None:
             self._tell_up(StoreUp(operation=self._operation))
+
+
+class HandleReach(StoreReach):
+    """A store, as handles reach it: whatever it raises, their users get one kind of error."""
+
+    async def decide(
+        self, decision: Decision, key: str, arguments: Sequence[float], ttl: float
+    ) -> tuple[float, ...]:
+        """Have the store take a decision.
+
+        Raises:
+            ConfigurationError: It can't take this decision.
+            BackendError: It failed, now or a moment ago; what it raised is chained.
+        """
+        try:
+            return await super().decide(decision, key, arguments, ttl)
+        except (ConfigurationError, BackendError):
+            raise
+        except Exception as error:
+            raise BackendError(f"the store failed: {_in_one_line(error)}") from error
 
 
 def _in_one_line(error: Exception) -> str:

@@ -16,7 +16,7 @@ from agentperf.policies.circuit_breaker.telling import teller
 from agentperf.policies.circuit_breaker.windows import Tally
 
 if TYPE_CHECKING:
-    from agentperf._engine.stores import StoreReach
+    from agentperf._engine.stores import HandleReach
     from agentperf.policies.circuit_breaker.shared.circuit import SharedCircuit
 
 _BY_REQUEST = {
@@ -99,7 +99,7 @@ class BreakerHandle:
 
         Raises:
             ConfigurationError: There is no such state, or the store has to be awaited.
-            Exception: The store fails; nobody knows whether it did so.
+            BackendError: The store fails; nobody knows whether it did so.
         """
         in_one_go(self._force(None, state, args, kwargs))
 
@@ -141,10 +141,10 @@ class BreakerHandle:
             return circuits.one
         return circuits.of(self._key_of((*self._leading, *args), kwargs))
 
-    def _reach(self, waiting: Waiting | None) -> StoreReach:
-        from agentperf._engine.stores import StoreReach
+    def _reach(self, waiting: Waiting | None) -> HandleReach:
+        from agentperf._engine.stores import HandleReach
 
-        return StoreReach(self._host, self._operation, self._policy.stores(self._host), waiting)
+        return HandleReach(self._host, self._operation, self._policy.stores(self._host), waiting)
 
     def _looked_at(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Machine:
         machine: Machine = in_one_go(self._look(None, args, kwargs))

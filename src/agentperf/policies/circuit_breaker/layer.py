@@ -266,7 +266,7 @@ class BreakerLayer:
         wait = refusal.retry_after
         again = "" if wait is None else f"; try again in {format_wait(wait)}"
         after = "" if machine.last_error is None else f" after {machine.last_error}"
-        after = " by request" if machine.by_request else after
+        after = " by request" if machine.requested else after
         return CircuitOpen(
             f"the circuit breaker {self._name!r} is {refusal.state.value}{after}{again}",
             policy="circuit_breaker",

@@ -146,7 +146,7 @@ class Machine:
         self.state = CLOSED
         self.generation = 0
         self.last_error: str | None = None
-        self.by_request = False
+        self.requested = False
         self._jitter = jitter
         self._lock = threading.Lock()
         self._window = self._empty_window(CLOSED)
@@ -338,8 +338,8 @@ class Machine:
         self._fold()
         change = Change(self.state, state, reason, tally_of(self._window), open_for)
         self.state = state
-        self.by_request = reason == BY_REQUEST or state is FORCED_OPEN
-        if self.by_request or state is CLOSED:
+        self.requested = reason == BY_REQUEST or state is FORCED_OPEN
+        if self.requested or state is CLOSED:
             self.last_error = None  # it is not why the next refusals come
         self.generation += 1
         self._admitted = self._running = 0
