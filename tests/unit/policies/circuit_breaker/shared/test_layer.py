@@ -409,7 +409,7 @@ def test_a_refusal_names_no_stale_cause(two):
     for process in two:
         with (
             agentperf.use(process.host),
-            pytest.raises(agentperf.CircuitOpen, match="is forced-open by request$"),
+            pytest.raises(agentperf.CircuitOpen, match=r"is forced-open by request$"),
         ):
             process.f()
 
