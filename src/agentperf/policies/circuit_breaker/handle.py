@@ -108,7 +108,10 @@ class BreakerHandle:
         await self._force(self._loop, state, args, kwargs)
 
     def trip(self, *args: Any, **kwargs: Any) -> None:
-        """Open the breaker, as if too many calls had failed just now."""
+        """Open the breaker, as if too many calls had failed just now.
+
+        For `open_for` the first time, and for twice as long each further time until it has closed.
+        """
         self.force("open", *args, **kwargs)
 
     async def atrip(self, *args: Any, **kwargs: Any) -> None:
