@@ -41,14 +41,14 @@ def mistakes(host: Host, settings: Settings) -> Iterator[ConfigurationError]:
             except PluginError as error:
                 yield settings.complaint((kind.plural,), f": {error}")
     for operation, policies in settings.policies.items():
-        for kind, options in policies.items():
+        for policy, options in policies.items():
             for option, check in (("backend", _check_backend), ("store", _check_store)):
                 address = None if isinstance(options, bool) else options.get(option)
                 if isinstance(address, str):
                     try:
                         check(host, address)
                     except ConfigurationError as error:
-                        path = ("policies", operation, kind, option)
+                        path = ("policies", operation, policy, option)
                         yield settings.complaint(path, f": {error}")
 
 
