@@ -94,6 +94,42 @@ def takes(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
     return True
 
 
+def asked(
+    given: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    option: str,
+    function: str,
+    signature: inspect.Signature,
+) -> Any:
+    """Return what a callable of the user's gives for the arguments of a call.
+
+    Args:
+        given: The callable.
+        args: The arguments of the call.
+        kwargs: The same.
+        option: The option it was given for.
+        function: The name of the function that is called.
+        signature: The function's parameters.
+
+    Raises:
+        ConfigurationError: It doesn't have the parameters of the function.
+        TypeError: The call itself is wrong; or by what the callable does, as any other error.
+    """
+    try:
+        return given(*args, **kwargs)
+    except TypeError as error:
+        if takes(given, args, kwargs):
+            raise  # by what it does
+        signature.bind(*args, **kwargs)  # a wrong call is told as the function would
+        shown = ", ".join(map(str, signature.parameters))
+        raise ConfigurationError(
+            f"{option}= of {function}() can't be called as the function itself is ({error}): "
+            f"give it the same parameters, as in {option}=lambda {shown}: ..."
+        ) from error
+
+
 def is_decorated_bare(thing: object) -> bool:
     """Whether a decorator's only argument is what it decorates, not an option of it.
 

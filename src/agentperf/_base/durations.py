@@ -9,10 +9,19 @@ import re
 from agentperf.errors import ConfigurationError
 
 Duration = float | int | str | dt.timedelta
-"""Seconds as a number, a `timedelta`, or text such as `"250ms"`, `"5m"` or `"1h30m"`."""
+"""Seconds, a `timedelta`, or text such as `"250ms"`, `"5m"` or `"1 hour 30 minutes"`."""
 
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|min|s|m|h|d)")
+UNITS = {
+    **dict.fromkeys(("us", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+}
+"""What a unit of time is called, and how many seconds it has."""
+_LONGEST_FIRST = "|".join(sorted(UNITS, key=len, reverse=True))
+_PART = re.compile(rf"(\d+(?:\.\d+)?)\s*({_LONGEST_FIRST})")
 _WHOLE = re.compile(rf"(?:{_PART.pattern}\s*)+")
 _EXAMPLE = 'such as 30, 0.5, "250ms", "5m", "1h30m" or timedelta(minutes=5)'
 
@@ -46,7 +55,7 @@ def _parse(value: Duration, parameter: str) -> float:
     if isinstance(value, str):
         text = value.strip()
         if _WHOLE.fullmatch(text):
-            return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+            return sum(float(number) * UNITS[unit] for number, unit in _PART.findall(text))
     elif isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     raise ConfigurationError(f"{parameter}={value!r} is not a duration; write one {_EXAMPLE}")

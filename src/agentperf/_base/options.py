@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from agentperf.errors import ConfigurationError
 
@@ -37,6 +38,32 @@ def refuse_unknown(decorator: Callable[..., Any], unknown: Mapping[str, object])
         slipped = close and abs(len(close[0]) - len(option)) <= _SLIP
         hint = f"did you mean {close[0]}={value!r}?" if slipped else f"there are {', '.join(known)}"
         raise ConfigurationError(f"{decorator.__name__} has no option {option!r}; {hint}")
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def one_by_position(instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Have a decorator say what was probably meant where it gets several values by position.
+
+    Args:
+        instead: What to write; `{0}` is the first value, `{1}` the second.
+    """
+
+    def around(decorator: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(decorator)
+        def made(*args: P.args, **kwargs: P.kwargs) -> R:
+            if len(args) > 1:
+                raise ConfigurationError(
+                    f"{decorator.__name__} takes one value by position, not {len(args)}; "
+                    f"write {instead.format(*map(repr, args))}"
+                )
+            return decorator(*args, **kwargs)
+
+        return made
+
+    return around
 
 
 By = str | Sequence[str] | Callable[..., object]

@@ -6,23 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentperf._base.durations import seconds
+from agentperf._base.durations import UNITS, seconds
 from agentperf.errors import ConfigurationError
 
-_EXAMPLE = 'such as "500/min", "10/s", "1000/day" or "5/10s"'
-_RATE = re.compile(r"\s*([\d_,]+)\s*(?:/|\bper\b)\s*(.+?)\s*")
-_PERIODS = {
-    "s": 1,
-    "sec": 1,
-    "second": 1,
-    "m": 60,
-    "min": 60,
-    "minute": 60,
-    "h": 3600,
-    "hour": 3600,
-    "d": 86400,
-    "day": 86400,
-}
+_EXAMPLE = 'such as "500/min", "10/s", "90k/min", "1.5M/day" or "5/10s"'
+_RATE = re.compile(r"\s*([\d_,]+)(\.\d+)?\s*([kKM]?)\s*(?:/|\bper\b)\s*(.+?)\s*")
+_TIMES = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000}
 _SHORT: dict[float, str] = {1: "s", 60: "min", 3600: "hour", 86400: "day"}
 
 
@@ -66,16 +55,27 @@ def _rate(value: object, parameter: str) -> Rate:
     match = _RATE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ConfigurationError(f"{parameter}={value!r} is not a rate; write one {_EXAMPLE}")
-    limit = int(match[1].replace("_", "").replace(",", "") or 0)
+    limit = _limit(match[1], (match[2] or ".")[1:], _TIMES[match[3]])
+    if limit is None:
+        raise ConfigurationError(
+            f"{parameter}={value!r}: a whole number has to be allowed, {_EXAMPLE}"
+        )
     if limit < 1:
         raise ConfigurationError(
             f"{parameter}={value!r}: at least one has to be allowed, {_EXAMPLE}"
         )
-    word = match[2].lower()
-    period = _PERIODS.get(word)
+    written = match[4]
+    period = UNITS.get(written.lower())
     try:
-        return Rate(limit, float(period) if period else seconds(match[2], parameter))
+        return Rate(limit, period or seconds(written, parameter))
     except ConfigurationError:
         raise ConfigurationError(
-            f"{parameter}={value!r}: {match[2]!r} is no length of time; write a rate {_EXAMPLE}"
+            f"{parameter}={value!r}: {written!r} is no length of time; write a rate {_EXAMPLE}"
         ) from None
+
+
+def _limit(whole: str, broken: str, times: int) -> int | None:
+    """Return how many are meant; None where that is no whole number."""
+    digits = whole.replace("_", "").replace(",", "") or "0"
+    limit, rest = divmod(int(digits + broken) * times, 10 ** len(broken))
+    return None if rest else limit

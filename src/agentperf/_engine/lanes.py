@@ -136,7 +136,7 @@ class ThreadLane:
         if self._left and not self._lost:  # a stream that has ended is asked once more
             return await work()
         outer = nearest_deadline.get()
-        own = None if seconds is None else Deadline(self._waiting.now() + seconds)
+        own = None if seconds is None else Deadline(self._waiting.now() + seconds, late)
         deadline = _nearer(own, outer)
         step = None if self._lost else await self._done(work, deadline)
         if step is None:

@@ -100,7 +100,9 @@ def _read(stream: LiveStream, mend: Mend) -> Generator[Any, Any, Any]:
     while True:
         try:
             return (yield from stream)
-        except Exception as error:  # noqa: BLE001 - judged by who mends
+        except Exception as error:
+            if stream.left:
+                raise
             stream, between = mend(stream, error)
         yield from between
 

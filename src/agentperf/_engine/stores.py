@@ -20,8 +20,11 @@ from agentperf.events import StoreDown, StoreUp
 _SAID = 300
 """Characters of an error's message that are told."""
 
-_PATH = re.compile(r"[A-Za-z]:[\\/]|[^:]*[\\/~]|[^:]*\.(db|sqlite3?)$")
-"""How the path of a file begins, or looks, in place of an address."""
+_PATH = re.compile(r"[A-Za-z]:[\\/]|[^:@]*[\\/~][^@]*$|[^:]*\.(db|sqlite3?)$")
+"""How the path of a file looks in place of an address; with an `@` it may be one with a password."""
+
+_ADDRESS = re.compile(r"[A-Za-z][\w.+-]*(:.*)?", re.DOTALL)
+"""A name that a plugin offers, and what that makes of the rest."""
 
 
 def check_store(store: object, name: str | None, what: str, example: str) -> None:
@@ -34,7 +37,7 @@ def check_store(store: object, name: str | None, what: str, example: str) -> Non
         example: A good call.
 
     Raises:
-        ConfigurationError: One of the two is missing.
+        ConfigurationError: One of the two is missing, or the address begins with no name.
     """
     if isinstance(store, os.PathLike) or (isinstance(store, str) and _PATH.match(store)):
         raise ConfigurationError(
@@ -42,6 +45,12 @@ def check_store(store: object, name: str | None, what: str, example: str) -> Non
         )
     if not store or not isinstance(store, str | Store | AsyncStore | Stores):
         raise ConfigurationError(f"store={store!r}: an address or a store is needed, {example}")
+    if isinstance(store, str) and not _ADDRESS.fullmatch(store):
+        # Not shown: it may hold a password.
+        raise ConfigurationError(
+            "store= begins with the name of a store and a colon, such as redis: or sqlite:, and "
+            f"this one does not; {example}"
+        )
     if name is None:
         raise ConfigurationError(
             f"store= needs name=, which all processes know the {what} by: {example}"

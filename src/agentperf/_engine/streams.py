@@ -40,7 +40,9 @@ class _Life:
         "_on_item",
         "_settling",
         "_source",
+        "_thrown",
         "frame",
+        "left",
         "paused",
         "replayable",
         "returned",
@@ -57,6 +59,9 @@ class _Life:
         self._on_item: list[ItemWatcher] = []
         self._on_end: list[EndWatcher] = []
         self._settling: list[Awaitable[object]] = []
+        self._thrown: object = None
+        self.left = False
+        """Whether the reader ended it by an error of its own, thrown in and not caught there."""
         self.frame: Frame | None = None
         """The operation that is current while the producer works."""
         self.paused = 0.0
@@ -117,8 +122,19 @@ class _Life:
         self.returned = getattr(stop, "value", None)
         self._end(Ending.COMPLETED)
 
+    def _throwing(self, error: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Note what the reader throws in, so that it is known if it comes out; return that."""
+        self.replayable = False
+        if len(error) == 1 and isinstance(error[0], type):
+            error = (error[0](),)
+        self._thrown = next((one for one in error if isinstance(one, Exception)), None)
+        return error
+
     def _broke(self, error: BaseException) -> None:
-        if isinstance(error, Exception):
+        if error is self._thrown:
+            self.left = True
+            self._end(Ending.CLOSED)
+        elif isinstance(error, Exception):
             self._end(Ending.FAILED, error)
         else:
             self._end(Ending.CANCELLED, error)
@@ -217,8 +233,11 @@ class LiveStream(_Life):
 
     def throw(self, *error: Any) -> Any:
         """Throw into the generator, as its own `throw` does."""
-        self.replayable = False
-        return self._advance(getattr(self._iterator, "throw", _raise), *error)
+        error = self._throwing(error)
+        try:
+            return self._advance(getattr(self._iterator, "throw", _raise), *error)
+        finally:
+            self._thrown = None
 
     def close(self) -> None:
         """Close the source; the stream ends here unless it has ended before."""
@@ -312,8 +331,11 @@ class AsyncLiveStream(_Life):
 
     async def athrow(self, *error: Any) -> Any:
         """Throw into the generator, as its own `athrow` does."""
-        self.replayable = False
-        return await self._advance(self._iterator.athrow, *error)
+        error = self._throwing(error)
+        try:
+            return await self._advance(self._iterator.athrow, *error)
+        finally:
+            self._thrown = None
 
     async def aclose(self) -> None:
         """Close the source; the stream ends here unless it has ended before."""

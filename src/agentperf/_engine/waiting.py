@@ -8,11 +8,14 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from agentperf._base.clock import Clock
 from agentperf.abc.waiting import Lane, Parker, Waiting
 from agentperf.errors import CallTimeout
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 T = TypeVar("T")
 
@@ -69,12 +72,21 @@ class Deadline:
 
     Attributes:
         at: The time, on the host's clock.
+
+    Args:
+        late: Makes the error that says that the time is up; it says whose time that is.
     """
 
-    __slots__ = ("at",)
+    __slots__ = ("_late", "at")
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, at: float, late: Callable[[], CallTimeout]) -> None:
         self.at = at
+        self._late = late
+
+    def __str__(self) -> str:
+        """Say whose it is."""
+        error = self._late()
+        return f"{error.limit}={error.seconds:g} s of {error.policy} {error.policy_name!r}"
 
     def passed(self) -> Overrun:
         """Make the error that ends what goes on for nobody."""
@@ -88,20 +100,26 @@ nearest_deadline: contextvars.ContextVar[Deadline | None] = contextvars.ContextV
 )
 
 
-_awaited_until: contextvars.ContextVar[float | None] = contextvars.ContextVar(
+_awaited_until: contextvars.ContextVar[Deadline | None] = contextvars.ContextVar(
     "agentperf.awaited_until", default=None
 )
 """On event loops: when the nearest bound will cut off what is awaited here."""
 
 
-def seconds_left(now: float) -> float | None:
-    """Return for how long somebody waits for this call; None where nothing bounds it.
+def awaited_until(now: float) -> Deadline | None:
+    """Return until when somebody waits for this call; None where nothing bounds it.
 
     A bound that is over is nobody's: what it held for was cut off, and this goes on by itself.
     """
-    nearest = nearest_deadline.get()
-    ends = (None if nearest is None else nearest.at, _awaited_until.get())
-    return min((end - now for end in ends if end is not None and end > now), default=None)
+    both = (nearest_deadline.get(), _awaited_until.get())
+    ahead = (deadline for deadline in both if deadline is not None and deadline.at > now)
+    return min(ahead, key=lambda deadline: deadline.at, default=None)
+
+
+def seconds_left(now: float) -> float | None:
+    """Return for how long somebody waits for this call; None where nothing bounds it."""
+    deadline = awaited_until(now)
+    return None if deadline is None else deadline.at - now
 
 
 LaneFor = Callable[["ThreadWaiting"], Lane]
@@ -249,8 +267,8 @@ class LoopWaiting:
         if seconds is None:
             return await work()
         bounded = _within_on_trio if in_trio() else _within_on_asyncio
-        end, outer = self.now() + seconds, _awaited_until.get()
-        token = _awaited_until.set(end if outer is None else min(end, outer))
+        own, outer = Deadline(self.now() + seconds, late), _awaited_until.get()
+        token = _awaited_until.set(own if outer is None or own.at <= outer.at else outer)
         try:
             return await bounded(self._clock, seconds, work, late)
         finally:
@@ -318,6 +336,56 @@ class LoopWaiting:
         return partial(_cancel, RuntimeError, loop.call_soon_threadsafe, task.cancel)
 
 
+def set_aside(
+    waiting: Waiting, work: Callable[[], Awaitable[object]], cut_off: Callable[[], object]
+) -> bool:
+    """Have a task do what nobody waits for, once those had their turn who are ready.
+
+    A loop that ends right after a call cuts it off before it began, and not halfway.
+
+    Args:
+        waiting: How calls wait on an event loop.
+        work: What is to be done. It must not raise.
+        cut_off: Is called if the task was cancelled before it was through, perhaps twice.
+
+    Returns:
+        Whether somebody does it; False on a thread without a loop.
+    """
+    over = False
+
+    async def run() -> None:
+        nonlocal over
+        await _give_way()
+        await work()
+        over = True
+
+    def ended() -> None:
+        if not over:
+            cut_off()
+
+    try:
+        in_one_go(waiting.detached(run, ended))
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _give_way() -> None:
+    for _ in range(_TURNS):
+        if in_trio():
+            import trio
+
+            await trio.lowlevel.checkpoint()
+        else:
+            import asyncio
+
+            await asyncio.sleep(0)
+
+
+_TURNS = 5
+"""A loop takes one or two to end, and a few more where its last call was made by a task."""
+
+
 def later(clock: Clock, seconds: float, act: Callable[[], object]) -> Callable[[], None]:
     """Have the running event loop call `act`, in this context, when `seconds` have passed.
 
@@ -351,6 +419,73 @@ def later(clock: Clock, seconds: float, act: Callable[[], object]) -> Callable[[
     ring = partial(_quietly, RuntimeError, loop.call_soon_threadsafe, act_here)
     take_back = clock.alarm(seconds, ring, blocking=False)
     return loop.call_later(seconds, act_here).cancel if take_back is None else take_back
+
+
+class CancelScope(Protocol):
+    """Some work of one task that others on its loop can end."""
+
+    def __enter__(self) -> Self:
+        """Begin the work."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> bool | None:
+        """End it; the cancellation goes no further."""
+        ...
+
+    def cancel(self) -> None:
+        """Cancel what goes on in it, before anything else happens on the loop."""
+
+
+def cancel_scope() -> CancelScope:
+    """Make a scope for the running task that is cancelled at once.
+
+    That of anyio lets a task go on once more that has just been woken.
+    """
+    if in_trio():
+        import trio
+
+        return trio.CancelScope()
+    return _AsyncioScope()
+
+
+class _AsyncioScope:
+    """Cancels as `asyncio.timeout` does, when somebody says so."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - it is made in one
+        self._task = task
+        self._cancelled = asyncio.CancelledError
+        self._cancels_before = task.cancelling()
+        self._called = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> bool:
+        if not self._called:
+            return False
+        nobody_else_did = self._task.uncancel() <= self._cancels_before
+        return nobody_else_did and isinstance(error, self._cancelled)
+
+    def cancel(self) -> None:
+        if not self._called:
+            self._called = True
+            self._task.cancel()
 
 
 async def _within_on_asyncio(

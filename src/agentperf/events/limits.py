@@ -110,9 +110,12 @@ class ConcurrencyChanged(Event):
 class CallTimedOut(Event):
     """A call, or an item of its stream, took too long and was ended or left alone.
 
+    By `timeout`, `retry` or the deadline of a budget.
+
     Attributes:
-        name: The timeout's name.
-        limit: Which limit ran out: `total`, `first_item` or `gap`.
+        name: The name of the timeout or budget; for `retry` the operation.
+        limit: Which limit ran out: `total`, `first_item` or `gap` of a timeout, `total` or
+            `per_attempt` of `retry`, or the `deadline` of a budget.
         seconds: How long that limit is.
     """
 

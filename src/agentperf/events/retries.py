@@ -61,7 +61,7 @@ class HedgeEnded(Event):
 
     Attributes:
         attempt: The attempt that won, counted from 1; None where all failed.
-        attempts: How many there were.
+        attempts: How many there were; if policies refused all but the first, this is not told.
         seconds: How long the call took; for a stream, to its first item.
         saved: Estimate of the seconds saved where a hedge won: how much longer those calls took, on
             average, that are remembered to have taken longer than this one.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentperf import ConfigurationError
-from agentperf._base.durations import seconds
+from agentperf._base.durations import UNITS, seconds
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,12 @@ from agentperf._base.durations import seconds
         ("1h30m", 5400.0),
         ("1h 30m 10s", 5410.0),
         (" 5 m ", 300.0),
+        ("5 minutes", 300.0),
+        ("1 hour", 3600.0),
+        ("1 hour 30 minutes", 5400.0),
+        ("2days", 172800.0),
+        ("30 secs", 30.0),
+        ("1 microsecond", 1e-6),
         (dt.timedelta(minutes=5), 300.0),
         (dt.timedelta(microseconds=1), 1e-6),
     ],
@@ -40,7 +46,22 @@ def test_what_they_mean(written, meant):
 @pytest.mark.parametrize(
     "wrong",
     [
-        *("", "5", "m", "5 parsecs", "5m!", "-5m", "+5m", "1e3s", "5,5s", "m5", "5M", "..5s"),
+        *(
+            "",
+            "5",
+            "m",
+            "5 parsecs",
+            "5m!",
+            "-5m",
+            "+5m",
+            "1e3s",
+            "5,5s",
+            "m5",
+            "5M",
+            "..5s",
+            "5 minutess",
+            "5 weeks",
+        ),
         *(True, False, None, [], b"5m", 5j, object()),
         *(0, -1, 0.0, -0.5, "0s", "0.0ms"),
         *(float("nan"), float("inf"), float("-inf"), 10**400, "9" * 400 + "s"),
@@ -62,11 +83,12 @@ def test_no_time_at_all():
         seconds(-1, "linger", zero=True)
 
 
-@given(st.integers(1, 10**6), st.sampled_from(["us", "ms", "s", "m", "min", "h", "d"]))
+@given(st.integers(1, 10**6), st.sampled_from(sorted(UNITS)))
 def test_parts_add_up(number, unit):
     """Text in several parts is the sum of its parts."""
     one = seconds(f"{number}{unit}", "ttl")
-    assert seconds(f"{number}{unit} 1s", "ttl") == pytest.approx(one + 1)
+    assert one == pytest.approx(number * UNITS[unit])
+    assert seconds(f"{number} {unit} 1s", "ttl") == pytest.approx(one + 1)
 
 
 @given(st.text(max_size=30))

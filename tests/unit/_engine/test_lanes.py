@@ -188,7 +188,7 @@ def test_a_pause_ends_with_the_deadline():
     clock = FakeClock(start=0)
     port = ThreadWaiting(clock)
     context = contextvars.copy_context()
-    context.run(nearest_deadline.set, Deadline(5))
+    context.run(nearest_deadline.set, Deadline(5, CallTimeout))
     context.run(in_one_go, port.sleep(2))
     with pytest.raises(Overrun):
         context.run(in_one_go, port.sleep(60))
@@ -202,7 +202,7 @@ def test_a_wait_ends_with_the_deadline(passive):
     clock = Clock() if passive else FakeClock(start=0)
     port = ThreadWaiting(clock)
     context = contextvars.copy_context()
-    context.run(nearest_deadline.set, Deadline(clock.now() + 0.05))
+    context.run(nearest_deadline.set, Deadline(clock.now() + 0.05, CallTimeout))
     woken = port.parker()
     woken.unpark()
     assert context.run(in_one_go, woken.park(passive=passive)) is True
@@ -210,7 +210,7 @@ def test_a_wait_ends_with_the_deadline(passive):
     for timeout in (None, 60):
         with pytest.raises(Overrun):
             context.run(in_one_go, port.parker().park(timeout, passive=passive))
-    assert not classify(Deadline(0).passed()).counts
+    assert not classify(Deadline(0, CallTimeout).passed()).counts
 
 
 def test_detached_work_has_no_deadline():
@@ -221,7 +221,7 @@ def test_detached_work_has_no_deadline():
         seen.append(nearest_deadline.get())
 
     async def call():
-        nearest_deadline.set(Deadline(5))
+        nearest_deadline.set(Deadline(5, CallTimeout))
         await ThreadWaiting(Clock()).detached(work)
         seen.append(nearest_deadline.get())
 

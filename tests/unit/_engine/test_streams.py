@@ -527,6 +527,59 @@ async def test_talking_to_a_returned_generator(spy):
         stream.throw(KeyError())
     with pytest.raises(KeyError):
         await astream.athrow(KeyError())
+    assert spy.endings() == ["dropped", "dropped"]
+
+
+class Oops(Exception):
+    """An error of the reader."""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("given", [(Oops("x"),), (Oops,), (Oops, Oops("x"), None)])
+@pytest.mark.filterwarnings("ignore:the \\(type, exc, tb\\) signature:DeprecationWarning")
+async def test_what_the_reader_throws_in_is_no_failure(spy, given):
+    """It comes out again, and the stream was left by its reader."""
+
+    def read():
+        yield 1
+
+    async def aread():
+        yield 1
+
+    stream, astream = spy(read)(), spy(aread)()
+    assert (next(stream), await anext(astream)) == (1, 1)
+    with pytest.raises(Oops):
+        stream.throw(*given)
+    with pytest.raises(Oops):
+        await astream.athrow(*given)
+    assert spy.endings() == ["dropped", "dropped"]
+
+
+@pytest.mark.anyio
+async def test_what_a_stream_makes_of_what_is_thrown_in_is_its_own(spy):
+    """Another error than the reader's is a failure; so is one that comes at a later item."""
+
+    def read():
+        kept = None
+        try:
+            yield 1
+        except Oops as error:
+            kept = error
+        yield 2
+        raise kept
+
+    async def aread():
+        try:
+            yield 1
+        except Oops as error:
+            raise KeyError from error
+
+    stream, astream = spy(read)(), spy(aread)()
+    assert (next(stream), stream.throw(Oops()), await anext(astream)) == (1, 2, 1)
+    with pytest.raises(Oops):
+        next(stream)
+    with pytest.raises(KeyError):
+        await astream.athrow(Oops())
     assert spy.endings() == ["failed", "failed"]
 
 

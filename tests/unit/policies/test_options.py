@@ -6,6 +6,7 @@ import pytest
 
 import agentperf
 from agentperf.errors import ConfigurationError
+from agentperf.testing import fresh_host
 
 
 @pytest.mark.parametrize(
@@ -105,3 +106,25 @@ def test_an_argument_that_cannot_tell_calls_apart():
         chat(object())
     assert "ignore=" not in str(caught.value)
     assert "key=(" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        lambda store: agentperf.rate_limited("9/s", store=store, name="n"),
+        lambda store: agentperf.bulkhead(8, store=store, name="n"),
+        lambda store: agentperf.circuit_breaker(store=store, name="n"),
+        lambda store: agentperf.budgeted(usd=1, store=store, name="n"),
+    ],
+)
+def test_the_address_of_a_store(policy):
+    """Its form is checked at once, who offers it at the first call; no error shows what follows."""
+    for malformed in ("//localhost", "6379", "my redis://x", ":secret@x", ""):
+        with pytest.raises(ConfigurationError, match="store=") as refused:
+            policy(malformed)
+        assert "secret" not in str(refused.value)
+    with fresh_host():
+        work = policy("sqlte://secret")(lambda: None)
+        with pytest.raises(agentperf.PluginError, match="did you mean 'sqlite'") as unknown:
+            work()
+        assert "secret" not in str(unknown.value)

@@ -287,6 +287,100 @@ def test_cut_fault(llm: FakeLLM, stream: bool) -> None:
     assert llm.stats().errors == 1
 
 
+def test_a_rate_limit_that_does_not_say_how_long(llm: FakeLLM, client: openai.OpenAI) -> None:
+    """Some servers send no Retry-After."""
+    llm.faults = Faults(rate=1, kinds=(Fault.RATE_LIMIT,), retry_after=None)
+    with pytest.raises(openai.RateLimitError) as caught:
+        client.chat.completions.create(model="m", messages=PROMPT)
+    assert not [name for name in caught.value.response.headers if name.startswith("retry-after")]
+
+
+def test_hang_fault(llm: FakeLLM, client: openai.OpenAI) -> None:
+    """Nothing comes, and the client loses patience; the server is there for others meanwhile."""
+    llm.faults = Faults(script=[Fault.HANG])
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=0.1).chat.completions.create(model="m", messages=PROMPT)
+    assert post(llm, body()).status == 200
+    assert llm.stats().errors == 1
+
+
+def test_a_server_that_hangs_can_be_stopped() -> None:
+    """Its clients learn of it."""
+    with FakeLLM(faults=Faults(rate=1, kinds=(Fault.HANG,))) as hanging:
+        connection = http.client.HTTPConnection("127.0.0.1", hanging.port)
+        connection.request("POST", CHAT, json.dumps(body()))
+        while not hanging.stats().errors:
+            time.sleep(0.01)
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        connection.getresponse()
+    connection.close()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_reset_fault(llm: FakeLLM, client: openai.OpenAI, stream: bool) -> None:
+    """The connection is gone before the answer begins; the next one is served."""
+    llm.faults = Faults(script=[Fault.RESET, Fault.RESET, None])
+    with pytest.raises(openai.APIConnectionError):
+        client.chat.completions.create(model="m", messages=PROMPT, stream=stream)
+    with pytest.raises(ConnectionError):
+        post(llm, body(stream=stream))
+    assert post(llm, body(stream=stream)).status == 200
+    assert llm.stats().errors == 2
+
+
+def test_garbage_fault(llm: FakeLLM, client: openai.OpenAI) -> None:
+    """An answer that is none, as it comes from a proxy."""
+    llm.faults = Faults(rate=1, kinds=(Fault.GARBAGE,))
+    with pytest.raises(json.JSONDecodeError):
+        client.chat.completions.create(model="m", messages=PROMPT)
+    with (
+        pytest.raises(json.JSONDecodeError),
+        client.chat.completions.create(model="m", messages=PROMPT, stream=True) as stream,
+    ):
+        list(stream)
+    assert b"Bad Gateway" in post(llm, body(input="x"), "/v1/embeddings").read()
+    assert llm.stats().errors == 3
+
+
+def test_a_script(llm: FakeLLM, client: openai.OpenAI) -> None:
+    """First it fails, then it works; then the rate decides, until the script begins anew."""
+
+    def outcome() -> str:
+        try:
+            client.chat.completions.create(model="m", messages=PROMPT)
+        except openai.APIError as error:
+            return type(error).__name__
+        return "answer"
+
+    first = ["RateLimitError", "answer", "InternalServerError"]
+    llm.faults = Faults(script=[Fault.RATE_LIMIT, None, Fault.SERVER_ERROR])
+    assert [outcome() for _ in range(5)] == [*first, "answer", "answer"]
+    llm.reset()
+    assert [outcome() for _ in range(3)] == first
+    llm.faults = Faults(script=(None,), rate=1, kinds=(Fault.SERVER_ERROR,))
+    assert [outcome() for _ in range(2)] == ["answer", "InternalServerError"]
+
+
+def test_headers_of_answers(llm: FakeLLM) -> None:
+    """Every answer has them, a refusal too; its own go before."""
+    llm.headers = {"x-ratelimit-remaining-requests": "3", "retry-after": "9"}
+    try:
+        llm.faults = Faults(script=[None, Fault.RATE_LIMIT], retry_after="1s")
+        found = [post(llm, body()).headers for _ in range(2)]
+    finally:
+        llm.headers = {}
+    assert [one["x-ratelimit-remaining-requests"] for one in found] == ["3", "3"]
+    assert [one["retry-after"] for one in found] == ["9", "1.000"]
+    assert post(llm, body()).headers["x-ratelimit-remaining-requests"] is None
+
+
+@pytest.mark.parametrize("headers", [{"x-left": 3}, {3: "x"}, [("a", "b")], "a: b"])
+def test_headers_that_are_none(headers: Any) -> None:
+    """The error shows some."""
+    with pytest.raises(ConfigurationError, match=r"^headers=.*x-ratelimit-remaining-requests"):
+        FakeLLM(headers=headers)
+
+
 def test_faults_are_drawn_alike_after_a_reset(llm: FakeLLM) -> None:
     """The same requests meet the same faults again, and asked once more a request draws anew."""
 

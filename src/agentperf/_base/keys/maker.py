@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agentperf._base.callables import refuse_async, takes
+from agentperf._base.callables import asked, refuse_async
 from agentperf._base.keys.compiling import KeyMaker, Part, compiled
 from agentperf._base.keys.template import Field, parse_fields
 from agentperf._base.keys.unkeyable import Unkeyable
@@ -171,16 +171,7 @@ def _by_function(
 
     def maker(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
         check(args, kwargs)  # `key` may take what the function wouldn't
-        try:
-            value = key(*args, **kwargs)
-        except TypeError as error:
-            if takes(key, args, kwargs):
-                raise  # by what it does
-            shown = ", ".join(map(str, signature.parameters))
-            raise ConfigurationError(
-                f"{option}= of {function}() can't be called as the function itself is ({error}): "
-                f"give it the same parameters, as in {option}=lambda {shown}: ..."
-            ) from error
+        value = asked(key, args, kwargs, option=option, function=function, signature=signature)
         try:
             return freeze(value)
         except Unkeyable as error:

@@ -289,7 +289,7 @@ class Ledger:
     def _check_amount(self, limit: str, allowed: int, used: int, need: int, *, unit: int) -> None:
         """Refuse where nothing is left, or less than is needed."""
         if (what := lacking(limit, allowed, used, need, unit=unit)) is not None:
-            raise self.exceeded(what, limit, used / unit, allowed / unit)
+            raise self.exceeded(what, limit, shown(used, unit), shown(allowed, unit))
 
     def _settle(self) -> None:
         """Add up what came in; the lock is held."""
@@ -432,10 +432,12 @@ class Tab:
 
     ledger: Ledger
     call: Call | None
+    operation: str = ""
+    """That of the decorated function that runs, for what no measured operation spends."""
 
     def put(self, usage: Usage, operation: str) -> None:
         """Add what was spent here."""
-        self.ledger.put(usage, operation)
+        self.ledger.put(usage, operation or self.operation)
 
 
 def lacking(limit: str, allowed: int, used: int, need: int, *, unit: int) -> str | None:
@@ -449,6 +451,11 @@ def lacking(limit: str, allowed: int, used: int, need: int, *, unit: int) -> str
         f"has {left / unit:g} of {allowed / unit:g} {limit} left; the call needs about "
         f"{need / unit:g}"
     )
+
+
+def shown(amount: int, unit: int) -> float:
+    """Return an amount as its limit was written: dollars as a float, a number of things whole."""
+    return amount if unit == 1 else amount / unit
 
 
 def _amount(usage: Usage) -> Amount:

@@ -6,29 +6,32 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from agentperf._engine.site import Site
+from agentperf._engine.overtime import Overtime
 from agentperf._engine.streams import AnyLiveStream, AsyncLiveStream
 from agentperf.errors import CallTimeout
 from agentperf.policies.budgeted.core import Ledger
 
 
-def cut_stream(stream: AnyLiveStream, ledger: Ledger, site: Site) -> AnyLiveStream:
+def cut_stream(stream: AnyLiveStream, ledger: Ledger, overtime: Overtime) -> AnyLiveStream:
     """Have a stream end at the deadline of a budget."""
     # The stream must not be kept alive by what it reads through.
     whole = weakref.ref(stream)
     if isinstance(stream, AsyncLiveStream):
-        stream.through(lambda iterator: _AsyncCut(iterator, ledger, site, whole))
+        stream.through(lambda iterator: _AsyncCut(iterator, ledger, overtime, whole))
     else:
-        stream.through(lambda iterator: _Cut(iterator, ledger, whole))
+        stream.through(lambda iterator: _Cut(iterator, ledger, overtime, whole))
     return stream
 
 
 class _Cut:
     """Gives the items of an iterator, as long as there is time."""
 
-    def __init__(self, iterator: Any, ledger: Ledger, whole: Callable[[], Any]) -> None:
+    def __init__(
+        self, iterator: Any, ledger: Ledger, overtime: Overtime, whole: Callable[[], Any]
+    ) -> None:
         self._iterator = iterator
         self._ledger = ledger
+        self._overtime = overtime
         self._whole = whole
 
     def __getattr__(self, name: str) -> Any:
@@ -47,16 +50,18 @@ class _Cut:
         if not self._ledger.left():
             # Closed first: that the time is up is no failure of whoever produces the items.
             self._whole().close()
-            raise self._ledger.cut_off()
+            raise self._overtime.told(self._ledger.cut_off())
 
 
 class _AsyncCut:
     """Gives the items of an asynchronous iterator, and stops waiting for one when time is up."""
 
-    def __init__(self, iterator: Any, ledger: Ledger, site: Site, whole: Callable[[], Any]) -> None:
+    def __init__(
+        self, iterator: Any, ledger: Ledger, overtime: Overtime, whole: Callable[[], Any]
+    ) -> None:
         self._iterator = iterator
         self._ledger = ledger
-        self._waiting = site.waiting
+        self._overtime = overtime
         self._whole = whole
 
     def __getattr__(self, name: str) -> Any:
@@ -77,7 +82,7 @@ class _AsyncCut:
             return late[0]
 
         try:
-            return await self._waiting.bounded(self._ledger.left(), move, cut_off)
+            return await self._overtime.bounded(self._ledger.left(), move, cut_off)
         except CallTimeout as error:
             if error in late:
                 await self._whole().aclose()

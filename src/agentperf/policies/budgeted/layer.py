@@ -12,6 +12,7 @@ from agentperf._base.keys import InstanceTokens, KeyMaker, digest, key_maker, me
 from agentperf._base.prompts import PROMPTS
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, TabFrame, current_frame
+from agentperf._engine.overtime import Overtime
 from agentperf._engine.site import Site
 from agentperf._engine.sizing import by_name, quick_count
 from agentperf._engine.streams import LIVE, TurnedAsync
@@ -47,7 +48,8 @@ def open_ledger(
     """Open a budget inside of those around it, and the frame for what happens in it."""
     tab = tab_of(frame)
     ledger = Ledger(options, name, now, tab.ledger if tab else None, account)
-    return ledger, TabFrame(frame, Tab(ledger, tab.call if tab else None))
+    inner = Tab(ledger, None) if tab is None else Tab(ledger, tab.call, tab.operation)
+    return ledger, TabFrame(frame, inner)
 
 
 def account_of(options: BudgetOptions, host: Host, name: str | None) -> SharedAccount | None:
@@ -88,6 +90,7 @@ class _Layer:
     def __init__(self, site: Site) -> None:
         self.site = site
         self._tell_refused = site.host.bus.emitter(CallRefused)
+        self._overtime = Overtime(site)
 
     def seen(self, ticket: Any, item: Any, at: float) -> None:
         """Items say nothing that isn't recorded."""
@@ -119,22 +122,25 @@ class _Layer:
         except BudgetExceeded as error:
             raise self.refused(error) from None
         value = await self._in_time(ledger, partial(proceed, *call))
-        return cut_stream(value, ledger, self.site) if type(value) in LIVE else value
+        return cut_stream(value, ledger, self._overtime) if type(value) in LIVE else value
 
     async def _in_time(self, ledger: Ledger, work: Callable[[], Any]) -> Any:
         if ledger.until is None:
             return await work()
         if self.site.driver.is_async:
-            return await self.site.waiting.bounded(ledger.left(), work, ledger.cut_off)
+            return await self._overtime.bounded(ledger.left(), work, ledger.cut_off)
         # Nobody can end what a thread does, but pauses and bounds further in mind this.
-        deadline, outer = Deadline(ledger.until), nearest_deadline.get()
+        deadline = Deadline(ledger.until, ledger.cut_off)
+        outer = nearest_deadline.get()
         if outer is not None and outer.at <= deadline.at:
             return await work()
         token = nearest_deadline.set(deadline)
         try:
             return await work()
         except Overrun as error:
-            raise (ledger.cut_off() if error.deadline is deadline else error) from None
+            if error.deadline is not deadline:
+                raise
+            raise self._overtime.told(ledger.cut_off()) from None
         finally:
             nearest_deadline.reset(token)
 
@@ -169,9 +175,11 @@ class BudgetLayer(_Layer):
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             ticket = open_ledger(options, name, now, frame(), account)
-            note(ticket[0])
-            if has_deadline:
-                return in_time(ticket[0], args, kwargs, ticket)
+            ledger = ticket[0]
+            note(ledger)
+            # An earlier one, of a budget around it, ends the call from further out.
+            if has_deadline and ledger.whose_deadline() is ledger:
+                return in_time(ledger, args, kwargs, ticket)
             return run(args, kwargs, ticket)
 
         return step
@@ -255,6 +263,7 @@ class InsideLayer(_Layer):
         """Put this around `inner`."""
         driver, frame_of = self.site.driver, current_frame.get
         self._run = run = driver.framed(driver.guarded(self, inner), _frame)
+        operation = self.site.operation
 
         def step(args: Args, kwargs: Kwargs) -> Any:
             frame = frame_of()
@@ -265,7 +274,8 @@ class InsideLayer(_Layer):
                 return self._through_stores(tab, frame, args, kwargs)
             call = self._admitted(tab, args, kwargs)
             try:
-                return run(args, kwargs, (call, TabFrame(frame, Tab(tab.ledger, call))))
+                within = TabFrame(frame, Tab(tab.ledger, call, operation))
+                return run(args, kwargs, (call, within))
             except TurnedAsync:
                 call.take_back()  # it is made again, as the asynchronous call it is
                 raise

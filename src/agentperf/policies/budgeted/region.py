@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from agentperf._base.durations import Duration
-from agentperf._base.options import OnFailure
+from agentperf._base.options import OnFailure, refuse_unknown
 from agentperf._engine.current import current_bindings, current_host
 from agentperf._engine.frames import current_frame, leave
 from agentperf.errors import ConfigurationError
@@ -15,12 +13,18 @@ from agentperf.events import BudgetEnded
 from agentperf.policies.budgeted.core import Ledger
 from agentperf.policies.budgeted.enforcing import mind_budgets
 from agentperf.policies.budgeted.layer import account_of, open_ledger, tell_end
-from agentperf.policies.budgeted.options import OnRepeat, checked
+from agentperf.policies.budgeted.options import BudgetOptions, OnRepeat, checked
 from agentperf.usage import Usage
 
 if TYPE_CHECKING:
     from agentperf.abc.stores import AnyStore
     from agentperf.policies.budgeted.shared.handle import SharedBudget
+
+
+_FOR_CALLS = (
+    "budget(...) is for a region of code, as in `with budget(calls=2):`; for the calls of a "
+    "function, each with a budget of its own, write @budgeted(calls=2)"
+)
 
 
 class Budget:
@@ -79,8 +83,58 @@ class Budget:
         return f"<budget {self.name!r}: {left or 'nothing limited'}{' left' if left else ''}>"
 
 
-@contextlib.contextmanager
+class BudgetRegion:
+    """A budget that is still to be opened, by `with`; made by `budget`."""
+
+    def __init__(self, options: BudgetOptions, name: str) -> None:
+        self._options = options
+        self._name = name
+        self._was_opened = False
+
+    def __enter__(self) -> Budget:
+        """Open the budget.
+
+        Raises:
+            ConfigurationError: It was opened before.
+        """
+        if self._was_opened:
+            raise ConfigurationError(
+                f"the budget {self._name!r} was opened already. For one budget over several parts, "
+                "put a single `with` around all of them; for a budget each, make one for each, as "
+                "in `with budget(calls=30):`"
+            )
+        self._was_opened = True
+        mind_budgets(current_bindings())
+        self._host = host = current_host()
+        self._account = account_of(self._options, host, self._name)
+        self._ledger, frame = open_ledger(
+            self._options, self._name, host.clock.now, current_frame.get(), self._account
+        )
+        self._token = current_frame.set(frame)
+        return Budget(self._ledger)
+
+    def __exit__(self, *_: object) -> None:
+        """Close it, and tell what was spent."""
+        leave(self._token)
+        if self._account is not None:
+            self._account.pay_from_here()
+        tell_end(self._host.bus.emitter(BudgetEnded), self._ledger, self._name)
+
+    def __call__(self, function: object) -> NoReturn:
+        """Refuse to decorate: calls of a function have a budget each, which is `budgeted`.
+
+        Raises:
+            ConfigurationError: Always.
+        """
+        raise ConfigurationError(_FOR_CALLS)
+
+    def __repr__(self) -> str:
+        return f"<budget {self._name!r}: {'opened' if self._was_opened else 'to be opened'}>"
+
+
 def budget(
+    limit: object = None,
+    /,
     *,
     usd: float | None = None,
     tokens: int | None = None,
@@ -92,13 +146,17 @@ def budget(
     per: Duration | None = None,
     on_store_failure: OnFailure = "local",
     name: str | None = None,
-) -> Iterator[Budget]:
+    **unknown: object,
+) -> BudgetRegion:
     """Open a budget for the decorated calls of a region, as `budgeted` does for those of a call.
 
     Without a limit it only adds up what is spent. Tasks started inside inherit it; so do threads
     that are given a copy of the context.
 
+    A budget is opened once: `with` a second time needs another one.
+
     Args:
+        limit: Refused: limits are given by name.
         usd: US dollars.
         tokens: Input and output tokens together.
         calls: Calls that have no such call inside.
@@ -111,6 +169,7 @@ def budget(
         on_store_failure: `"local"`, `"open"` or `"closed"`, as for `budgeted`.
         name: What it is called in errors and events, `"budget"` by default; with a store, what it
             is shared by.
+        **unknown: Refused, with what was probably meant.
 
     Example:
         with agentperf.budget(usd=0.50, calls=30, deadline="2m") as budget:
@@ -118,11 +177,16 @@ def budget(
         print(budget.spent, budget.by_operation())
 
     Raises:
-        ConfigurationError: An option is malformed or goes with nothing.
+        ConfigurationError: An option is malformed or goes with nothing; or it is used as a
+            decorator, which is `budgeted`.
         BudgetExceeded: At a call inside, it would break the budget.
         StoreUnavailable: At a call inside, the store fails, and `on_store_failure="closed"`.
         CallTimeout: At an asynchronous call inside, the deadline cut it off.
     """
+    refuse_unknown(budget, unknown)
+    if limit is not None:
+        by_name = f"budget({limit!r}) takes its limits by name: budget(usd=0.50, calls=30)"
+        raise ConfigurationError(_FOR_CALLS if callable(limit) else by_name)
     if name is not None and (not isinstance(name, str) or not name):
         raise ConfigurationError(f'name={name!r}: text is needed, such as name="nightly"')
     options = checked(
@@ -137,16 +201,4 @@ def budget(
         per=per,
         on_store_failure=on_store_failure,
     )
-    name = name or "budget"
-    mind_budgets(current_bindings())
-    host = current_host()
-    account = account_of(options, host, name)
-    ledger, frame = open_ledger(options, name, host.clock.now, current_frame.get(), account)
-    token = current_frame.set(frame)
-    try:
-        yield Budget(ledger)
-    finally:
-        leave(token)
-        if account is not None:
-            account.pay_from_here()
-        tell_end(host.bus.emitter(BudgetEnded), ledger, name)
+    return BudgetRegion(options, name or "budget")

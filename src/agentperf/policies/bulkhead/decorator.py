@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentperf._base.callables import is_decorated_bare
-from agentperf._base.options import By, OnFailure, checked_by, refuse_unknown
+from agentperf._base.options import By, OnFailure, checked_by, one_by_position, refuse_unknown
 from agentperf._engine.bindings import Step
 from agentperf._engine.hosting import Host
 from agentperf._engine.keyed import KeyOf, keyed_by
@@ -54,7 +54,7 @@ class Bulkhead(Policy):
             key_of=self.key_of(site.target),
             head_start=self.head_start(site.target),
         )
-        return layer.bound(self.compartments(site.host), inner)
+        return self._minded(site, layer.bound(self.compartments(site.host), inner))
 
     def compartments(self, host: Host) -> Compartments:
         """Return the places on `host`; functions that share the object share them."""
@@ -78,7 +78,7 @@ class Bulkhead(Policy):
             key_of=self.key_of(site.target),
             head_start=self.head_start(site.target),
         )
-        return layer.bound(inner)
+        return self._minded(site, layer.bound(inner))
 
     def shared_compartments(self, host: Host) -> SharedCompartments:
         """Return what this process knows of places in a store."""
@@ -110,9 +110,18 @@ class Bulkhead(Policy):
             return None
         from agentperf._engine.priority import head_starts
 
-        return head_starts(self.priority, target.signature)
+        return head_starts(self.priority, target)
+
+    def _minded(self, site: Site, step: Step) -> Step:
+        """Have the priority of every call looked at, also of those that needn't wait."""
+        if self.priority is None:
+            return step
+        from agentperf._engine.priority import minded
+
+        return minded(self.head_start(site.target), step)
 
 
+@one_by_position("bulkhead({0}, queue={1})")
 def bulkhead(
     concurrency: int | None = None,
     *,

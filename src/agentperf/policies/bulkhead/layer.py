@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Instead = Callable[[], Any]
 Run = Callable[..., Any]
 
+FIRST = 5
+"""So many calls are measured, so that the first refusal can say something; then one after each."""
+
 
 class Compartment:
     """Places of a bulkhead on one host, and what decides how many there are.
@@ -36,16 +39,18 @@ class Compartment:
         stays: How long calls keep them.
         measured: Whether the next call is measured.
         plain: The ticket of all calls that are not.
+        unknown: How many of the first calls are still to be measured.
     """
 
-    __slots__ = ("adaptive", "measured", "places", "plain", "stays")
+    __slots__ = ("adaptive", "measured", "places", "plain", "stays", "unknown")
 
     def __init__(self, options: BulkheadOptions) -> None:
         self.places = Places(options.concurrency)
         bounds = options.bounds
         self.adaptive = None if bounds is None else AdaptiveLimit(*bounds, options.concurrency)
         self.stays = Stays()
-        self.measured = self.adaptive is not None
+        self.measured = True
+        self.unknown = FIRST
         self.plain = Flight(self, None)
 
 
@@ -144,7 +149,9 @@ class BulkheadLayer(Entrance):
         return step
 
     def _ticket(self, compartment: Compartment) -> Flight:
-        compartment.measured = compartment.adaptive is not None
+        if compartment.unknown:
+            compartment.unknown -= 1
+        compartment.measured = compartment.adaptive is not None or compartment.unknown > 0
         return Flight(compartment, self._now())
 
     async def _wait_and_run(

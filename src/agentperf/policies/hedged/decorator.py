@@ -88,7 +88,7 @@ def hedged(
 
     Args:
         after: When a call is slow: a quantile of the durations of the last 200 successes, such as
-            `"p95"` (nothing is hedged before there are 20), or a time such as `"300ms"`.
+            `"p95"` (nothing is hedged before there are 20), or a time above 0, such as `"300ms"`.
         extra: How many attempts beside the first, each so much later than the one before.
         budget: The share of calls that may have an extra attempt: each call that works earns so
             much of one, and ten are at hand at the start. At any moment no larger share of the

@@ -15,7 +15,7 @@ class HedgeStats:
 
     Attributes:
         hedged: Calls that had more than one attempt, and have ended; those that were cancelled
-            don't count.
+            don't count, nor do those whose other attempts a policy refused.
         won: Those of them in which a hedge was faster than the first attempt.
         refused: Hedges that were due and that a budget did not allow.
         delay: Seconds after which a call is hedged now; None while that is not known.

@@ -67,11 +67,15 @@ class HedgeLayer:
         race = Race(partial(proceed, args, kwargs), self._site.host.clock, self._site.waiting)
         taken: list[Budget] = []
         try:
-            return await race.run(delay, partial(self._is_due, began, delay, taken))
-        finally:
+            value = await race.run(delay, partial(self._is_due, began, delay, taken))
+        except Exception:
+            self._settle(race, self._now() - began)
+            raise
+        finally:  # one that was cancelled teaches nothing
             for budget in taken:
                 budget.over()
-            self._settle(race, self._now() - began)
+        self._settle(race, self._now() - began)
+        return value
 
     def _is_due(self, began: float, delay: float, taken: list[Budget], number: int) -> float | None:
         """Take another attempt out of the budgets; return when the next one is due, or None."""
@@ -91,12 +95,12 @@ class HedgeLayer:
         return delay
 
     def _settle(self, race: Race, seconds: float) -> None:
-        """Learn from a call that has ended; one that was cancelled teaches nothing."""
+        """Learn from a call that has ended."""
         if race.winner is not None:
             self._budget.earn()
             if 0 not in race.errors:
                 self._pace.took(seconds)
-        if race.attempts == 1 or (race.winner is None and not race.errors):
+        if not race.was_hedged:
             return
         hedge_won = bool(race.winner)
         self._tally.ended(won=hedge_won)

@@ -35,7 +35,7 @@ def checked(*, after: Duration, extra: int, budget: Share | None) -> HedgeOption
         ConfigurationError: Something is malformed.
     """
     quantile = _quantile(after)
-    fixed = seconds(after, "after", zero=True) if quantile is None else None
+    fixed = seconds(after, "after") if quantile is None else None
     if whole("extra", extra, 1) > _MOST:
         raise ConfigurationError(f"extra={extra!r}: {_MOST} at most, as in extra=1")
     return HedgeOptions(

@@ -11,8 +11,9 @@ from agentperf._base.clock import Clock
 from agentperf._base.verdicts import Fault
 from agentperf._engine.classify import classify
 from agentperf._engine.streams import AsyncLiveStream
-from agentperf._engine.waiting import in_one_go, later
+from agentperf._engine.waiting import CancelScope, cancel_scope, in_one_go, later
 from agentperf.abc.waiting import Waiting
+from agentperf.errors import CallRejected
 
 Attempt = Callable[[], Awaitable[Any]]
 
@@ -40,10 +41,9 @@ class Race:
         self._attempt = attempt
         self._clock = clock
         self._waiting = waiting
-        self._first = anyio.CancelScope()
         self._cancelled = anyio.get_cancelled_exc_class()
         self._running = {0}
-        self._others: dict[int, Callable[[], None]] = {}
+        self._scopes: dict[int, CancelScope] = {}
         self._is_decided = False
         self._changed: Any = None
         self._value: Any = None
@@ -51,6 +51,12 @@ class Race:
         self.winner: int | None = None
         self.attempts = 1
         self.errors: dict[int, BaseException] = {}
+
+    @property
+    def was_hedged(self) -> bool:
+        """Whether there was another attempt that no policy refused."""
+        refused = [number for number, error in self.errors.items() if _is_refusal(number, error)]
+        return self.attempts - len(refused) > 1
 
     async def run(self, delay: float, is_due: Callable[[int], float | None]) -> Any:
         """Return the value of the attempt that wins.
@@ -65,15 +71,14 @@ class Race:
         """
         self._plan(delay, is_due)
         try:
-            with self._first:
-                await self._run(0)
+            await self._run(0)
             while not self._is_decided:
                 await self._change()
         finally:
-            self._is_decided = True
+            self._decide(0)
             self._take_back()
-            if self._others:
-                await self._end_others()
+            if self._running - {0}:
+                await self._others_ended()
         if self.winner is None:
             raise self._error()
         return self._value
@@ -88,10 +93,20 @@ class Race:
         self.attempts += 1
         self._running.add(number)
         ended = partial(self._ended, number)
-        self._others[number] = in_one_go(self._waiting.detached(partial(self._run, number), ended))
+        in_one_go(self._waiting.detached(partial(self._run, number), ended))
         self._plan(delay, is_due)
 
     async def _run(self, number: int) -> None:
+        try:
+            with cancel_scope() as self._scopes[number]:
+                if not self._is_decided:
+                    await self._judged(number)
+        finally:
+            self._scopes.pop(number, None)
+            self._ended(number)
+
+    async def _judged(self, number: int) -> None:
+        """Make an attempt, and see what it says of the race."""
         try:
             value = await self._attempt()
         except self._cancelled:
@@ -100,8 +115,6 @@ class Race:
             self._failed(number, error)
         else:
             await self._succeeded(number, value)
-        finally:
-            self._ended(number)
 
     async def _succeeded(self, number: int, value: Any) -> None:
         if not self._is_decided:
@@ -124,9 +137,15 @@ class Race:
             self._changed.set()
 
     def _decide(self, number: int) -> None:
+        """Cancel all attempts but this one.
+
+        At once: a place that it has just given back has woken who waits for it, but not yet let it
+        go on. If that is one of these, it must not make a call that nobody needs.
+        """
         self._is_decided = True
-        if number:
-            self._first.cancel()
+        for other, scope in self._scopes.items():
+            if other != number:
+                scope.cancel()
 
     async def _change(self) -> None:
         """Wait until an attempt has ended."""
@@ -135,13 +154,11 @@ class Race:
         self._changed = anyio.Event()
         await self._changed.wait()
 
-    async def _end_others(self) -> None:
-        """Cancel the other attempts and wait for them, even if the caller is cancelled."""
+    async def _others_ended(self) -> None:
+        """Wait for the other attempts to end, even if the caller is cancelled."""
         import anyio
 
         with anyio.CancelScope(shield=True):
-            for cancel in self._others.values():
-                cancel()
             while self._running - {0}:
                 await self._change()
 
@@ -151,3 +168,8 @@ class Race:
         for other, its in others:
             error.add_note(f"attempt {other + 1} failed too: {type(its).__name__}: {its}")
         return error
+
+
+def _is_refusal(number: int, error: BaseException) -> bool:
+    """Whether an attempt beside the first was none, as a policy further in refused it."""
+    return number > 0 and isinstance(error, CallRejected)

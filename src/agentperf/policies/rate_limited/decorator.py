@@ -13,6 +13,7 @@ from agentperf._base.options import (
     OnFailure,
     checked_by,
     goes_with_store,
+    one_by_position,
     refuse_unknown,
     whole,
 )
@@ -78,7 +79,7 @@ class RateLimited(Policy):
             learn=self.learn,
             head_start=self.head_start(site.target),
         )
-        return layer.bound(inner)
+        return self._minded(site, layer.bound(inner))
 
     def buckets(self, host: Host) -> Buckets:
         """Return what is left of the limit on `host`; functions that share the object share it."""
@@ -107,7 +108,7 @@ class RateLimited(Policy):
             learn=self.learn,
             head_start=self.head_start(site.target),
         )
-        return layer.bound(inner)
+        return self._minded(site, layer.bound(inner))
 
     def shared_buckets(self, host: Host) -> SharedBuckets:
         """Return what this process knows of a limit in a store."""
@@ -139,13 +140,22 @@ class RateLimited(Policy):
             return None
         from agentperf._engine.priority import head_starts
 
-        return head_starts(self.priority, target.signature)
+        return head_starts(self.priority, target)
+
+    def _minded(self, site: Site, step: Step) -> Step:
+        """Have the priority of every call looked at, also of those that needn't wait."""
+        if self.priority is None:
+            return step
+        from agentperf._engine.priority import minded
+
+        return minded(self.head_start(site.target), step)
 
     def estimate(self, target: Target, outputs: Outputs) -> Estimate | None:
         """Return what tells what a call will use; None where each is simply one request."""
-        return estimator(self.limits, self.cost, target.signature, quick_count, outputs)
+        return estimator(self.limits, self.cost, target, quick_count, outputs)
 
 
+@one_by_position("several rates as a list: rate_limited([{0}, {1}])")
 def rate_limited(
     requests: Rates | None = None,
     *,

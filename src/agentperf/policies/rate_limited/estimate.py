@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from agentperf._base.callables import asked
 from agentperf._base.prompts import PROMPTS
 from agentperf._engine.sizing import by_name
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import Limits, Need
 from agentperf.policies.rate_limited.outputs import Outputs
 from agentperf.usage import Usage
+
+if TYPE_CHECKING:
+    from agentperf._engine.site import Target
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -26,7 +30,7 @@ OUTPUT_WITHOUT_CAP = 512
 def estimator(
     limits: Limits,
     cost: Callable[..., Any] | str | None,
-    signature: inspect.Signature,
+    target: Target,
     count: Callable[[Any], int],
     outputs: Outputs,
 ) -> Callable[[Args, Kwargs], Need] | None:
@@ -36,13 +40,14 @@ def estimator(
         limits: What is limited.
         cost: A callable over the call's arguments, or the parameter that holds the cost: a number
             (of tokens where tokens are limited, else of requests) or a `Usage`.
-        signature: The function's parameters.
+        target: The function.
         count: Counts the tokens of a text or of messages, quickly.
         outputs: What is known of the length of the operation's answers.
 
     Raises:
         ConfigurationError: `cost` names no parameter.
     """
+    signature = target.signature
     if isinstance(cost, str) and cost not in signature.parameters:
         raise ConfigurationError(
             f"cost={cost!r} is no parameter; use one of {', '.join(signature.parameters)}, or a "
@@ -51,8 +56,8 @@ def estimator(
     if cost is None and not limits.counts_tokens:
         return None
     if callable(cost):
-        ask = cost
-        return lambda args, kwargs: _need(ask(*args, **kwargs), limits)
+        ask = partial(asked, cost, option="cost", function=target.operation, signature=signature)
+        return lambda args, kwargs: _need(ask(args, kwargs), limits)
     if isinstance(cost, str):
         name = cost
         return lambda args, kwargs: _need(by_name(signature, args, kwargs).get(name), limits)

@@ -11,6 +11,7 @@ from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.site import Target
 from agentperf._engine.waiting import LoopWaiting, in_one_go
 from agentperf.abc.waiting import Waiting
+from agentperf.errors import ConfigurationError
 from agentperf.events import LimitChanged
 from agentperf.policies.rate_limited.bucket import ONE, UNTIL_WOKEN, Bucket
 from agentperf.policies.rate_limited.decorator import RateLimited
@@ -146,7 +147,8 @@ class LimiterHandle:
             **kwargs: The same.
 
         Raises:
-            ConfigurationError: The store has to be awaited: use `alearn`.
+            ConfigurationError: `headers` is no mapping; or the store has to be awaited: use
+                `alearn`.
             BackendError: The store fails.
         """
         in_one_go(self._learn(None, headers, args, kwargs))
@@ -160,6 +162,11 @@ class LimiterHandle:
     ) -> None:
         from agentperf.policies.rate_limited.replies import lesson_of
 
+        if not isinstance(headers, Mapping):
+            raise ConfigurationError(
+                f"headers={headers!r}: the headers of a reply are needed, "
+                'limiter.learn({"retry-after": "20"}) or limiter.learn(response.headers)'
+            )
         clock = self._host.clock
         refused = any(str(name).lower().startswith("retry-after") for name in headers)
         lesson = lesson_of(headers, clock.wall(), refused=refused)

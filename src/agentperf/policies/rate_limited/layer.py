@@ -16,7 +16,7 @@ from agentperf._engine.hearing import Listener
 from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.streams import LIVE
-from agentperf._engine.waiting import seconds_left
+from agentperf._engine.waiting import awaited_until, seconds_left
 from agentperf.errors import RateLimitExceeded, RequestTooLarge
 from agentperf.events import CallDelayed, CallRefused, LeaseSettled, LimitChanged
 from agentperf.policies.rate_limited.bucket import (
@@ -392,7 +392,9 @@ class LimiterLayer:
 
     def _why_not_wait(self, wait: int) -> str:
         if self._patience(self._max_wait) < wait <= self._max_wait:
-            return "its caller doesn't wait for it that long"
+            now = self._site.waiting.now()
+            if (until := awaited_until(now)) is not None:
+                return f"its caller waits {until.at - now:.3g} s more ({until})"
         return f"max_wait is {self._max_wait / NANO:g} s"
 
     def _shown(self, args: Args, kwargs: Kwargs) -> str:

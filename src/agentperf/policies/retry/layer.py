@@ -11,6 +11,7 @@ from agentperf._base.verdicts import Verdict
 from agentperf._engine.attempts import Budget
 from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
+from agentperf._engine.overtime import Overtime
 from agentperf._engine.resuming import mended, noted, resumed
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE, AnyLiveStream
@@ -55,6 +56,7 @@ class RetryLayer:
         self._options = options
         self._budget = budget
         self._waiting = site.waiting
+        self._overtime = Overtime(site)
         self._now = site.host.clock.now
         self._tell_scheduled = site.host.bus.emitter(RetryScheduled)
         self._tell_gave_up = site.host.bus.emitter(RetryGaveUp)
@@ -129,7 +131,7 @@ class RetryLayer:
         if bound is None:
             return await proceed(args, kwargs)
         late = partial(self._late, limit)
-        return await self._waiting.bounded(bound, partial(proceed, args, kwargs), late)
+        return await self._overtime.bounded(bound, partial(proceed, args, kwargs), late)
 
     def _late(self, limit: str) -> CallTimeout:
         seconds: float = getattr(self._options, limit)

@@ -9,12 +9,12 @@ from typing import Any
 
 from agentperf._engine.bindings import Step
 from agentperf._engine.layers import Proceed
+from agentperf._engine.overtime import Overtime
 from agentperf._engine.site import Site
 from agentperf._engine.streams import LIVE
 from agentperf._engine.waiting import seconds_left
 from agentperf.abc.waiting import Lane
 from agentperf.errors import CallTimeout
-from agentperf.events import CallTimedOut
 from agentperf.policies.timeout.client import ClientTimeout
 from agentperf.policies.timeout.core import Limits, Progress
 from agentperf.policies.timeout.stream import Fetched, paced
@@ -31,7 +31,7 @@ class TimeoutLayer:
         self._limits = limits
         self._name = name
         self._now = site.host.clock.now
-        self._tell = site.host.bus.emitter(CallTimedOut)
+        self._overtime = Overtime(site)
         # A function that has such a parameter says with it whether its call gives a stream.
         self._has_to_be_asked = "stream" in site.target.signature.parameters
 
@@ -98,7 +98,7 @@ class TimeoutLayer:
             return await lane.within(seconds, work, error)
         except CallTimeout as raised:
             if raised in late:
-                self._say(limit)
+                self._overtime.told(raised)
             raise
         finally:
             progress.spent += self._now() - began
@@ -112,17 +112,6 @@ class TimeoutLayer:
             limit=limit,
             seconds=seconds,
         )
-
-    def _say(self, limit: str) -> None:
-        if self._tell is not None:
-            self._tell(
-                CallTimedOut(
-                    operation=self._site.operation,
-                    name=self._name,
-                    limit=limit,
-                    seconds=getattr(self._limits, limit),
-                )
-            )
 
 
 _WHAT = {"total": "a call", "first_item": "the first item", "gap": "an item"}

@@ -50,6 +50,7 @@ class Counts:
     def _clear(self) -> None:
         self._by_endpoint: Counter[str] = Counter()
         self._asked: Counter[str] = Counter()
+        self._scripted = 0
         self._received: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_KEPT_REQUESTS)
         self._read = self._embedded = self._written = self._errors = 0
         self._in_flight_max = self._in_flight
@@ -96,6 +97,17 @@ class Counts:
         with self._lock:
             self._asked[request] += 1
             return self._asked[request]
+
+    def next_scripted(self) -> int:
+        """Return the place of the next request in a script, from 0 up."""
+        with self._lock:
+            self._scripted += 1
+            return self._scripted - 1
+
+    def begin_script(self) -> None:
+        """Begin a script anew."""
+        with self._lock:
+            self._scripted = 0
 
     def reset(self) -> None:
         """Begin again at zero; requests in flight stay in flight."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,11 +83,17 @@ class Fault(enum.Enum):
     """A way in which a request goes wrong."""
 
     RATE_LIMIT = "rate_limit"
-    """429 with Retry-After."""
+    """429; with Retry-After, unless `retry_after=None`."""
     SERVER_ERROR = "server_error"
     """500."""
     CUT = "cut"
     """The connection ends in the middle of the answer."""
+    RESET = "reset"
+    """The connection is reset before anything of the answer is sent."""
+    HANG = "hang"
+    """Nothing is answered until the client goes away."""
+    GARBAGE = "garbage"
+    """200, with a body that is no JSON; of a stream, an event that is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,18 +103,30 @@ class Faults:
     Attributes:
         rate: The share of requests, 0..1, or text such as `"20%"`.
         kinds: What may happen to them, each equally likely.
-        retry_after: What a 429 asks the client to wait, multiplied by the pace's scale.
+        retry_after: What a 429 asks the client to wait, multiplied by the pace's scale; None leaves
+            that header out.
+        script: What the first requests meet, one after the other, whatever they ask for: a fault,
+            or None for an answer. After it, the rate decides. It begins anew when the faults are
+            set, and with `FakeLLM.reset`.
 
     Raises:
-        ConfigurationError: The rate is no share, no kind is given, or the time is malformed.
+        ConfigurationError: The rate is no share, no kind is given, the time is malformed, or the
+            script holds something else than faults and None.
     """
 
     rate: Share = 0.0
     kinds: tuple[Fault, ...] = (Fault.RATE_LIMIT, Fault.SERVER_ERROR, Fault.CUT)
-    retry_after: Duration = 1.0
+    retry_after: Duration | None = 1.0
+    script: Sequence[Fault | None] = ()
 
     def __post_init__(self) -> None:
-        seconds(self.retry_after, "retry_after", zero=True)
+        if self.retry_after is not None:
+            seconds(self.retry_after, "retry_after", zero=True)
+        scripted = isinstance(self.script, list | tuple)
+        if not scripted or not all(isinstance(one, Fault | None) for one in self.script):
+            raise ConfigurationError(
+                f"script={self.script!r}: a list of faults and None, script=[Fault.HANG, None]"
+            )
         object.__setattr__(self, "rate", share("rate", self.rate, 0.2, zero=True))
         if not self.kinds:
             raise ConfigurationError("kinds=(): name one fault at least, kinds=(Fault.CUT,)")
@@ -128,12 +146,14 @@ class Behaviour:
         pace: How long answers take.
         faults: What goes wrong; may be exchanged while the server runs.
         answer: Makes the answer, or the call of a tool, from the messages of a prompt.
+        headers: What every answer has in its headers; may be exchanged too.
     """
 
     seed: int
     pace: Pace
     faults: Faults
     answer: Callable[[Sequence[Message]], str | ToolCall]
+    headers: Mapping[str, str]
 
 
 def _check(name: str, value: float, wanted: str, *, example: float) -> None:

@@ -6,7 +6,7 @@ import importlib.util
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -50,9 +50,11 @@ class FakeLLM:
         answer: Makes the answer from the messages of a prompt, instead of the built-in rules: a
             text, or a `ToolCall`. A request whose `tool_choice` demands a tool gets a call of it
             without being asked for here.
+        headers: What every answer and refusal has in its headers, such as
+            `{"x-ratelimit-remaining-requests": "3"}`. May be set at any time.
 
     Raises:
-        ConfigurationError: The port is no port.
+        ConfigurationError: The port is no port, or `headers` doesn't map texts to texts.
     """
 
     def __init__(
@@ -64,13 +66,15 @@ class FakeLLM:
         price: Price | None = None,
         faults: Faults | None = None,
         answer: Callable[[Sequence[Message]], str | ToolCall] = answers.answer,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         if not 0 <= port <= _LARGEST_PORT:
             raise ConfigurationError(
                 f"port={port}: a port from 0 (any free one) to {_LARGEST_PORT} is needed, port=8080"
             )
         self.port = port
-        self._behaviour = Behaviour(seed, pace or Pace(), faults or Faults(), answer)
+        self._behaviour = Behaviour(seed, pace or Pace(), faults or Faults(), answer, {})
+        self.headers = headers or {}
         self._counts = Counts(price or Price())
         self._running: tuple[uvicorn.Server, threading.Thread, socket.socket] | None = None
 
@@ -99,6 +103,27 @@ class FakeLLM:
                 f"faults={faults!r}: Faults or None are needed, llm.faults = Faults(rate=0.2)"
             )
         self._behaviour.faults = faults or Faults()
+        self._counts.begin_script()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What every answer has in its headers.
+
+        Raises:
+            ConfigurationError: Something else than texts by name is set.
+        """
+        return self._behaviour.headers
+
+    @headers.setter
+    def headers(self, headers: Mapping[str, str]) -> None:
+        if not isinstance(headers, Mapping) or not all(
+            isinstance(part, str) for pair in headers.items() for part in pair
+        ):
+            raise ConfigurationError(
+                f"headers={headers!r}: texts by name are needed, "
+                'headers={"x-ratelimit-remaining-requests": "3"}'
+            )
+        self._behaviour.headers = dict(headers)
 
     @property
     def received(self) -> tuple[tuple[str, dict[str, Any]], ...]:
@@ -142,11 +167,13 @@ class FakeLLM:
                 access_log=False,
                 date_header=False,
                 server_header=False,
+                proxy_headers=False,
                 log_config=None,
                 # Cut answers end in errors on purpose; they are counted, not logged.
                 log_level="critical",
             )
         )
+        api.connections = server.server_state.connections
         thread = threading.Thread(
             target=server.run, args=([listener],), name=f"FakeLLM:{self.port}", daemon=True
         )

@@ -23,7 +23,7 @@ from agentperf import (
     retry,
     timed,
 )
-from agentperf.events import BudgetEnded, CallRefused, CallRepeated
+from agentperf.events import BudgetEnded, CallRefused, CallRepeated, CallTimedOut
 from agentperf.testing import FakeClock, delay, fail, faulty, fresh_host, recorded
 
 
@@ -356,7 +356,7 @@ def test_a_wait_for_a_rate_that_is_longer_than_the_deadline(clock):
     began = clock.now()
     with budget(deadline=50):
         with pytest.raises(
-            agentperf.RateLimitExceeded, match="doesn't wait for it that long"
+            agentperf.RateLimitExceeded, match=r"waits 50 s more \(deadline=50 s of budgeted 'b"
         ) as no:
             limited()
         assert no.value.retry_after == 60
@@ -747,5 +747,146 @@ def test_bare_it_says_what_it_needs(given):
 
 def test_a_region_needs_a_name_of_text():
     """As it is shown in errors."""
-    with pytest.raises(ConfigurationError, match="name=3"), budget(name=3):
-        pass
+    with pytest.raises(ConfigurationError, match="name=3"):
+        budget(name=3)
+
+
+def _sync():
+    pass
+
+
+def _stream():
+    yield 1
+
+
+async def _awaited():
+    pass
+
+
+async def _async_stream():
+    yield 1
+
+
+@pytest.mark.parametrize("function", [_sync, _stream, _awaited, _async_stream])
+def test_a_region_is_no_decorator(function):
+    """A budget for each call is what `budgeted` gives, whatever the shape."""
+    for decorate in (budget(calls=2), budget):
+        with pytest.raises(ConfigurationError, match=r"write @budgeted\(calls=2\)"):
+            decorate(function)
+
+
+def test_a_region_is_opened_once(clock):
+    """Whether a second time was to go on or to begin anew, nobody could say."""
+    region = budget(calls=2, name="mine")
+    assert repr(region) == "<budget 'mine': to be opened>"
+    with region:
+        leaf()
+    with pytest.raises(ConfigurationError, match=r"'mine' was opened already.*one for each"):
+        region.__enter__()
+    assert repr(region) == "<budget 'mine': opened>"
+    leaf()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"usd": 0}, r"usd=0\.50"),
+        ({"deadline": "x"}, "deadline='x'"),
+        ({"call": 3}, "did you mean calls=3"),
+        ({"foo": 1}, "budget has no option 'foo'; there are usd, tokens"),
+    ],
+)
+def test_bad_input_of_a_region(options, message):
+    """Where it is made, not where it is opened."""
+    with pytest.raises(ConfigurationError, match=message):
+        budget(**options)
+
+
+def test_a_region_takes_its_limits_by_name():
+    """With an example."""
+    with pytest.raises(ConfigurationError, match=r"budget\(0\.05\) takes .* by name: budget\("):
+        budget(0.05)
+
+
+@pytest.mark.parametrize(("limit", "kind"), [("tokens", int), ("calls", int), ("usd", float)])
+def test_refusals_tell_whole_numbers_of_what_is_counted(clock, limit, kind):
+    """Tokens and calls; dollars are fractions."""
+    with budget(**{limit: 1}), pytest.raises(BudgetExceeded) as refused:
+        agent(99)
+    assert type(refused.value.spent) is type(refused.value.allowed) is kind
+
+
+def test_spending_without_a_measured_operation(clock):
+    """Counts for the decorated function that runs; for the budget where there is none."""
+
+    @retry
+    def plain():
+        record(input_tokens=3)
+        with budget(name="inner") as inner:
+            record(input_tokens=4)
+        return inner.by_operation()
+
+    operation = agentperf.handle(plain).operation
+    with budget(name="mine") as mine:
+        record(input_tokens=1)
+        assert plain() == {operation: Usage(4)}
+        leaf(5, 0)
+    assert mine.by_operation() == {
+        "mine": Usage(1),
+        operation: Usage(7),
+        "leaf": Usage(5, cost_usd=0.0),
+    }
+
+
+@pytest.mark.anyio
+async def test_a_call_that_a_deadline_cuts_off_is_told():
+    """So that `recent()` explains it; once, by the budget whose deadline it was."""
+    with fresh_host(FakeClock(autojump=True)), recorded(CallTimedOut) as log:
+        slow = budgeted(deadline=90)(faulty(aleaf, delay(60)))
+        with budget(deadline=5, name="mine"), pytest.raises(CallTimeout):
+            await slow()
+        (told,) = agentperf.handle(slow).recent()
+    (event,) = log
+    assert told.event is event
+    assert (event.operation, event.name) == (agentperf.handle(slow).operation, "mine")
+    assert (event.limit, event.seconds) == ("deadline", 5)
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_a_deadline_cuts_off_is_told(clock):
+    """Of either colour."""
+
+    @timed("items")
+    def items():
+        yield 1
+        yield 2
+
+    @timed("aitems")
+    async def aitems():
+        yield 1
+        await anyio.sleep_forever()
+        yield 2
+
+    with recorded(CallTimedOut) as log, budget(deadline=5, name="mine"):
+        one, other = items(), aitems()
+        assert (next(one), await anext(other)) == (1, 1)
+        clock.advance(5)
+        with pytest.raises(CallTimeout):
+            next(one)
+        with pytest.raises(CallTimeout):
+            await anext(other)
+    assert [(event.operation, event.name) for event in log] == [
+        ("items", "mine"),
+        ("aitems", "mine"),
+    ]
+
+
+def test_a_synchronous_wait_that_a_deadline_cuts_off_is_told(clock):
+    """Here the wait for a place."""
+    held = agentperf.bulkhead(1, queue=5)(lambda: (number for number in (1, 2)))
+    stream = held()
+    assert next(stream) == 1
+    with recorded(CallTimedOut) as log, budget(deadline=5, name="mine"), cut_off(clock, 5):
+        held()
+    assert [(event.name, event.limit, event.seconds) for event in log] == [("mine", "deadline", 5)]
+    stream.close()

@@ -397,6 +397,22 @@ def test_a_refusal_says_when_to_come_again(clock):
     assert [event.retry_after for event in log] == [2.0]
 
 
+def test_the_first_refusal_knows_from_the_first_calls(clock):
+    """They are measured, whether or not any of them had to wait."""
+
+    @bulkhead(1, queue=0)
+    def work(nested):
+        clock.advance(3)
+        if nested:
+            work(False)
+
+    for _ in range(20):
+        work(False)
+    with pytest.raises(BulkheadFull) as caught:
+        work(True)
+    assert caught.value.retry_after == pytest.approx(3.0)
+
+
 @pytest.mark.anyio
 async def test_those_who_wait_are_reckoned_with(clock):
     """A place comes free after a while, and the line is served first."""
@@ -410,6 +426,7 @@ async def test_those_who_wait_are_reckoned_with(clock):
         for value in range(3):
             tasks.start_soon(work, value)
             await idle()
+        clock.advance(6)
         await upstream.end_one()
         clock.advance(6)
         await upstream.end_one()
@@ -501,6 +518,7 @@ def test_it_needs_a_number(make):
         ((0,), {}, "concurrency=0"),
         (("8",), {}, "concurrency='8'"),
         ((True,), {}, "concurrency=True"),
+        ((8, 20), {}, r"bulkhead\(8, queue=20\)"),
         ((8,), {"queue": -1}, "queue=-1"),
         ((8,), {"queue": True}, "queue=True"),
         ((8,), {"adaptive": (9, 32)}, "adaptive="),

@@ -120,6 +120,10 @@ def test_a_stream_counts_when_it_ends(clock):
         reading = work()
         next(reading)
         reading.close()
+        reading = work()
+        next(reading)
+        with pytest.raises(LookupError):
+            reading.throw(LookupError())
     for _ in range(2):
         with pytest.raises(ConnectionError):
             list(work())

@@ -465,6 +465,10 @@ async def test_what_is_thrown_in_is_not_the_upstreams(clock):
     assert await anext(reading) == 0
     with pytest.raises(ConnectionError):
         await reading.athrow(ConnectionError())
+    blocking = fallback(tail, resume=after)(tail)(3)
+    assert next(blocking) == 0
+    with pytest.raises(ConnectionError):
+        blocking.throw(ConnectionError())
 
 
 @pytest.mark.parametrize(

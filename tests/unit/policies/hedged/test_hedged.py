@@ -250,6 +250,66 @@ async def test_the_clock_on_the_wall_will_do():
         assert await work() == 2
 
 
+# -- attempts that wait for a place ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [agentperf.bulkhead(1), agentperf.rate_limited("1000/min", concurrency=1)],
+    ids=["bulkhead", "rate_limited"],
+)
+async def test_a_hedge_behind_its_own_first_attempt_is_not_made(clock, limit):
+    """The place that the first one gives back is no use to it any more."""
+    upstream = Upstream(clock, 1, 1, 1)
+    call = around(upstream, hedged(0.1, extra=2), limit)
+    with budget() as mine:
+        assert await call() == 1
+        assert await call() == 2  # and nobody has kept the place
+    assert (upstream.begun, mine.calls) == (2, 2)
+
+
+async def test_a_first_attempt_behind_its_hedge_is_not_made_again(clock):
+    """It failed, and waits for the place that the hedge has when that one wins."""
+    upstream = Upstream(clock, (1, OSError("gone")), 5, 1)
+    call = around(upstream, hedged(0.5), retry(backoff=0), agentperf.bulkhead(1))
+    with budget() as mine:
+        assert await call() == 2
+    assert (upstream.begun, mine.calls) == (2, 2)
+
+
+async def test_cancellation_makes_no_attempt_that_waited(clock):
+    """The places of those that are cancelled go to nobody of the same call."""
+    upstream = Upstream(clock, 9, 9, 9, 9)
+    call = around(upstream, hedged(0.1, extra=3), agentperf.bulkhead(2))
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            await wait(clock, 1)
+            scope.cancel()
+    assert (upstream.begun, upstream.running) == (2, 0)
+    assert agentperf.handle(call).hedges.stats().hedged == 0
+
+
+async def test_hedges_that_are_refused_do_not_count(clock):
+    """They neither won nor lost, so hedging doesn't rest because of them."""
+    upstream = Upstream(clock, *[1.0] * 30)
+    call = around(upstream, hedged(0.5, budget=None), agentperf.bulkhead(1, queue=0))
+    with recorded(HedgeEnded, HedgeSkipped) as log:
+        for _ in range(25):
+            await call()
+    stats = agentperf.handle(call).hedges.stats()
+    assert (stats.hedged, stats.resting, log) == (0, False, [])
+
+
+async def test_a_call_whose_hedge_was_refused_may_be_cancelled(clock):
+    """That counts neither."""
+    upstream = Upstream(clock, 9)
+    call = around(upstream, hedged(0.5, budget=None), agentperf.bulkhead(1, queue=0))
+    with recorded(HedgeEnded) as log, pytest.raises(agentperf.CallTimeout):
+        await agentperf.timeout("2s")(call)()
+    assert (agentperf.handle(call).hedges.stats().hedged, log) == (0, [])
+
+
 # -- budgets and rest -------------------------------------------------------------------------
 
 
@@ -450,6 +510,7 @@ def test_synchronous_functions_are_refused(function):
         ({"after": "p100"}, 'after="p95"'),
         ({"after": "soon"}, "after='soon'"),
         ({"after": -1}, "after=-1"),
+        ({"after": 0}, "more than zero"),
         ({"extra": 0}, "extra=1"),
         ({"extra": 11}, "10 at most"),
         ({"budget": 2}, r"budget=0\.1"),

@@ -89,3 +89,15 @@ def test_an_embedding_gives_the_room_for_an_answer_back():
 def test_what_is_no_vector(answer):
     """Only floats, or lists of them."""
     assert not are_vectors(answer)
+
+
+def test_a_cost_with_other_parameters():
+    """The error says which it needs; what it raises itself is left as it is."""
+    work = rate_limited("9/s", cost=lambda text: len(text) + 1)(lambda text, b=0: None)
+    work("a")
+    with pytest.raises(agentperf.ConfigurationError, match=r"cost= of .*same parameters.*text, b"):
+        work("a", b=2)
+    with pytest.raises(TypeError, match="missing"):
+        work()
+    with pytest.raises(TypeError, match="has no len"):
+        work(3)

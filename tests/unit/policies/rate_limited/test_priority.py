@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agentperf
-from agentperf import ConfigurationError, rate_limited
+from agentperf import ConfigurationError, bulkhead, rate_limited
 from agentperf._engine.places import Line
 from agentperf.testing import FakeClock, fresh_host
+from agentperf.testing.conformance.stores import MemoryStore
 
 
 async def served(arrivals, **options):
@@ -90,15 +91,48 @@ async def test_looking_ahead_knows_who_would_be_overtaken():
             tasks.cancel_scope.cancel()
 
 
+POLICIES = {
+    "rate_limited": lambda priority: rate_limited("100/s", priority=priority),
+    "bulkhead": lambda priority: bulkhead(8, priority=priority),
+    "shared limit": lambda priority: rate_limited(
+        "100/s", priority=priority, store=MemoryStore(), name="n"
+    ),
+    "shared places": lambda priority: bulkhead(8, priority=priority, store=MemoryStore(), name="n"),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 @pytest.mark.parametrize("urgency", [11, -11, "high", None, True, float("nan")])
-def test_what_is_no_priority(urgency):
-    """A call that has to wait says so; the error shows what is one."""
+def test_what_is_no_priority(policy, urgency):
+    """Every call says so, also one that needn't wait; the error shows what is one."""
     with fresh_host(FakeClock()):
-        work = rate_limited("1/s", priority="urgency")(lambda urgency: None)
-        work(0)
-        with pytest.raises(ConfigurationError, match="from -10 to 10"):
-            work(urgency)
-        work(0)
+        for priority in ("urgency", lambda urgency: urgency):
+            work = policy(priority)(lambda urgency: None)
+            with pytest.raises(ConfigurationError, match="from -10 to 10"):
+                work(urgency)
+            work(0)
+            work(urgency=-1.5)
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_a_priority_that_raises(policy):
+    """Its caller gets what it raised, with or without waiting."""
+    with fresh_host(FakeClock()):
+        work = policy(lambda urgency: 1 // urgency)(lambda urgency: None)
+        work(1)
+        with pytest.raises(ZeroDivisionError):
+            work(0)
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_a_priority_with_other_parameters(policy):
+    """The error says which it needs; a wrong call is told as without any policy."""
+    with fresh_host(FakeClock()):
+        work = policy(lambda urgency: urgency)(lambda urgency, b=0: None)
+        with pytest.raises(ConfigurationError, match=r"priority= of .*same parameters.*urgency, b"):
+            work(1, b=2)
+        with pytest.raises(TypeError, match="missing"):
+            work()
 
 
 def test_names_are_checked_at_decoration():

@@ -299,6 +299,20 @@ def test_bad_options_are_refused_before_any_call(options, said):
         rate_limited(**options)
 
 
+def test_several_rates_by_position_are_refused():
+    """The error shows the list that was meant."""
+    with pytest.raises(ConfigurationError, match=r"rate_limited\(\['5/s', '100/min'\]\)"):
+        rate_limited("5/s", "100/min")
+
+
+@pytest.mark.parametrize("headers", [5, None, "retry-after: 5", [("retry-after", "5")]])
+def test_only_headers_can_be_learned_from(clock, headers):
+    """The error shows some."""
+    limiter = agentperf.handle(rate_limited("1/s")(lambda text: text)).limiter
+    with pytest.raises(ConfigurationError, match=r"^headers=.*learn\(response\.headers\)"):
+        limiter.learn(headers)
+
+
 def test_names_of_parameters_are_checked_at_decoration():
     """A misspelt `by=` or `cost=` is found before any call."""
     for limit in (rate_limited("1/s", by="usr"), rate_limited(tokens="1/s", cost="sz")):

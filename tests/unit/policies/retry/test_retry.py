@@ -9,7 +9,7 @@ import pytest
 import agentperf
 from agentperf._engine.attempts import Budget
 from agentperf.errors import CallTimeout, ConfigurationError
-from agentperf.events import RetryGaveUp, RetryScheduled
+from agentperf.events import CallTimedOut, RetryGaveUp, RetryScheduled
 from agentperf.policies.retry import Retry, retry
 from agentperf.policies.retry.layer import Restarted
 from agentperf.testing import FakeClock, cut, delay, fail, faulty, fresh_host, recorded, succeed
@@ -444,3 +444,32 @@ def test_a_predicate_that_fails_hides_no_error(clock, caplog):
     with pytest.raises(ConnectionError):
         work(1)
     assert "policy.on_failed" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_times_that_are_up_are_told():
+    """So that `recent()` explains them."""
+    with fresh_host(FakeClock(autojump=True)), recorded(CallTimedOut) as log:
+
+        async def aecho(value):
+            return value
+
+        work = retry(per_attempt=5, total=12, backoff=0)(faulty(aecho, delay(60), repeat=True))
+        with pytest.raises(agentperf.CallTimeout):
+            await work("hi")
+        told = [type(decision.event).__name__ for decision in agentperf.handle(work).recent()]
+    operation = agentperf.handle(work).operation
+    assert [(event.operation, event.name) for event in log] == [(operation, operation)] * 3
+    limits = [(event.limit, event.seconds) for event in log]
+    assert limits == [("per_attempt", 5), ("per_attempt", 5), ("total", 12)]
+    assert told.count("CallTimedOut") == 3
+
+
+def test_times_of_synchronous_attempts_are_told():
+    """The same."""
+    clock = FakeClock(autojump=True)
+    with fresh_host(clock), recorded(CallTimedOut) as log:
+        work = retry(per_attempt=5, attempts=2, backoff=0)(faulty(echo, delay(60), repeat=True))
+        with pytest.raises(agentperf.CallTimeout):
+            work("hi")
+    assert [event.limit for event in log] == ["per_attempt", "per_attempt"]

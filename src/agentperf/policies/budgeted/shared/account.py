@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agentperf._base.keys import digest
 from agentperf._engine.stores import LeftAlone, unavailable
 from agentperf.errors import BudgetExceeded, ConfigurationError
-from agentperf.policies.budgeted.core import PICO, Hold, Ledger, lacking
+from agentperf.policies.budgeted.core import PICO, Hold, Ledger, lacking, shown
 from agentperf.policies.budgeted.options import BudgetOptions, SharedOptions
 from agentperf.policies.budgeted.shared.decision import (
     AHEAD,
@@ -316,7 +316,7 @@ class Account:
             f"the budget {self.name!r}, over all processes, {what}",
             name=self.name,
             limit=limit,
-            spent=used if unit == 1 else used / unit,
-            allowed=allowed if unit == 1 else allowed / unit,
+            spent=shown(used, unit),
+            allowed=shown(allowed, unit),
             retry_after=self.renews_in(figures),
         )

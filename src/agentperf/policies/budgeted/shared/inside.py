@@ -35,6 +35,7 @@ class StoreGate:
     ) -> None:
         self._need = need
         self._refused = refused
+        self._operation = site.operation
         self._driver = site.driver
         self._is_async = site.driver.is_async
         self._waiting = site.waiting if self._is_async else None
@@ -52,8 +53,9 @@ class StoreGate:
         kwargs: Kwargs,
     ) -> Any:
         call, ledger = await self._admitted(tab, args, kwargs), tab.ledger
+        tab_in = Tab(ledger, call, self._operation)
         try:
-            value = await proceed(args, kwargs, (call, TabFrame(frame, Tab(ledger, call))))
+            value = await proceed(args, kwargs, (call, TabFrame(frame, tab_in)))
         except TurnedAsync:
             call.take_back()  # it is made again, as the asynchronous call it is
             raise

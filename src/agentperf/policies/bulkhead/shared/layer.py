@@ -177,6 +177,7 @@ class SharedBulkheadLayer(Entrance):
             if self._on_failure != "closed":
                 most = None if self._on_failure == "open" else places.limit
                 return places.alone(waiter, most)
+            places.give_up(waiter)
             self._say_refused(None)
             raise unavailable("bulkhead", self._name, "bulkhead") from error
         return False

@@ -155,10 +155,17 @@ class SharedPlaces:
         """
         with self._lock:
             if most is None or self.in_use < most:
+                self._next_question = _LONG_AGO  # the next goes in the same way
                 self._enter(waiter)
                 return True
             self._sift(0)
             return False
+
+    def give_up(self, waiter: Waiter) -> None:
+        """Leave the line, as the store fails; the next learns of it at once."""
+        with self._lock:
+            self._next_question = _LONG_AGO
+            self._line.leave(waiter)
 
     def leave(self, waiter: Waiter) -> None:
         """Give up one's place in the line."""

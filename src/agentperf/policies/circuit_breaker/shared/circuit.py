@@ -97,14 +97,14 @@ class SharedCircuit(Machine):
         asked: Whether the store was ever asked, whatever came of it.
         calm_until: Until when a closed circuit lets calls in without a look at the store.
         eager: Whether there is something that the store should be told at once.
-        telling: Whether somebody is telling it.
+        unheard: Whether a task asks it that wasn't answered yet, and may never be.
     """
 
     def __init__(self, rules: Rules, terms: Terms, on_failure: OnFailure) -> None:
         self._news = rules.make_window()
         super().__init__(rules)
         self.key = ""
-        self.follows = self.asked = self.eager = self.telling = False
+        self.follows = self.asked = self.eager = self.unheard = False
         self.calm_until = float("-inf")
         self._terms = terms
         self._alone = on_failure == "local"
@@ -114,6 +114,7 @@ class SharedCircuit(Machine):
         self._wait = -1.0
         self._owed: deque[Outcome] = deque()
         self._next_look = self._next_telling = self._room_at = float("-inf")
+        self._tells_until = float("-inf")
         self._asking = 0
         self._number = self._heard = 0
 
@@ -222,6 +223,19 @@ class SharedCircuit(Machine):
             self._fold()
             return self._whole(now) if self.follows else tally_of(self._window)
 
+    def begins_telling(self, now: float) -> bool:
+        """Let a call tell the store, unless another does; one whose loop is gone does no more."""
+        with self._lock:
+            if now < self._tells_until:
+                return False
+            self._tells_until = now + LOOK_EVERY
+            return True
+
+    def cut_off(self) -> None:
+        """Take note that a loop ended over a question: the next call asks, and waits for it."""
+        with self._lock:
+            self._tells_until = self._next_look = self.calm_until = float("-inf")
+
     # -- asking the store
 
     @staticmethod
@@ -263,11 +277,14 @@ class SharedCircuit(Machine):
             self._next_look = float("-inf")
             raise
         except Exception:
+            self.unheard = False
             self._lost(question, now())
             raise
         except BaseException:
             self._untold(question)
+            self.eager = self.eager or self._news.calls > 0
             raise
+        self.unheard = False
         answer = Answer.of(numbers)
         if (change := self._follow(question, answer, now())) is not None:
             tell(change)
@@ -279,7 +296,6 @@ class SharedCircuit(Machine):
         Raises:
             Exception: The store failed; what it was to be told is kept.
         """
-        self.telling = True
         try:
             while self.has_to_tell:
                 outcome = self._owed.popleft() if self._owed else None
@@ -292,7 +308,7 @@ class SharedCircuit(Machine):
                         self._owed.appendleft(outcome)
                     raise
         finally:
-            self.telling = False
+            self._tells_until = float("-inf")
 
     def _question(
         self, now: float, request: Request, outcome: Outcome | None

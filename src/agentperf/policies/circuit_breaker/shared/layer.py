@@ -12,7 +12,7 @@ from agentperf._base.options import OnFailure
 from agentperf._engine.bindings import Step
 from agentperf._engine.site import Site
 from agentperf._engine.stores import StoreReach, unavailable
-from agentperf._engine.waiting import in_one_go
+from agentperf._engine.waiting import in_one_go, set_aside
 from agentperf.abc.stores import Stores
 from agentperf.errors import ConfigurationError
 from agentperf.policies.circuit_breaker.layer import (
@@ -41,7 +41,8 @@ class SharedBreakerLayer(BreakerLayer):
 
     A closed circuit lets calls in as one in memory does; every half second one of them has a look
     at the store. What is told to the store is told by calls that block themselves, and for calls
-    that are awaited by a task. Only who may become a probe always waits for an answer.
+    that are awaited by a task. Where the loop of that task ended before there was an answer, the
+    next call asks, and waits for it. Only who may become a probe always waits.
     """
 
     def __init__(
@@ -59,6 +60,9 @@ class SharedBreakerLayer(BreakerLayer):
         super().__init__(site, circuits, name, key_of, fallback, judging=judging)
         waiting = site.waiting if site.driver.is_async else None
         self._reach = StoreReach(site.host, site.operation, stores, waiting)
+        self._in_thread = (
+            None if stores.sync is None else StoreReach(site.host, site.operation, stores, None)
+        )
         self._shared = circuits
         self._on_failure = on_failure
 
@@ -99,13 +103,13 @@ class SharedBreakerLayer(BreakerLayer):
             StoreUnavailable: The store fails, and that is not to be passed over.
         """
         now = self._now()
-        if circuit.has_to_tell:
+        if circuit.has_to_tell and not circuit.unheard:
             self._tell_store(circuit)
         if not circuit.wants_probe(now) and circuit.looks(now):
             look = partial(circuit.ask, self._reach, self._now, self._tell_change)
-            if circuit.asked:
-                self._start(look)
-            else:  # nobody knows yet how it stands
+            if circuit.asked and not circuit.unheard:
+                self._start(circuit, look)
+            else:  # nobody knows yet how it stands, or who asked was cut off
                 await _unless_it_fails(look)
         if circuit.wants_probe(self._now()):
             return await self._as_probe(circuit)
@@ -149,7 +153,7 @@ class SharedBreakerLayer(BreakerLayer):
     def _forecast(self, answer: Rescue, args: Args, kwargs: Kwargs) -> Callable[[], Any] | None:
         circuit = self.machine(args, kwargs)
         if circuit.asked and circuit.looks(self._now()):
-            self._start(partial(circuit.ask, self._reach, self._now, self._tell_change))
+            self._start(circuit, partial(circuit.ask, self._reach, self._now, self._tell_change))
         return super()._forecast(answer, args, kwargs)
 
     # -- the end of calls
@@ -176,14 +180,31 @@ class SharedBreakerLayer(BreakerLayer):
     # -- the store
 
     def _tell_store(self, circuit: SharedCircuit) -> None:
-        if not circuit.telling:  # who is telling looks again whether there is more
-            self._start(partial(circuit.tell_all, self._reach, self._now, self._tell_change))
+        if circuit.begins_telling(self._now()):  # who is telling looks again whether there is more
+            self._start(
+                circuit, partial(circuit.tell_all, self._reach, self._now, self._tell_change)
+            )
 
-    def _start(self, ask: Ask) -> None:
+    def _start(self, circuit: SharedCircuit, ask: Ask) -> None:
         """Ask the store: now where calls block, else by a task."""
-        # A stream may end on a thread without a loop; the next call has it told then.
-        with contextlib.suppress(RuntimeError):
+        if not self._site.driver.is_async:
             in_one_go(self._site.waiting.detached(partial(_quietly, ask)))
+            return
+
+        async def work() -> None:
+            await _quietly(ask)
+            circuit.unheard = False
+
+        circuit.unheard = True
+        if not set_aside(self._site.waiting, work, partial(self._tell_after_all, circuit)):
+            circuit.cut_off()
+
+    def _tell_after_all(self, circuit: SharedCircuit) -> None:
+        """Tell what a loop ended over: what a program saw last is not lost with it."""
+        circuit.cut_off()
+        if self._in_thread is not None and circuit.has_to_tell:
+            ask = partial(circuit.tell_all, self._in_thread, self._now, self._tell_change)
+            in_one_go(_quietly(ask))
 
 
 async def _quietly(ask: Ask) -> None:

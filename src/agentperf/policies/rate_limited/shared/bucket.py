@@ -26,6 +26,11 @@ from agentperf.policies.rate_limited.shared.decision import (
     Terms,
 )
 
+PAYS_FOR = NANO
+"""Nanoseconds after which who tells the store what is owed is taken for lost, with his loop."""
+
+_LONG_AGO = -(2**63)
+
 MOST_AT_ONCE = 16
 """How many calls of a process ask at once, at most; others join the queue without having asked."""
 
@@ -48,7 +53,6 @@ class SharedBucket(Bucket):
     Attributes:
         key: Where the rates stand in the store.
         local: What keeps the limit for this process alone while the store fails.
-        paying: Whether somebody is telling the store what is owed.
     """
 
     def __init__(self, limits: Limits, terms: Terms) -> None:
@@ -61,7 +65,7 @@ class SharedBucket(Bucket):
         self._life = terms.ttl
         self._waits_for = -1
         self._asking = 0
-        self.paying = False
+        self._pays_until = _LONG_AGO
 
     @property
     def may_ask(self) -> bool:
@@ -72,6 +76,11 @@ class SharedBucket(Bucket):
     def owes(self) -> bool:
         """Whether the store is to be told of something."""
         return bool(self._owed or self._lessons)
+
+    @property
+    def has_lessons(self) -> bool:
+        """Whether something was learned that the store doesn't know."""
+        return bool(self._lessons)
 
     async def ask(self, reach: StoreReach, need: Need, *, borrow: bool = False) -> int:
         """Have the store take what a call needs, at once.
@@ -99,6 +108,17 @@ class SharedBucket(Bucket):
                 self._asking -= 1
         return wait
 
+    def begins_paying(self, now: int) -> bool:
+        """Let a call tell the store what is owed, unless nothing is, or another does."""
+        if not self.owes or now < self._pays_until:
+            return False  # who is paying looks again whether more is owed
+        self._pays_until = now + PAYS_FOR
+        return True
+
+    def ends_paying(self) -> None:
+        """Leave it to others to tell the store what is owed."""
+        self._pays_until = _LONG_AGO
+
     async def pay(self, reach: StoreReach, now: Callable[[], int]) -> None:
         """Tell the store what is owed, then what was learned from replies.
 
@@ -113,7 +133,14 @@ class SharedBucket(Bucket):
             await self.ask(reach, NONE)
         while self._lessons:
             learned, lesson, tell = self._lessons.popleft()
-            told = await self._heeded(reach, lesson.after((now() - learned) / NANO))
+            try:
+                told = await self._heeded(reach, lesson.after((now() - learned) / NANO))
+            except Exception:
+                raise
+            except BaseException:
+                # What was learned does no harm if it is told twice.
+                self._lessons.appendleft((learned, lesson, tell))
+                raise
             if told is not None:
                 tell(told)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +12,7 @@ from agentperf._engine.bindings import Step
 from agentperf._engine.priority import HeadStart
 from agentperf._engine.site import Forecast, Site, foreseen
 from agentperf._engine.stores import StoreReach, unavailable
-from agentperf._engine.waiting import in_one_go
+from agentperf._engine.waiting import in_one_go, set_aside
 from agentperf.abc.stores import Stores
 from agentperf.errors import ConfigurationError
 from agentperf.policies.rate_limited.bucket import ONE, UNTIL_WOKEN, Bucket, Limits, Need
@@ -77,6 +76,9 @@ class SharedLimiterLayer(LimiterLayer):
         self._outputs = buckets.outputs[site.target.operation]
         waiting = site.waiting if site.driver.is_async else None
         self._reach = StoreReach(site.host, site.operation, stores, waiting)
+        self._in_thread = (
+            None if stores.sync is None else StoreReach(site.host, site.operation, stores, None)
+        )
         self._shared = buckets
         self._on_failure = on_failure
         self._borrows = oversize == "borrow"
@@ -92,15 +94,18 @@ class SharedLimiterLayer(LimiterLayer):
     ) -> Any:
         bucket = self._shared.of(None if self._key_of is None else self._key_of(args, kwargs))
         need = ONE if self._estimate is None else self._estimate(args, kwargs)
+        if self._oversize == "clamp":
+            need = bucket.clamped(need)
         spent = self._spent(bucket)
         wait: int = UNTIL_WOKEN
         taken: Bucket = bucket
-        if self._max_wait == 0 or bucket.may_ask:
+        possible = self._borrows or bucket.fits_ever(need) is None
+        if possible and (self._max_wait == 0 or bucket.may_ask):
             wait, taken = await self._take(bucket, need)
         if wait:
             if (instead := foreseen(ahead, args, kwargs)) is not None:
                 return await proceed(args, kwargs, (bucket, need, spent), instead)
-            _, need, _ = self._possible((bucket, need, spent), args, kwargs)
+            self._possible((bucket, need, spent), args, kwargs)
             taken = await self._turn(bucket, need, wait, args, kwargs)
         return await proceed(args, kwargs, (taken, need, spent), None)
 
@@ -110,6 +115,8 @@ class SharedLimiterLayer(LimiterLayer):
         Raises:
             StoreUnavailable: The store fails, and that is not to be passed over.
         """
+        if bucket.has_lessons and bucket.begins_paying(self._now()):
+            await self._paid(bucket, self._reach)  # the loop of who was to tell it has ended
         try:
             return await bucket.ask(self._reach, need, borrow=self._borrows), bucket
         except ConfigurationError:
@@ -145,8 +152,9 @@ class SharedLimiterLayer(LimiterLayer):
         try:
             while True:
                 parker, wait = waiting.parker(), UNTIL_WOKEN
+                said, told = told, UNTIL_WOKEN  # who is woken later doesn't go by it any more
                 if bucket.is_first(waiter, parker):
-                    wait, told = told, UNTIL_WOKEN
+                    wait = said
                     if wait == UNTIL_WOKEN:
                         wait, taken = await self._take(bucket, need)
                     if wait == 0:
@@ -184,24 +192,28 @@ class SharedLimiterLayer(LimiterLayer):
 
     def _pay(self, bucket: Bucket) -> None:
         """Have the store told of what a bucket owes: now where calls block, else by a task."""
-        if not isinstance(bucket, SharedBucket) or not bucket.owes or bucket.paying:
-            return  # who is paying looks again whether more is owed
-        if self._site.driver.is_async:
-            # A stream may end on a thread without a loop; the next decision takes it along then.
-            with contextlib.suppress(RuntimeError):
-                in_one_go(self._site.waiting.detached(partial(self._paid, bucket)))
-        else:
-            in_one_go(self._paid(bucket))
+        if not isinstance(bucket, SharedBucket) or not bucket.begins_paying(self._now()):
+            return
+        paid = partial(self._paid, bucket, self._reach)
+        if not self._site.driver.is_async:
+            in_one_go(paid())
+        elif not set_aside(self._site.waiting, paid, partial(self._pay_after_all, bucket)):
+            bucket.ends_paying()  # a thread without a loop: the next decision takes it along
 
-    async def _paid(self, bucket: SharedBucket) -> None:
-        bucket.paying = True
+    def _pay_after_all(self, bucket: SharedBucket) -> None:
+        """Tell what a loop ended over; where a store has to be awaited, the next decision does."""
+        bucket.ends_paying()
+        if self._in_thread is not None and bucket.begins_paying(self._now()):
+            in_one_go(self._paid(bucket, self._in_thread))
+
+    async def _paid(self, bucket: SharedBucket, reach: StoreReach) -> None:
         try:
             while bucket.owes:
-                await bucket.pay(self._reach, self._now)
+                await bucket.pay(reach, self._now)
         except Exception:  # noqa: BLE001 - the reach has told of it
             return
         finally:
-            bucket.paying = False
+            bucket.ends_paying()
         bucket.wake()
 
 

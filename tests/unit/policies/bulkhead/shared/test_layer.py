@@ -678,6 +678,32 @@ def test_local_keeps_the_limit_for_this_process(store, clock):
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["open", "closed"])
+async def test_all_who_wait_learn_of_an_outage_together(store, clock, mode):
+    """The first that asks finds it out; the others don't wait for their own questions."""
+    one, other = (Process(store, clock, queue=None, on_store_failure=mode) for _ in range(2))
+    begun, refused = other.takes(2), []
+
+    async def run(value):
+        try:
+            await one.runs(value)
+        except agentperf.StoreUnavailable:
+            refused.append(value)
+
+    async with anyio.create_task_group() as tasks:
+        for value in range(20):
+            tasks.start_soon(run, value)
+            await idle()
+        one.door.shut = True
+        await clock.aadvance(LONGEST)
+        await idle()
+        assert (one.order if mode == "open" else refused) == list(range(20))
+        for may_end in one.under_way:
+            may_end.set()
+    assert [list(reading) for reading in begun] == [[1], [1]]
+
+
+@pytest.mark.anyio
 async def test_local_waits_as_well(store, clock):
     """In the same line, in the same order; those who don't fit the queue are refused."""
     one, _ = failing(store, clock, "local", queue=2)

@@ -965,3 +965,112 @@ def test_a_clock_that_is_set_leaves_no_circuit_open(clock, tmp_path, step):
         clock.advance(7)
         a.call(1), b.call(1)
     assert [a.breaker.state(), b.breaker.state()] == ["closed"] * 2
+
+
+# -- a loop for each call
+
+
+def runs_of(kind):
+    """Return what runs an awaited call on a loop of its own."""
+    if kind == "trio":
+        import trio
+
+        return trio.run
+    if kind == "asyncio":
+        return asyncio.run
+    return on_a_loop_that_is_just_closed
+
+
+def on_a_loop_that_is_just_closed(function, *arguments):
+    """Run a call on a loop that leaves its tasks where they are."""
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    try:
+        return loop.run_until_complete(function(*arguments))
+    finally:
+        loop.close()
+
+
+def runs(kind, function, *arguments):
+    """Run a call on a loop of its own; return the answer or the name of what it raised."""
+    run = runs_of(kind)
+    try:
+        if kind == "asyncio":
+            return run(function(*arguments))
+        return run(function, *arguments)
+    except Exception as error:  # noqa: BLE001 - it is the outcome
+        return type(error).__name__
+
+
+def awaited_by(store, **options):
+    """Decorate an awaited function that answers what it is given, or raises it."""
+    options = {"name": "shared", "minimum_calls": 6, "window": 6, "probes": 2, **options}
+    options = {"open_for": 30, **options}
+
+    @agentperf.circuit_breaker(store=store, **options)
+    async def f(x=None):
+        if isinstance(x, BaseException):
+            raise x
+        return x
+
+    return f
+
+
+@pytest.fixture(params=["blocking", "awaited", "both", "sqlite"])
+def place(request, clock, store, tmp_path):
+    """Return stores of each kind."""
+    if request.param == "sqlite":
+        opened = SqliteStore(tmp_path / "store.db")
+        yield opened
+        opened.close()
+    else:
+        awaited = Awaited(store)
+        stores = {
+            "blocking": store,
+            "awaited": awaited,
+            "both": Stores(sync=store, asynchronous=awaited),
+        }
+        yield stores[request.param]
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio"])
+def test_it_opens_where_each_call_has_a_loop_of_its_own(place, clock, kind):
+    """What a call has to tell is told though its loop ends with it: by the next at the latest."""
+    f = awaited_by(place)
+    outcomes = [runs(kind, f, BAD) for _ in range(30)]
+    assert outcomes[:6] == ["ConnectionError"] * 6
+    assert set(outcomes[8:]) == {"CircuitOpen"}
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio", "closed"])
+def test_what_others_open_is_seen_from_loops_of_single_calls(place, clock, kind):
+    """A look whose loop ended is made again by the next call, which waits for it."""
+    f, other = awaited_by(place), awaited_by(place)
+    assert runs(kind, f, 1) == 1
+    with fresh_host(clock):
+        asyncio.run(agentperf.handle(other).breaker.aforce("forced-open"))
+    seen = []
+    for _ in range(3):
+        clock.advance(AFTER_A_LOOK)
+        seen.append(runs(kind, f, 1))
+    assert seen[1:] == ["CircuitOpen"] * 2
+
+
+def test_a_loop_that_is_just_closed_keeps_nobody_from_telling(store, clock):
+    """Its tasks are neither done nor cancelled: half a second later others take over."""
+    f = awaited_by(Awaited(store))
+    for _ in range(8):
+        assert runs("closed", f, BAD) in ("ConnectionError", "CircuitOpen")
+        clock.advance(AFTER_A_LOOK)
+    assert runs("closed", f, BAD) == "CircuitOpen"
+
+
+def test_what_is_told_at_the_end_of_a_loop_counts_once(store, clock):
+    """The last call of a program is told too, where the store can be asked without a loop."""
+    f = awaited_by(store, minimum_calls=50, window=50)
+    for _ in range(5):
+        assert runs("asyncio", f, BAD) == "ConnectionError"
+        clock.advance(AFTER_A_LOOK)
+    with fresh_host(clock):
+        tally = agentperf.handle(guarded(store, minimum_calls=50, window=50)).breaker.tally()
+    assert (tally.calls, tally.failures) == (5, 5)

@@ -345,6 +345,40 @@ def test_the_handle_has_one_kind_of_error(store, clock):
         limiter.peek()
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["open", "closed"])
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_all_who_wait_learn_of_an_outage_together(store, clock, mode, awaited):
+    """The first that asks finds it out; what others were told before holds no more."""
+    place = Stores(asynchronous=Awaited(store)) if awaited else store
+    options = {"store": place, "name": "shared", "max_wait": 100, "on_store_failure": mode}
+    outcomes = []
+
+    @agentperf.rate_limited("1/s", **options)
+    async def f():
+        pass
+
+    async def run():
+        try:
+            await f()
+        except agentperf.StoreUnavailable:
+            outcomes.append("closed")
+        else:
+            outcomes.append("open")
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(run)
+        await anyio.wait_all_tasks_blocked()
+        outcomes.clear()
+        store.broken = True
+        clock.advance(1.5)
+        for _ in range(20):
+            await anyio.wait_all_tasks_blocked()
+        assert outcomes == [mode] * 19
+        tasks.cancel_scope.cancel()
+
+
 def test_local_keeps_the_limit_for_this_process(store, clock):
     """As if there were no others."""
     f = broken(store, "local")
@@ -482,3 +516,131 @@ def test_usage_of_a_call_inside_counts():
 
         f("hello")
         assert agentperf.handle(f).limiter.remaining() == {"tokens": 900}
+
+
+# -- a loop for each call
+
+
+def runs(kind, function, *arguments, **options):
+    """Run a call on a loop of its own."""
+
+    async def call():
+        return await function(*arguments, **options)
+
+    if kind == "trio":
+        import trio
+
+        return trio.run(call)
+    if kind == "asyncio":
+        return asyncio.run(call())
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    try:
+        return loop.run_until_complete(call())  # it leaves its tasks where they are
+    finally:
+        loop.close()
+
+
+def places(store):
+    """Return stores of each kind."""
+    awaited = Awaited(store)
+    return {
+        "blocking": store,
+        "awaited": awaited,
+        "both": Stores(sync=store, asynchronous=awaited),
+    }
+
+
+def awaited_by(place, *rates, **options):
+    """Decorate an awaited function that answers what it is given, or raises it."""
+
+    @agentperf.rate_limited(*rates, store=place, name="shared", on_limit="raise", **options)
+    async def f(x=None, max_tokens=100):
+        if isinstance(x, BaseException):
+            raise x
+        return x
+
+    return f
+
+
+SAID = {"usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio", "closed"])
+@pytest.mark.parametrize("place", ["blocking", "awaited", "both"])
+def test_what_was_not_used_comes_back_though_the_loop_ends(store, clock, place, kind):
+    """As the loop ends, or with the next decision of this process."""
+    f = awaited_by(places(store)[place], tokens="1000/hour")
+    for _ in range(10):
+        runs(kind, f, SAID, max_tokens=900)
+    limiter = agentperf.handle(f).limiter
+    assert asyncio.run(limiter.aremaining())["tokens"] == 980
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio"])
+@pytest.mark.parametrize("place", ["blocking", "both"])
+def test_the_last_call_of_a_program_pays_too(store, clock, place, kind):
+    """Where the store can be asked without a loop."""
+    f = awaited_by(places(store)[place], tokens="1000/hour")
+    runs(kind, f, SAID, max_tokens=900)
+    with fresh_host(clock):
+        limiter = agentperf.handle(limited(store, tokens="1000/hour")).limiter
+        assert limiter.remaining() == {"tokens": 998}
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio"])
+@pytest.mark.parametrize("place", ["blocking", "awaited", "both"])
+def test_a_refusal_of_the_upstream_is_learned_though_the_loop_ends(store, clock, place, kind):
+    """All processes pause."""
+    f = awaited_by(places(store)[place], "100/s")
+    with pytest.raises(Refusal):
+        runs(kind, f, Refusal())
+    if place == "awaited":
+        with pytest.raises(agentperf.RateLimitExceeded):
+            runs(kind, f)
+    with fresh_host(clock), pytest.raises(agentperf.RateLimitExceeded) as caught:
+        runs(kind, awaited_by(store, "100/s"))
+    assert caught.value.retry_after == 30
+
+
+class Refusal(Exception):
+    """An upstream that asks for a pause."""
+
+    status_code = 429
+
+    class response:  # noqa: N801
+        """What it answered."""
+
+        status_code = 429
+        headers = {"retry-after": "30"}  # noqa: RUF012
+
+
+# -- calls larger than a burst
+
+
+def test_a_clamped_call_takes_a_burst(store, clock):
+    """It is let in at once where a burst is there, and asks for no more than that."""
+    f = limited(store, tokens="1000/min", oversize="clamp")
+    assert f("x", max_tokens=5000) == "x"
+    with pytest.raises(agentperf.RateLimitExceeded) as caught:
+        f("x", max_tokens=5000)
+    assert caught.value.retry_after == 60
+    assert store.asked == 2
+
+
+@pytest.mark.parametrize("on_limit", ["raise", "wait"])
+def test_the_store_is_not_asked_for_what_never_fits(store, on_limit):
+    """The call is refused without it."""
+    f = limited(store, tokens="1000/min", on_limit=on_limit)
+    with pytest.raises(agentperf.RequestTooLarge, match="5001 tokens"):
+        f("x", max_tokens=5000)
+    assert store.asked == 0
+
+
+def test_a_borrowing_call_leaves_its_debt_in_the_store(store, clock):
+    """It is let in at a full burst."""
+    f = limited(store, tokens="1000/min", oversize="borrow")
+    assert f("x", max_tokens=5000) == "x"
+    with fresh_host(clock):
+        other = limited(store, tokens="1000/min", oversize="borrow")
+        assert agentperf.handle(other).limiter.remaining() == {"tokens": -4001}
