@@ -21,7 +21,7 @@ _SAID = 300
 """Characters of an error's message that are told."""
 
 _PATH = re.compile(r"[A-Za-z]:[\\/]|[^:@]*[\\/~][^@]*$|[^:]*\.(db|sqlite3?)$")
-"""How the path of a file looks in place of an address; with an `@` it may be one with a password."""
+"""How the path of a file looks in place of an address; what has an `@` may hold a password."""
 
 _ADDRESS = re.compile(r"[A-Za-z][\w.+-]*(:.*)?", re.DOTALL)
 """A name that a plugin offers, and what that makes of the rest."""
