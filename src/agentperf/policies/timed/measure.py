@@ -64,8 +64,8 @@ def record(
     """Note what the running operation used, such as the tokens of a model's answer.
 
     It belongs to the innermost timed call or measured region; those around it show it as inclusive.
-    Outside of any it is ignored. What an instrumented call has booked by itself already is not
-    counted again.
+    Outside of any it is in no figures, but a budget counts it. What an instrumented call has booked
+    by itself already is not counted again.
 
     Args:
         usage: All at once: a `Usage`, a client's reply, or its usage; None for nothing, as in most
