@@ -174,7 +174,7 @@ def test_verdicts_on_statuses():
         assert row == [verdict.fault.name, *yes_or_no, verdict.reason]
 
 
-SAYING = {"warn", "fault", "whisper", "said_once"}
+SAYING = {"warn", "fault", "note", "whisper", "said_once"}
 """The functions that write to the log; `fault` adds a traceback."""
 
 

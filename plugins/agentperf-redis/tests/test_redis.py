@@ -14,7 +14,7 @@ import uuid
 import anyio
 import pytest
 import redis
-from agentperf_redis import AsyncRedisBackend, RedisBackend
+from agentperf_redis import AsyncRedisBackend, RedisBackend, RedisStore
 
 import agentperf
 from agentperf.config import Settings
@@ -324,7 +324,10 @@ def test_over_tls(tmp_path):
         ("redis://u:hunter2@localhost:port", "host or port"),
         ("redis://u:hunter2@localhost/first", "number of a database"),
         ("redis://u:hunter2@localhost?prefx=a", "no option 'prefx'"),
-        ("redis://u:hunter2@localhost?socket_timeout=hunter2", "a value that redis-py refuses"),
+        (
+            "redis://u:hunter2@localhost?socket_timeout=hunter2",
+            "the option 'socket_timeout' has a value",
+        ),
         ("unix://", "names no socket"),
     ],
 )
@@ -339,6 +342,25 @@ def test_bad_addresses(address, reason):
         f()
     assert "redis://localhost:6379/0?prefix=myapp:" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("redis:localhost:6379", "redis:localhost:6379"),
+        ("redis://localhost:63x9", "redis://localhost:***"),
+        ("redis://hunter2:hunter2@localhost:port/0", "redis://***@localhost:***"),
+        ("redis://:hunt/er2@localhost:6379/first", "redis://***@localhost:6379/first"),
+        ("redis://:hunt?er2@localhost/first?pasword=hunter2", "redis://***@localhost/first?..."),
+        ("redis://u:hunter2", "redis://u:***"),
+    ],
+)
+def test_a_bad_address_of_a_store_shows_which(address, shown):
+    """Of several stores one knows which is meant, and reads no password."""
+    with pytest.raises(agentperf.ConfigurationError) as caught:
+        RedisStore(address)
+    assert f"store={shown!r}: " in str(caught.value)
+    assert "er2" not in str(caught.value)
 
 
 def test_agentperf_finds_it():

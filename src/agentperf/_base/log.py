@@ -49,6 +49,11 @@ def fault(event: str, error: BaseException, **facts: object) -> None:
     _say(event, {"exc_info": error, **facts})
 
 
+def note(event: str, **facts: object) -> None:
+    """Log at INFO: good news, such as that something works again."""
+    _say(event, facts, "info")
+
+
 def whisper(event: str, **facts: object) -> None:
     """Log at DEBUG: what only somebody who looks for it wants to know."""
     _say(event, facts, "debug")

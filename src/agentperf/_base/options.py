@@ -170,6 +170,23 @@ def checked_on_failure(value: OnFailure) -> OnFailure:
     return value
 
 
+def goes_with_store(store: object, value: OnFailure, example: str) -> OnFailure:
+    """Return what to do while a store fails, for a policy that may have one.
+
+    Args:
+        store: The store, if there is one.
+        value: What the user wrote, or `"local"`, which goes with anything.
+        example: A good call.
+
+    Raises:
+        ConfigurationError: It is none of the three, or says something where there is no store.
+    """
+    checked_on_failure(value)
+    if store is None and value != "local":
+        raise ConfigurationError(f"on_store_failure={value!r} goes with store=: {example}")
+    return value
+
+
 def whole(parameter: str, value: int, example: int) -> int:
     """Return a whole number from 1 up.
 

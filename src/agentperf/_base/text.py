@@ -17,6 +17,11 @@ def format_seconds(seconds: float) -> str:
     return f"{number:,.0f}{unit}" if abs(number) >= 100 else f"{number:.3g}{unit}"
 
 
+def format_wait(seconds: float) -> str:
+    """Write a time to wait, in seconds without an exponent: `0.25 s`, `86,400 s`."""
+    return f"{seconds:,.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
+
+
 def format_dollars(dollars: float) -> str:
     """Write an amount: `$1,234.5678`; below a cent two significant digits: `$0.000038`."""
     if not dollars:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import cast
 
-from agentperf._base.log import fault, warn
+from agentperf._base.log import note, warn, whisper
 from agentperf._engine.guard import Guard
 from agentperf._engine.guarded import Guarded
 from agentperf._engine.hosting import Host
@@ -15,6 +16,12 @@ from agentperf.abc.stores import AnyStore, AsyncStore, Decision, Store, Stores, 
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError, StoreUnavailable
 from agentperf.events import StoreDown, StoreUp
+
+_SAID = 300
+"""Characters of an error's message that are told."""
+
+_PATH = re.compile(r"[A-Za-z]:[\\/]|[^:@]*[\\/~][^@]*$|[^:]*\.(db|sqlite3?)$")
+"""How the path of a file looks in place of an address; what has an `@` may hold a password."""
 
 _ADDRESS = re.compile(r"[A-Za-z][\w.+-]*(:.*)?", re.DOTALL)
 """A name that a plugin offers, and what that makes of the rest."""
@@ -32,6 +39,10 @@ def check_store(store: object, name: str | None, what: str, example: str) -> Non
     Raises:
         ConfigurationError: One of the two is missing, or the address begins with no name.
     """
+    if isinstance(store, os.PathLike) or (isinstance(store, str) and _PATH.match(store)):
+        raise ConfigurationError(
+            f'store={store!r} is no address; did you mean store="sqlite:{os.fspath(store)}"?'
+        )
     if not store or not isinstance(store, str | Store | AsyncStore | Stores):
         raise ConfigurationError(f"store={store!r}: an address or a store is needed, {example}")
     if isinstance(store, str) and not _ADDRESS.fullmatch(store):
@@ -121,11 +132,38 @@ class StoreReach(Guarded):
         return LeftAlone(f"the store failed: {trouble}; it is left alone for a moment")
 
     def _failed(self, error: Exception) -> None:
-        fault("store.failed", error, operation=self._operation)
+        # One line: each process says this, and three chained tracebacks tell no more.
+        warn("store.failed", operation=self._operation, error=_in_one_line(error))
+        whisper("store.failed_with", operation=self._operation, exc_info=error)
         if self._tell_down is not None:
             self._tell_down(StoreDown(operation=self._operation, error=type(error).__name__))
 
     def _works_again(self) -> None:
-        warn("store.works_again", operation=self._operation)
+        note("store.works_again", operation=self._operation)
         if self._tell_up is not None:
             self._tell_up(StoreUp(operation=self._operation))
+
+
+class HandleReach(StoreReach):
+    """A store, as handles reach it: whatever it raises, their users get one kind of error."""
+
+    async def decide(
+        self, decision: Decision, key: str, arguments: Sequence[float], ttl: float
+    ) -> tuple[float, ...]:
+        """Have the store take a decision.
+
+        Raises:
+            ConfigurationError: It can't take this decision.
+            BackendError: It failed, now or a moment ago; what it raised is chained.
+        """
+        try:
+            return await super().decide(decision, key, arguments, ttl)
+        except (ConfigurationError, BackendError):
+            raise
+        except Exception as error:
+            raise BackendError(f"the store failed: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error: Exception) -> str:
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said[:_SAID]}" if said else type(error).__name__

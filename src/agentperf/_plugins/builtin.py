@@ -40,6 +40,7 @@ def _sqlite(text: str) -> CacheBackend:
 
 
 def _sqlite_store(text: str) -> Store:
+    from agentperf._engine.sqlite.address import Address
     from agentperf._engine.sqlite.store import SqliteStore
 
-    return SqliteStore(text.partition(":")[2])
+    return SqliteStore(Address.of_store(text).path)

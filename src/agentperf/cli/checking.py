@@ -26,9 +26,9 @@ def quiet_host(settings: Settings) -> Host:
 
 
 def mistakes(host: Host, settings: Settings) -> Iterator[ConfigurationError]:
-    """Give what a program would meet later: plugins' names and backends that nobody offers.
+    """Give what a program would meet later: plugins' names, backends and stores that nobody offers.
 
-    Nothing is started, and no backend of a plugin is made.
+    Nothing is started, and no backend or store of a plugin is made.
 
     Args:
         host: Whose plugins are asked.
@@ -41,14 +41,15 @@ def mistakes(host: Host, settings: Settings) -> Iterator[ConfigurationError]:
             except PluginError as error:
                 yield settings.complaint((kind.plural,), f": {error}")
     for operation, policies in settings.policies.items():
-        options = policies.get("cached", False)
-        backend = None if isinstance(options, bool) else options.get("backend")
-        if isinstance(backend, str):
-            try:
-                _check_backend(host, backend)
-            except ConfigurationError as error:
-                path = ("policies", operation, "cached", "backend")
-                yield settings.complaint(path, f": {error}")
+        for policy, options in policies.items():
+            for option, check in (("backend", _check_backend), ("store", _check_store)):
+                address = None if isinstance(options, bool) else options.get(option)
+                if isinstance(address, str):
+                    try:
+                        check(host, address)
+                    except ConfigurationError as error:
+                        path = ("policies", operation, policy, option)
+                        yield settings.complaint(path, f": {error}")
 
 
 def _check_backend(host: Host, text: str) -> None:
@@ -59,3 +60,9 @@ def _check_backend(host: Host, text: str) -> None:
     offer = host.plugins.find(Kind.CACHE_BACKENDS, text.partition(":")[0])
     if offer.origin.plugin == "agentperf":  # ours open nothing before the first call
         host.backend(text)
+
+
+def _check_store(host: Host, text: str) -> None:
+    offer = host.plugins.find(Kind.STORES, text.partition(":")[0])
+    if offer.origin.plugin == "agentperf":  # the same: ours are files
+        host.store(text)

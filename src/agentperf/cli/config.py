@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ FOUND = 1
 """Exit code for a configuration that reaches nobody."""
 
 
+_VALUES = re.compile(r"(?<=[?&])(?!prefix=)([^=&#]*)=[^&#]*")
+"""What the options of an address are set to, but for the one that is never secret."""
+
+
 @click.group()
 def config() -> None:
     """Settings from the configuration file and the environment."""
@@ -29,7 +34,8 @@ def show(modules: tuple[str, ...], *, as_json: bool) -> None:
     """Show every value and where it came from, as a program started in this folder would see it.
 
     All of it is checked, also the options of configured policies, and that somebody offers what is
-    named; exporters, subscribers and backends of plugins are not made to find out. With the MODULEs
+    named; exporters, subscribers, backends and stores of plugins are not made to find out, so that
+    what follows the name in an address of theirs is found wrong at the first call. With the MODULEs
     of the program, such as app.main, they are imported, and it is checked against their decorated
     functions too: an operation that none of them has is reported, and the exit code is 1.
     """
@@ -120,4 +126,7 @@ def _shown(value: object) -> object:
     if not isinstance(value, str) or "://" not in value:
         return value
     near, plus, far = value.partition("+")  # memory?near_ttl=2s+redis://user:password@host
-    return near + plus + redacted(far) if near.startswith("memory") else redacted(value)
+    if not near.startswith("memory"):
+        near, plus, far = "", "", value
+    # The name of an option may be misspelt, and its value a password all the same.
+    return near + plus + _VALUES.sub(r"\1=***", redacted(far))

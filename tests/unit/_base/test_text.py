@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from agentperf._base.text import format_dollars, format_seconds
+from agentperf._base.text import format_dollars, format_seconds, format_wait
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,15 @@ from agentperf._base.text import format_dollars, format_seconds
 def test_a_duration_is_written_with_its_unit(seconds, text):
     """Three digits and the unit that makes them readable; a dash where there is no figure."""
     assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.25, "0.25 s"), (59.96, "60 s"), (100, "100 s"), (86400.4, "86,400 s")],
+)
+def test_a_time_to_wait_is_written_in_seconds(seconds, text):
+    """A day too, which three digits would write with an exponent."""
+    assert format_wait(seconds) == text
 
 
 @pytest.mark.parametrize(

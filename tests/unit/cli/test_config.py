@@ -67,6 +67,37 @@ def test_passwords_do_not_show(show: Callable[..., tuple[int, str, str]]) -> Non
         assert "redis://REDACTED:REDACTED@cache:6379/0?prefix=a" in out
 
 
+def test_a_misspelt_password_does_not_show(show: Callable[..., tuple[int, str, str]]) -> None:
+    """Nobody knows what an option is that the address has not got."""
+    address = "memory?near_ttl=2s+redis://cache:6379/0?prefix=a&pasword=hunter2"
+    text = f'[tool.agentperf.policies."app.f"]\ncached = {{ backend = "{address}" }}\n'
+    for out in (show(text)[1], show(text, "--json")[1]):
+        assert "hunter2" not in out
+        assert "memory?near_ttl=2s+redis://cache:6379/0?prefix=a&pasword=***" in out
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nobody://x", "nobody"),
+        ("sqlite:", 'store="sqlite:/var/lib/app/limits.db"'),
+        ("sqlite:a.db?timeout=5", "has no options"),
+        ("data/a.db", "sqlite:data/a.db"),
+    ],
+)
+def test_a_bad_store_is_found(
+    show: Callable[..., tuple[int, str, str]], address: str, said: str
+) -> None:
+    """Before any call asks it."""
+    text = (
+        '[tool.agentperf.policies."app.f"]\n'
+        f'rate_limited = {{ requests = "1/s", store = "{address}", name = "f" }}\n'
+    )
+    code, _, complaint = show(text)
+    assert code
+    assert said in complaint
+
+
 def test_defaults(show: Callable[..., tuple[int, str, str]]) -> None:
     """What nobody set is shown too."""
     assert [line.split() for line in show("")[1].splitlines()] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -56,27 +57,30 @@ class Address:
             option: Where the user wrote it, for errors.
 
         Raises:
-            ConfigurationError: It is malformed. The message doesn't repeat it: it may hold a
+            ConfigurationError: It is malformed. The message shows it without what may be a
                 password.
         """
         word, colon, rest = text.partition(":")
         if not colon:
             rest = "//localhost"
+        hidden = _hidden(word, rest)
         if word not in SCHEMES or not rest.startswith("//"):
-            raise _malformed(option, word, "an address goes on with //")
+            raise _malformed(option, hidden, "an address goes on with //")
         try:
             parts = urlsplit(f"{SCHEMES[word]}:{rest}")
             host, port = parts.hostname or "localhost", parts.port or 6379
         except ValueError:
-            raise _malformed(option, word, "host or port are malformed") from None
+            raise _malformed(option, hidden, "host or port are malformed") from None
         if parts.scheme == "unix":
             place = parts.path
             if not place:
-                raise _malformed(option, word, "it names no socket, as unix:///run/redis.sock does")
+                raise _malformed(
+                    option, hidden, "it names no socket, as unix:///run/redis.sock does"
+                )
         else:
             place = f"{host}:{port}{parts.path}"
             if not (parts.path.strip("/") or "0").isdecimal():
-                raise _malformed(option, word, "after the host comes the number of a database")
+                raise _malformed(option, hidden, "after the host comes the number of a database")
         options = parse_qsl(parts.query, keep_blank_values=True)
         prefix = dict(options).get("prefix", PREFIX)
         others = urlencode([option for option in options if option[0] != "prefix"])
@@ -103,18 +107,48 @@ class Address:
             "max_connections": MAX_CONNECTIONS,
         }
         try:
-            pool = kind.from_url(self.url, **limits)
+            pool = _pool(kind, self.url, limits)
             pool.connection_kwargs.update(retry=retry, decode_responses=False)
-            pool.connection_class(**pool.connection_kwargs)  # connects only when it is used
         except TypeError as error:
             unknown = str(error).partition("argument")[2].strip(" '")
             raise self._refused(f"there is no option {unknown!r}") from None
         except Exception:  # noqa: BLE001 - the text may hold what must not be shown
-            raise self._refused("an option has a value that redis-py refuses") from None
+            which = "".join(f" {name!r}" for name in self._culprits(kind, limits))
+            raise self._refused(f"the option{which} has a value that redis-py refuses") from None
         return pool
+
+    def _culprits(self, kind: Any, limits: Mapping[str, object]) -> Iterator[str]:
+        """Name the options that redis-py refuses by themselves."""
+        url, _, query = self.url.partition("?")
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            try:
+                _pool(kind, f"{url}?{urlencode({name: value})}", limits)
+            except Exception:  # noqa: BLE001 - that is the question
+                yield name
 
     def _refused(self, reason: str) -> ConfigurationError:
         return _malformed(self.option, self.shown, reason)
+
+
+def _pool(kind: Any, url: str, limits: Mapping[str, object]) -> Any:
+    pool = kind.from_url(url, **limits)
+    pool.connection_class(**pool.connection_kwargs)  # connects only when it is used
+    return pool
+
+
+def _hidden(word: str, rest: str) -> str:
+    """Return an address that can't be read without what may be a password in it.
+
+    That is what stands before an `@`, what is no port where one belongs, and the options.
+    """
+    before, at, place = rest.rpartition("@")
+    place, mark, _ = place.partition("?")
+    host, colon, port = place.rpartition(":")
+    if colon and not port.partition("/")[0].isdecimal():
+        place = f"{host}:***"
+    slashes = "//" if before.startswith("//") else ""
+    credentials = f"{slashes}***@" if at else ""
+    return f"{word}:{credentials}{place}{'?...' if mark else ''}"
 
 
 def _malformed(option: str, shown: str, reason: str) -> ConfigurationError:

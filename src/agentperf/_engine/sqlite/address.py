@@ -1,10 +1,11 @@
-"""Where a cache on disk is, and how large it may grow: `sqlite:PATH?max_bytes=1GB`."""
+"""Where a file is that caches or limits are kept in: `sqlite:PATH`, as users write it."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl
 
 from agentperf._base.sizes import Size, in_bytes
@@ -13,7 +14,15 @@ from agentperf.errors import ConfigurationError
 DEFAULT_BYTES = 256_000_000
 LEAST_BYTES = 256_000
 
-_EXAMPLE = 'backend="sqlite:~/.cache/my-agent/answers.db"'
+Option = Literal["backend", "store"]
+"""Where users write an address: what it is for."""
+
+_EXAMPLES: dict[Option, str] = {
+    "backend": 'backend="sqlite:~/.cache/my-agent/answers.db"',
+    "store": 'store="sqlite:/var/lib/app/limits.db"',
+}
+_KEPT: dict[Option, str] = {"backend": "a cache on disk", "store": "a store on disk"}
+_FILES: dict[Option, str] = {"backend": "cache.db", "store": "limits.db"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +38,37 @@ class Address:
     max_bytes: int = DEFAULT_BYTES
 
     @classmethod
-    def of(cls, path: str | os.PathLike[str], max_bytes: Size = DEFAULT_BYTES) -> Address:
+    def of(
+        cls,
+        path: str | os.PathLike[str],
+        max_bytes: Size = DEFAULT_BYTES,
+        option: Option = "backend",
+    ) -> Address:
         """Check what the user gave.
 
         Args:
             path: The file; `~` is the user's home, and what is relative counts from the current
                 directory of this moment.
             max_bytes: How large it may grow.
+            option: What the file is for, for errors.
 
         Raises:
             ConfigurationError: The path is none, or the bound is malformed or too small.
         """
         text = os.fspath(path)
         if not text.strip() or "\0" in text:
-            raise ConfigurationError(f"a cache on disk needs a file, such as {_EXAMPLE}")
+            raise ConfigurationError(f"{_KEPT[option]} needs a file, such as {_EXAMPLES[option]}")
         if text.startswith(("//", ":")):
+            memory = '; the memory of the process is backend="memory"'
             raise ConfigurationError(
                 f"{text!r} is not the path of a file: it follows the colon as it is, such as "
-                f'{_EXAMPLE}; the memory of the process is backend="memory"'
+                f"{_EXAMPLES[option]}{memory if option == 'backend' else ''}"
             )
         found = Path(text).expanduser().resolve()
         if found.is_dir():
+            example = str(found / _FILES[option])
             raise ConfigurationError(
-                f"{text!r} is a directory: name a file in it, such as {str(found / 'cache.db')!r}"
+                f"{text!r} is a directory: name a file in it, such as {example!r}"
             )
         return cls(found, in_bytes(max_bytes, "max_bytes", least=LEAST_BYTES))
 
@@ -71,3 +88,18 @@ class Address:
                 f'"sqlite:{path}?max_bytes=1GB"'
             )
         return cls.of(path, size)
+
+    @classmethod
+    def of_store(cls, text: str) -> Address:
+        """Read `sqlite:PATH`, where limits are kept; there is nothing else to say of it.
+
+        Raises:
+            ConfigurationError: There is no path, or something follows it.
+        """
+        path, mark, _ = text.partition(":")[2].partition("?")
+        if mark:
+            raise ConfigurationError(
+                f'store="sqlite:{path}?...": a store on disk has no options, and processes share '
+                f'it by its path alone, such as store="sqlite:{path or "/var/lib/app/limits.db"}"'
+            )
+        return cls.of(path, option="store")

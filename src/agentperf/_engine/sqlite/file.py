@@ -1,4 +1,4 @@
-"""Opens the file of a cache: makes it, knows it again, and leaves what isn't ours alone."""
+"""Opens a file of caches or limits: makes it, knows it again, and leaves what isn't ours alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agentperf._base.log import warn
 from agentperf.errors import BackendError
 
 WAIT = 0.2
-"""Seconds to wait for another writer before giving up."""
+"""Seconds to wait for another writer before giving up, where nothing else is said."""
 
 PAGE = 4096
 """Bytes of a page, the unit in which a file grows."""
@@ -68,10 +68,14 @@ def _code(error: BaseException) -> int | None:
     return None if code is None else code & 0xFF
 
 
-def open_file(path: Path) -> tuple[sqlite3.Connection, Identity | None]:
+def open_file(path: Path, wait: float = WAIT) -> tuple[sqlite3.Connection, Identity | None]:
     """Open the cache in a file, which is made where there is none.
 
     A damaged cache is moved aside, and a new one begun in its place.
+
+    Args:
+        path: The file.
+        wait: Seconds for which the connection waits for another writer.
 
     Returns:
         The connection, in no transaction, for one thread at a time; and which file it is.
@@ -88,7 +92,7 @@ def open_file(path: Path) -> tuple[sqlite3.Connection, Identity | None]:
             with _nobody_moves(path.parent):
                 before = identity(path)
                 try:
-                    return _opened(path), before
+                    return _opened(path, wait), before
                 except sqlite3.DatabaseError as error:
                     if not is_damaged(error):
                         raise
@@ -128,9 +132,9 @@ def _make(path: Path) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path, wait: float) -> sqlite3.Connection:
     # Several threads use it, one after another.
-    connection = sqlite3.connect(path, WAIT, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, wait, isolation_level=None, check_same_thread=False)
     try:
         if _is_empty(connection, path):
             _fill(connection, path)
@@ -161,7 +165,7 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
     if version != _VERSION:
         raise BackendError(
             f"{path} was written by another version of agentperf (its format is {version}, here "
-            f"it is {_VERSION}): upgrade agentperf here, or give the cache another file"
+            f"it is {_VERSION}): upgrade agentperf here, or name another file"
         )
     return False
 
@@ -197,8 +201,8 @@ def _switch_to_log(connection: sqlite3.Connection) -> None:
 
 def _foreign(path: Path) -> BackendError:
     return BackendError(
-        f"{path} is no cache of agentperf and was left as it is: give the cache a file of its own, "
-        f'such as backend="sqlite:{path.with_name("agentperf-cache.db")}"'
+        f"{path} is no file of agentperf's and was left as it is: name one of its own, such as "
+        f'"sqlite:{path.with_name("agentperf.db")}"'
     )
 
 

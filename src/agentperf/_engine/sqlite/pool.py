@@ -40,10 +40,12 @@ class Pool:
     Args:
         path: The file.
         now: Monotonic seconds.
+        wait: Seconds to wait for another writer before giving up.
     """
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, now: Callable[[], float], wait: float = WAIT) -> None:
         self._path = path
+        self._wait = wait
         self._now = now
         self._idle: list[tuple[sqlite3.Connection, Identity | None]] = []
         self._lent = 0
@@ -112,7 +114,7 @@ class Pool:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Have the threads of this process queue up: SQLite would let them poll."""
-        if not self._writing.acquire(timeout=WAIT):
+        if not self._writing.acquire(timeout=self._wait):
             raise BackendError(f"{self._path} is busy: other threads write for too long")
         try:
             yield
@@ -144,7 +146,7 @@ class Pool:
         if self._now() < until:
             raise BackendError(reason)
         try:
-            found = open_file(self._path)
+            found = open_file(self._path, self._wait)
             self._looked = self._now() + _LOOK, found[1]
             return found
         except (BackendError, OSError, sqlite3.Error) as error:

@@ -12,12 +12,16 @@ from agentperf._engine.sqlite.address import Address
 from agentperf._engine.sqlite.pool import Pool
 from agentperf.abc.stores import Decision, Store
 
+WAIT = 1.0
+"""Seconds to wait for other writers: a file that is locked isn't out of order, and who decides
+without it lets more in than it allows."""
+
 
 class SqliteStore(Store):
     """Keeps records in a file, and takes each decision in a transaction of its own.
 
     Any number of threads and processes of one machine may use it at once; a process may be killed
-    at any moment. It gives up after 0.2 seconds when others are in the way.
+    at any moment. It gives up after a second when others are in the way.
 
     Time is the wall clock, which may be set. Records stay as they are then, as in a server whose
     clock is set: decisions cope with records from the future.
@@ -37,7 +41,7 @@ class SqliteStore(Store):
     def __init__(self, path: str | os.PathLike[str], clock: Clock | None = None) -> None:
         clock = clock or Clock()
         self._wall = clock.wall
-        self._pool = Pool(Address.of(path).path, clock.now)
+        self._pool = Pool(Address.of(path, option="store").path, clock.now, WAIT)
 
     def now(self) -> float:
         """Return the seconds of the wall clock."""

@@ -58,5 +58,12 @@ async def admit_model_call(
         return AdmittedCall(await admitted(tab, need, is_async=is_async), is_async=is_async)
     except (BudgetExceeded, StoreUnavailable) as error:
         if (tell := current_host().bus.emitter(CallRefused)) is not None:
-            tell(CallRefused(operation=operation, policy="budgeted", name=error.policy_name))
+            tell(
+                CallRefused(
+                    operation=operation,
+                    policy="budgeted",
+                    name=error.policy_name,
+                    retry_after=error.retry_after,
+                )
+            )
         raise

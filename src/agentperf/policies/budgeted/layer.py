@@ -100,7 +100,10 @@ class _Layer:
         if self._tell_refused is not None:
             self._tell_refused(
                 CallRefused(
-                    operation=self.site.operation, policy="budgeted", name=error.policy_name
+                    operation=self.site.operation,
+                    policy="budgeted",
+                    name=error.policy_name,
+                    retry_after=error.retry_after,
                 )
             )
         return error

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from agentperf._base.durations import Duration, seconds
-from agentperf._base.options import OnFailure, checked_on_failure, whole
+from agentperf._base.options import OnFailure, goes_with_store, whole
 from agentperf.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -88,15 +88,11 @@ def checked(
         max_repeats=None if max_repeats is None else whole("max_repeats", max_repeats, 5),
         on_repeat=on_repeat,
     )
-    checked_on_failure(on_store_failure)
+    goes_with_store(store, on_store_failure, _WITH_STORE)
     if store is not None:
         return _shared(options, store, name, per, on_store_failure)
-    for option, value, usual in (
-        ("per", per, None),
-        ("on_store_failure", on_store_failure, "local"),
-    ):
-        if value != usual:
-            raise ConfigurationError(f"{option}={value!r} goes with store=: {_WITH_STORE}")
+    if per is not None:
+        raise ConfigurationError(f"per={per!r} goes with store=: {_WITH_STORE}")
     return options
 
 
@@ -116,16 +112,20 @@ def _shared(
     check_store(store, name, "budget", _WITH_STORE)
     if options.usd is None and options.tokens is None and options.calls is None:
         raise ConfigurationError(f"store= keeps usd=, tokens= or calls=: {_WITH_STORE}")
-    if options.usd is not None and options.usd > _MOST_USD:
+    if options.usd is not None and not _LEAST_USD <= options.usd <= _MOST_USD:
         raise ConfigurationError(
-            f"usd={options.usd!r}: {_MOST_USD:,} at most with store=, such as usd=20"
+            f"usd={options.usd!r}: with store= a billionth of a dollar at least and {_MOST_USD:,} "
+            "at most, such as usd=20"
         )
+    period = None if per is None else seconds(per, "per")
+    if period is not None and period < _LEAST_PERIOD:
+        raise ConfigurationError(f'per={per!r}: a second at least, such as per="1d"')
     shared = SharedOptions(
         store=store,
         usd=options.usd,
         tokens=options.tokens,
         calls=options.calls,
-        per=None if per is None else seconds(per, "per"),
+        per=period,
         on_failure=on_store_failure,
     )
     return replace(options, usd=None, tokens=None, calls=None, shared=shared)
@@ -133,6 +133,12 @@ def _shared(
 
 _MOST_USD = 1_000_000
 """Dollars up to which billionths of one are exact in the numbers of every store."""
+
+_LEAST_USD = 1e-9
+"""What a store counts money in."""
+
+_LEAST_PERIOD = 1.0
+"""Seconds; stores are asked over a network, and a shorter period would be over by then."""
 
 
 def _money(usd: float) -> float:

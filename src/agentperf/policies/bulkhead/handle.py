@@ -70,7 +70,7 @@ class BulkheadHandle:
 
         Raises:
             ConfigurationError: The store has to be awaited: use `ain_use`.
-            Exception: The store fails.
+            BackendError: The store fails.
         """
         return cast(int, in_one_go(self._in_use(None, args, kwargs)))
 
@@ -84,10 +84,10 @@ class BulkheadHandle:
         places = self._places(args, kwargs)
         if self._policy.store is None:
             return places.in_use
-        from agentperf._engine.stores import StoreReach
+        from agentperf._engine.stores import HandleReach
 
         stores = self._policy.stores(self._host)
-        reach = StoreReach(self._host, self._target.operation, stores, waiting)
+        reach = HandleReach(self._host, self._target.operation, stores, waiting)
         return await cast("SharedPlaces", places).look(reach)
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agentperf._base.options import OnFailure, checked_on_failure, whole
+from agentperf._base.options import OnFailure, goes_with_store, whole
 from agentperf.errors import ConfigurationError
 
 
@@ -43,12 +43,12 @@ def check_shared(
     Raises:
         ConfigurationError: Something is malformed or contradicts something else.
     """
-    checked_on_failure(on_store_failure)
+    example = f'bulkhead({options.concurrency}, store="redis://localhost:6379", name="search")'
+    goes_with_store(store, on_store_failure, example)
     if store is None:
         return
     from agentperf._engine.stores import check_store
 
-    example = f'bulkhead({options.concurrency}, store="redis://localhost:6379", name="search")'
     check_store(store, name, "places", example)
     if options.bounds is not None:
         raise ConfigurationError(

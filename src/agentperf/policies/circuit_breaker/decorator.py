@@ -13,7 +13,7 @@ from agentperf._base.options import (
     OnFailure,
     Share,
     checked_by,
-    checked_on_failure,
+    goes_with_store,
     refuse_unknown,
     share,
     whole,
@@ -238,10 +238,11 @@ def circuit_breaker(
         raise ConfigurationError(
             f'fallback={fallback!r}: a callable, such as fallback=lambda question: "try later"'
         )
+    example = 'circuit_breaker(store="redis://localhost:6379", name="search")'
+    goes_with_store(store, on_store_failure, example)
     if store is not None:
         from agentperf._engine.stores import check_store
 
-        example = 'circuit_breaker(store="redis://localhost:6379", name="search")'
         check_store(store, name, "breaker", example)
     rules = Rules(
         failure_rate=share("failure_rate", failure_rate, 0.5),
@@ -257,7 +258,7 @@ def circuit_breaker(
         by=checked_by(by),
         fallback=fallback,
         store=store,
-        on_store_failure=checked_on_failure(on_store_failure),
+        on_store_failure=on_store_failure,
         name=name,
         enabled=enabled,
         judging=Judging(

@@ -18,7 +18,7 @@ from agentperf.policies.circuit_breaker.telling import teller
 from agentperf.policies.circuit_breaker.windows import Tally
 
 if TYPE_CHECKING:
-    from agentperf._engine.stores import StoreReach
+    from agentperf._engine.stores import HandleReach
     from agentperf.policies.circuit_breaker.shared.circuit import SharedCircuit
 
 _BY_REQUEST = {
@@ -110,7 +110,7 @@ class BreakerHandle:
 
         Raises:
             ConfigurationError: There is no such state, or the store has to be awaited.
-            Exception: The store fails; nobody knows whether it did so.
+            BackendError: The store fails; nobody knows whether it did so.
         """
         in_one_go(self._force(None, state, args, kwargs))
 
@@ -119,7 +119,10 @@ class BreakerHandle:
         await self._force(self._loop, state, args, kwargs)
 
     def trip(self, *args: Any, **kwargs: Any) -> None:
-        """Open the breaker, as if too many calls had failed just now."""
+        """Open the breaker, as if too many calls had failed just now.
+
+        For `open_for` the first time, and for twice as long each further time until it has closed.
+        """
         self.force("open", *args, **kwargs)
 
     async def atrip(self, *args: Any, **kwargs: Any) -> None:
@@ -152,10 +155,10 @@ class BreakerHandle:
             return circuits.one
         return circuits.of(self._key_of((*self._leading, *args), kwargs))
 
-    def _reach(self, waiting: Waiting | None) -> StoreReach:
-        from agentperf._engine.stores import StoreReach
+    def _reach(self, waiting: Waiting | None) -> HandleReach:
+        from agentperf._engine.stores import HandleReach
 
-        return StoreReach(self._host, self._operation, self._policy.stores(self._host), waiting)
+        return HandleReach(self._host, self._operation, self._policy.stores(self._host), waiting)
 
     def _looked_at(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Machine:
         machine: Machine = in_one_go(self._look(None, args, kwargs))

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Protocol
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
 from agentperf._base.log import fault
+from agentperf._base.text import format_wait
 from agentperf._engine.bindings import Step
 from agentperf._engine.choosing import On, chosen
 from agentperf._engine.layers import Proceed
@@ -263,8 +264,10 @@ class BreakerLayer:
 
     def _refused(self, machine: Machine, refusal: Refused) -> CircuitOpen:
         self._say_refused(refusal.retry_after)
-        again = "" if refusal.retry_after is None else f"; try again in {refusal.retry_after:.3g} s"
+        wait = refusal.retry_after
+        again = "" if wait is None else f"; try again in {format_wait(wait)}"
         after = "" if machine.last_error is None else f" after {machine.last_error}"
+        after = " by request" if machine.requested else after
         return CircuitOpen(
             f"the circuit breaker {self._name!r} is {refusal.state.value}{after}{again}",
             policy="circuit_breaker",

@@ -43,6 +43,9 @@ class State(enum.Enum):
 CLOSED, OPEN, HALF_OPEN = State.CLOSED, State.OPEN, State.HALF_OPEN
 FORCED_OPEN, DISABLED, SHADOW = State.FORCED_OPEN, State.DISABLED, State.SHADOW
 
+BY_REQUEST = "by request"
+"""The reason of a change that somebody asked for."""
+
 FOLD_AT = 512
 """How many successes may wait to be put into the window."""
 
@@ -143,6 +146,7 @@ class Machine:
         self.state = CLOSED
         self.generation = 0
         self.last_error: str | None = None
+        self.requested = False
         self._jitter = jitter
         self._lock = threading.Lock()
         self._window = self._empty_window(CLOSED)
@@ -315,9 +319,9 @@ class Machine:
         """Go to a state by request: `FORCED_OPEN`, `DISABLED`, `SHADOW`, `OPEN` or `CLOSED`."""
         with self._lock:
             if state is OPEN:
-                change = self._open(now, "by request")
+                change = self._open(now, BY_REQUEST)
             else:
-                change = self._go(state, now, "by request")
+                change = self._go(state, now, BY_REQUEST)
         _announce(change, tell)
 
     def _open(self, now: float, reason: str, wait: float | None = None) -> Change:
@@ -334,6 +338,9 @@ class Machine:
         self._fold()
         change = Change(self.state, state, reason, tally_of(self._window), open_for)
         self.state = state
+        self.requested = reason == BY_REQUEST or state is FORCED_OPEN
+        if self.requested or state is CLOSED:
+            self.last_error = None  # it is not why the next refusals come
         self.generation += 1
         self._admitted = self._running = 0
         self._tripped = False

@@ -12,7 +12,7 @@ from agentperf._base.options import (
     By,
     OnFailure,
     checked_by,
-    checked_on_failure,
+    goes_with_store,
     one_by_position,
     refuse_unknown,
     whole,
@@ -254,7 +254,7 @@ def rate_limited(
     if burst is not None and not limits.rates[0]:
         raise ConfigurationError('burst= goes with requests: rate_limited("500/min", burst=20)')
     _check_choices(on_limit, oversize, learn)
-    checked_on_failure(on_store_failure)
+    goes_with_store(store, on_store_failure, _WITH_STORE)
     if store is not None:
         _check_store(store, name, concurrency)
     if priority is not None:
@@ -292,14 +292,16 @@ def _check_choices(on_limit: OnLimit, oversize: Oversize, learn: Learn | None) -
         raise ConfigurationError(f'learn={learn!r}: "errors", "replies" or None')
 
 
+_WITH_STORE = 'rate_limited("500/min", store="redis://localhost:6379", name="search")'
+
+
 def _check_store(store: object, name: str | None, concurrency: int | None) -> None:
     from agentperf._engine.stores import check_store
 
-    example = 'rate_limited("500/min", store="redis://localhost:6379", name="search")'
-    check_store(store, name, "limit", example)
+    check_store(store, name, "limit", _WITH_STORE)
     if concurrency is not None:
         raise ConfigurationError(
             "concurrency= counts the calls of one process and can't go with store=: share places "
-            f'above it, @bulkhead({concurrency}, store=..., name="{name}") on @{example}, or put a '
-            f"limiter of its own below, @rate_limited(concurrency={concurrency})"
+            f'above it, @bulkhead({concurrency}, store=..., name="{name}") on @{_WITH_STORE}, '
+            f"or put a limiter of its own below, @rate_limited(concurrency={concurrency})"
         )

@@ -19,7 +19,7 @@ from agentperf.policies.rate_limited.gcra import NANO
 from agentperf.policies.rate_limited.layer import limit_changed
 
 if TYPE_CHECKING:
-    from agentperf._engine.stores import StoreReach
+    from agentperf._engine.stores import HandleReach
     from agentperf.policies.rate_limited.caution import Change
     from agentperf.policies.rate_limited.shared.bucket import SharedBucket
 
@@ -80,7 +80,7 @@ class LimiterHandle:
 
         Raises:
             ConfigurationError: The store has to be awaited: use `aremaining`.
-            Exception: The store fails.
+            BackendError: The store fails.
         """
         return cast("dict[str, int]", in_one_go(self._remaining(None, args, kwargs)))
 
@@ -107,7 +107,7 @@ class LimiterHandle:
 
         Raises:
             ConfigurationError: The store has to be awaited: use `apeek`.
-            Exception: The store fails.
+            BackendError: The store fails.
         """
         return cast("Outlook", in_one_go(self._peek(None, args, kwargs)))
 
@@ -149,7 +149,7 @@ class LimiterHandle:
         Raises:
             ConfigurationError: `headers` is no mapping; or the store has to be awaited: use
                 `alearn`.
-            Exception: The store fails.
+            BackendError: The store fails.
         """
         in_one_go(self._learn(None, headers, args, kwargs))
 
@@ -189,7 +189,7 @@ class LimiterHandle:
 
         Raises:
             ConfigurationError: The store has to be awaited: use `ashare`.
-            Exception: The store fails.
+            BackendError: The store fails.
         """
         return cast("float", in_one_go(self._share(None, args, kwargs)))
 
@@ -226,10 +226,10 @@ class LimiterHandle:
     def _awaited(self) -> Waiting:
         return LoopWaiting(self._host.clock)
 
-    def _reach(self, waiting: Waiting | None) -> StoreReach:
-        from agentperf._engine.stores import StoreReach
+    def _reach(self, waiting: Waiting | None) -> HandleReach:
+        from agentperf._engine.stores import HandleReach
 
-        return StoreReach(self._host, self._operation, self._policy.stores(self._host), waiting)
+        return HandleReach(self._host, self._operation, self._policy.stores(self._host), waiting)
 
     def _tell(self, change: Change) -> None:
         tell = self._host.bus.emitter(LimitChanged)

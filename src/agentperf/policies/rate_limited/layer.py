@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from agentperf._base.bounded import BoundedRegistry
 from agentperf._base.endings import Ending
 from agentperf._base.keys import digest
+from agentperf._base.text import format_wait
 from agentperf._engine.bindings import Step
 from agentperf._engine.frames import Frame, WatchedFrame, current_frame
 from agentperf._engine.hearing import Listener
@@ -45,6 +46,7 @@ Oversize = Literal["error", "borrow", "clamp"]
 Learn = Literal["errors", "replies"]
 
 _NOTHING: Need = (0, 0, 0, 0)
+_NANOS_OF_MICRO = 1000
 
 
 class Spent:
@@ -371,9 +373,10 @@ class LimiterLayer:
 
     def _refused(self, lease: Lease, wait: int, key: str, *, ahead: int) -> RateLimitExceeded:
         tightest = lease[0].tightest(self._now(), lease[1])
-        retry_after = None if wait == UNTIL_WOKEN else wait / NANO
+        # Up to the next microsecond: who waits so long is let in.
+        retry_after = None if wait == UNTIL_WOKEN else -(-wait // _NANOS_OF_MICRO) / 1e6
         self._say_refused(retry_after)
-        again = "" if retry_after is None else f", in {retry_after:.3g} s"
+        again = "" if retry_after is None else f", in {format_wait(retry_after)}"
         others = f", {ahead} others are waiting" if ahead > 0 else ""
         bound = f"; {self._why_not_wait(wait)}" if self._max_wait else ""
         of_key = f" of the key {key}" if key else ""

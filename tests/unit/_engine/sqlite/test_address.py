@@ -34,6 +34,32 @@ def test_a_bad_address_is_refused_with_an_example(text):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite",
+        "sqlite:",
+        "sqlite:///a.db",
+        "sqlite:?timeout=5",
+        "sqlite:a.db?timeout=5",
+        "sqlite:/",
+    ],
+)
+def test_a_bad_address_of_a_store_is_refused_as_one(text):
+    """The error speaks of stores, not of caches, and a query is no part of a file's name."""
+    with pytest.raises(ConfigurationError, match=r"such as") as caught:
+        Address.of_store(text)
+    assert "cache" not in str(caught.value)
+    assert "backend" not in str(caught.value)
+
+
+def test_a_store_on_disk_has_no_options():
+    """Two processes that spell them differently would silently share nothing."""
+    with pytest.raises(ConfigurationError, match=r'has no options.*store="sqlite:a.db"$'):
+        Address.of_store("sqlite:a.db?timeout=5")
+    assert Address.of_store("sqlite:a.db") == Address.of("a.db")
+
+
+@pytest.mark.parametrize(
     ("text", "path", "size"),
     [
         ("sqlite:a.db", "a.db", DEFAULT_BYTES),

@@ -480,7 +480,7 @@ def test_a_breaker_is_tripped_and_reset_by_hand(clock):
     breaker = agentperf.handle(work).breaker
     breaker.trip()
     assert breaker.state() == "open"
-    with pytest.raises(CircuitOpen):
+    with pytest.raises(CircuitOpen, match="is open by request;"):
         work()
     breaker.reset()
     assert work() == 1

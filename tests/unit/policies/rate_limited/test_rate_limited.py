@@ -72,6 +72,17 @@ def test_a_wait_beyond_max_wait_is_refused_at_once(clock):
     assert str(caught.value).endswith("later, in 60 s; max_wait is 10 s")
 
 
+def test_a_long_wait_is_told_in_whole_seconds(clock):
+    """And its figure has no digits beyond microseconds."""
+    work = rate_limited("7/day", burst=1, max_wait=10)(lambda: None)
+    work()
+    with pytest.raises(RateLimitExceeded, match=r"in 12,343 s;") as caught:
+        work()
+    wait = caught.value.retry_after
+    assert wait == round(wait, 6)
+    assert wait >= 86400 / 7
+
+
 def test_a_call_that_can_never_fit_is_an_error_at_once(clock):
     """It does not wait for ever, and it consumes nothing."""
     work = rate_limited(tokens="100/min", cost="size")(lambda size: size)

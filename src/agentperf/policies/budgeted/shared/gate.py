@@ -32,7 +32,7 @@ class SharedAccount(Account):
         super().__init__(name, options, host.clock.now)
         self._host = host
         self._stores = store_on(host, options.store)
-        self._reaches: dict[bool, StoreReach] = {}
+        self._reaches: dict[tuple[bool, type[StoreReach]], StoreReach] = {}
 
     def pay_from_here(self) -> None:
         """Tell the store what is owed: by a task where an event loop runs here, else at once."""
@@ -47,16 +47,20 @@ class SharedAccount(Account):
             else:
                 in_one_go(self.pay(reach))
 
-    def reach(self, *, is_async: bool) -> StoreReach:
+    def reach(self, *, is_async: bool, kind: type[StoreReach] = StoreReach) -> StoreReach:
         """Return the way to the store for calls of a colour.
+
+        Args:
+            is_async: Their colour.
+            kind: Which way; handles have their own.
 
         Raises:
             ConfigurationError: The store has to be awaited, and they block.
         """
-        if (known := self._reaches.get(is_async)) is None:
+        if (known := self._reaches.get((is_async, kind))) is None:
             waiting = LoopWaiting(self._host.clock) if is_async else None
-            known = StoreReach(self._host, self.name, self._stores, waiting)
-            self._reaches[is_async] = known
+            known = kind(self._host, self.name, self._stores, waiting)
+            self._reaches[is_async, kind] = known
         return known
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from agentperf._engine.stores import HandleReach
 from agentperf._engine.waiting import in_one_go
 from agentperf.policies.budgeted.shared.decision import NANO, Figures
 
@@ -56,7 +57,7 @@ class SharedBudget:
 
         Raises:
             ConfigurationError: The store has to be awaited: use `aspent`.
-            Exception: The store fails.
+            BackendError: The store fails.
         """
         return self._spending(self._blocking(self._account.figures))
 
@@ -72,7 +73,7 @@ class SharedBudget:
 
         Raises:
             ConfigurationError: The store has to be awaited: use `aleft`.
-            Exception: The store fails.
+            BackendError: The store fails.
         """
         return self._account.left(self._blocking(self._account.figures))
 
@@ -91,7 +92,7 @@ class SharedBudget:
 
         Raises:
             ConfigurationError: The store has to be awaited: use `areset`.
-            Exception: The store fails.
+            BackendError: The store fails.
         """
         self._blocking(self._account.reset)
 
@@ -100,10 +101,12 @@ class SharedBudget:
         await self._awaited(self._account.reset)
 
     def _blocking(self, ask: Callable[[StoreReach], Any]) -> Figures:
-        return cast("Figures", in_one_go(ask(self._account.reach(is_async=False))))
+        return cast(
+            "Figures", in_one_go(ask(self._account.reach(is_async=False, kind=HandleReach)))
+        )
 
     async def _awaited(self, ask: Callable[[StoreReach], Awaitable[Any]]) -> Figures:
-        return cast("Figures", await ask(self._account.reach(is_async=True)))
+        return cast("Figures", await ask(self._account.reach(is_async=True, kind=HandleReach)))
 
     def _spending(self, figures: Figures) -> SharedSpending:
         return SharedSpending(

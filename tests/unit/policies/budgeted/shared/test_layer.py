@@ -160,7 +160,29 @@ def test_a_refusal_says_what_is_spent_and_when_it_is_worth_asking_again(clock, s
             leaf()
     error = told.value
     assert (error.limit, error.spent, error.allowed, error.retry_after) == ("usd", 0.02, 0.02, 3000)
-    assert [event.policy for event in log] == ["budgeted"]
+    assert [(event.policy, event.retry_after) for event in log] == [("budgeted", 3000)]
+
+
+@pytest.mark.parametrize("limits", [{"calls": 1}, {"tokens": 10}])
+def test_a_refusal_counts_in_whole_numbers(clock, store, limits):
+    """Calls and tokens have no halves."""
+    with budget(**limits, store=store, name="team"):
+        leaf()
+        with pytest.raises(BudgetExceeded) as told:
+            leaf()
+    assert isinstance(told.value.spent, int)
+    assert isinstance(told.value.allowed, int)
+
+
+def test_the_handle_has_one_kind_of_error(clock, store):
+    """While the store fails, and while it is left alone for that."""
+    with budget(calls=1, store=store, name="team") as team:
+        store.broken = True
+        with pytest.raises(agentperf.BackendError, match="Gone") as first:
+            team.shared.left()
+        assert isinstance(first.value.__cause__, Gone)
+        with pytest.raises(agentperf.BackendError, match="left alone"):
+            team.shared.reset()
 
 
 def test_a_period_ends(clock, store):
@@ -519,7 +541,9 @@ def test_a_child_is_a_process_of_its_own(tmp_path):
         ({"store": "sqlite:x", "name": None}, "needs name="),
         ({"store": "sqlite:x", "calls": None, "deadline": 5}, "keeps usd=, tokens= or calls="),
         ({"store": "sqlite:x", "usd": 2_000_000}, "1,000,000 at most"),
+        ({"store": "sqlite:x", "usd": 1e-12}, "a billionth of a dollar at least"),
         ({"store": "sqlite:x", "per": "soon"}, "per="),
+        ({"store": "sqlite:x", "per": 1e-6}, "a second at least"),
         ({"per": "1d"}, "per='1d' goes with store="),
         ({"on_store_failure": "open"}, "goes with store="),
         ({"on_store_failure": "no"}, '"local", "open" or "closed"'),

@@ -799,6 +799,7 @@ async def test_the_urgent_go_first(store, clock):
         ({"store": 3}, "store=3: an address or a store"),
         ({"store": ""}, "store=''"),
         ({"on_store_failure": "shut"}, "on_store_failure='shut'"),
+        ({"on_store_failure": "open", "store": None}, "on_store_failure='open' goes with store="),
         ({"adaptive": True}, r"adaptive= doesn't go with store="),
         ({"adaptive": (1, 9)}, r"adaptive= doesn't go with store="),
     ],

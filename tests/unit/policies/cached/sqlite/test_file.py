@@ -216,7 +216,7 @@ def test_a_file_of_somebody_else_is_left_alone(file, make, clock, write):
     before = file.read_bytes()
     backend = make()
     for use in (lambda: backend.get("key"), lambda: backend.set("key", b"x"), backend.clear):
-        with pytest.raises(BackendError, match=r"no cache of agentperf.*such as"):
+        with pytest.raises(BackendError, match=r"no file of agentperf's.*such as"):
             use()
     answers, events, stats = call_twice(clock, file)
     assert (answers, events, stats.hits) == ([8, 8], [CacheBackendDown], 0)
@@ -247,7 +247,7 @@ def test_the_handle_says_why(file, clock):
 
     with fresh_host(clock), pytest.raises(BackendError) as caught:
         agentperf.handle(double).cache.peek(1)
-    assert "no cache of agentperf" in str(caught.value)
+    assert "no file of agentperf's" in str(caught.value)
 
 
 def test_what_can_not_be_opened_is_not_tried_at_every_call(file, make, clock):
@@ -257,7 +257,7 @@ def test_what_can_not_be_opened_is_not_tried_at_every_call(file, make, clock):
     with pytest.raises(BackendError):
         backend.get("key")
     file.unlink()
-    with pytest.raises(BackendError, match="no cache of agentperf"):
+    with pytest.raises(BackendError, match="no file of agentperf's"):
         backend.get("key")
     clock.advance(1)
     assert backend.get("key") is None

@@ -396,6 +396,30 @@ def test_retry_after_opens_for_as_long(two):
     assert caught.value.retry_after == pytest.approx(77)
 
 
+def test_a_refusal_names_no_stale_cause(two):
+    """Who opens it by hand is the cause, whatever had failed before."""
+    a, b = two
+    a.fails(1)
+    a.breaker.reset()
+    a.breaker.trip()
+    with agentperf.use(a.host), pytest.raises(agentperf.CircuitOpen, match="is open by request;"):
+        a.f()
+    a.breaker.force("forced-open")
+    assert b.breaker.state() == "forced-open"
+    for process in two:
+        with (
+            agentperf.use(process.host),
+            pytest.raises(agentperf.CircuitOpen, match=r"is forced-open by request$"),
+        ):
+            process.f()
+
+
+def test_on_store_failure_goes_with_a_store():
+    """Alone it would say nothing."""
+    with pytest.raises(agentperf.ConfigurationError, match="'open' goes with store="):
+        agentperf.circuit_breaker(on_store_failure="open")
+
+
 def test_slow_calls_and_windows_of_time(clock, store):
     """As in memory."""
     rules = {"slow_rate": 0.5, "slow_after": 5, "window": "1m"}
@@ -819,7 +843,7 @@ def test_a_probe_that_ends_during_an_outage_is_told_later(clock, store):
 def test_to_force_a_state_needs_the_store(clock, store):
     """Else it would be this process's alone; to look needs none."""
     a = outage(clock, store, "local")
-    with pytest.raises(Gone):
+    with pytest.raises(agentperf.BackendError, match=r"Gone|left alone"):
         a.breaker.force("forced-open")
     assert a.breaker.state() == "closed"
     assert a.breaker.tally().calls == 1

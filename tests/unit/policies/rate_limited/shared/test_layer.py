@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import anyio
 import pytest
@@ -311,6 +312,39 @@ def test_closed_lets_nobody_in(store, clock):
         f()
 
 
+def test_it_is_logged_in_one_line(store, clock, caplog):
+    """What failed and how at WARNING, where from at DEBUG, and at INFO that it works again."""
+    caplog.set_level("DEBUG", "agentperf")
+    f = limited(store, "2/min", on_store_failure="open")
+    store.broken = True
+    f(), f()
+    store.broken = False
+    clock.advance(60)
+    f()
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    failed, cause, works = (line for line in said if line[1].startswith("store."))
+    assert failed[0] == "WARNING"
+    assert failed[1].startswith("store.failed operation=")
+    assert failed[1].endswith(" error=Gone")
+    assert cause[0] == "DEBUG"
+    assert works[0] == "INFO"
+    assert works[1].startswith("store.works_again operation=")
+    told = [bool(r.exc_info) for r in caplog.records if r.getMessage().startswith("store.")]
+    assert told == [False, True, False]
+
+
+def test_the_handle_has_one_kind_of_error(store, clock):
+    """While the store fails, and while it is left alone for that."""
+    f = limited(store, "2/min")
+    store.broken = True
+    limiter = agentperf.handle(f).limiter
+    with pytest.raises(agentperf.BackendError, match="Gone") as first:
+        limiter.remaining()
+    assert isinstance(first.value.__cause__, Gone)
+    with pytest.raises(agentperf.BackendError, match="left alone"):
+        limiter.peek()
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["open", "closed"])
 @pytest.mark.parametrize("awaited", [True, False])
@@ -414,7 +448,12 @@ def test_a_failure_that_is_ours_is_raised(clock):
         ({"store": "", "name": "n"}, "an address or a store"),
         ({"store": 3, "name": "n"}, "an address or a store"),
         ({"store": "sqlite:x", "name": "n", "concurrency": 3}, "one process"),
+        ({"store": "data/x.db", "name": "n"}, 'did you mean store="sqlite:data/x.db"'),
+        ({"store": "x.db", "name": "n"}, 'did you mean store="sqlite:x.db"'),
+        ({"store": r"C:\x.db", "name": "n"}, "did you mean store="),
+        ({"store": Path("x.db"), "name": "n"}, 'did you mean store="sqlite:x.db"'),
         ({"on_store_failure": "shut"}, '"local", "open" or "closed"'),
+        ({"on_store_failure": "open"}, "on_store_failure='open' goes with store="),
     ],
 )
 def test_options_are_checked(options, message):
