@@ -14,12 +14,12 @@ from agentperf._engine.bindings import Step, Steps, Token
 from agentperf._engine.drivers import AsyncDriver, SyncDriver
 from agentperf._engine.site import Bindable, Site, Target, operation_of
 from agentperf._engine.streams import AsyncLiveStream, LiveStream, Recogniser
-from agentperf._engine.waiting import ThreadWaiting, waiting_for
+from agentperf._engine.waiting import ThreadWaiting
 
 if TYPE_CHECKING:
     from agentperf._engine.hosting import Host
     from agentperf._engine.layers import Driver
-    from agentperf.abc.waiting import Lane
+    from agentperf.abc.waiting import Lane, Waiting
 
 
 class Pipeline:
@@ -55,9 +55,7 @@ class Pipeline:
         is_async = self.target.shape.is_async or self._turned_async
         recognise = Recogniser(host.clock.now, is_async=is_async)
         driver: Driver = AsyncDriver(recognise) if is_async else SyncDriver(recognise)
-        waiting = waiting_for(
-            is_async=is_async, clock=host.clock, lane_for=partial(_lane, host, self.target)
-        )
+        waiting = _waiting(host, self.target, is_async=is_async)
         policies = self.completed(host) if host.settings.enabled else ()
         for policy in policies:
             policy.prepare(host)
@@ -99,6 +97,14 @@ def pipeline_of(wrapper: object) -> Pipeline | None:
     if isinstance(pipeline, Pipeline) and pipeline.wrapper() is wrapper:
         return pipeline
     return None
+
+
+def _waiting(host: Host, target: Target, *, is_async: bool) -> Waiting:
+    if not is_async:
+        return ThreadWaiting(host.clock, partial(_lane, host, target))
+    from agentperf._engine.loops import LoopWaiting
+
+    return LoopWaiting(host.clock)
 
 
 def _lane(host: Host, target: Target, waiting: ThreadWaiting) -> Lane:

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from agentperf._base.callables import Shape, shape_of
 from agentperf._base.durations import Duration, seconds
 from agentperf._engine.current import current_host
-from agentperf._engine.waiting import in_one_go, waiting_for
+from agentperf._engine.loops import LoopWaiting
+from agentperf._engine.waiting import ThreadWaiting, in_one_go
+from agentperf.abc.waiting import Waiting
 from agentperf.errors import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -108,7 +110,8 @@ def _raisable(error: object) -> Any:
 
 
 async def _wait(fault: Fault, *, is_async: bool) -> None:
-    waiting = waiting_for(is_async=is_async, clock=current_host().clock)
+    clock = current_host().clock
+    waiting: Waiting = LoopWaiting(clock) if is_async else ThreadWaiting(clock)
     if fault.wait == float("inf"):
         await waiting.parker().park()
     elif fault.wait:

@@ -11,14 +11,8 @@ import pytest
 from agentperf._base.clock import Clock
 from agentperf._engine.classify import classify
 from agentperf._engine.lanes import Crew, ThreadLane
-from agentperf._engine.waiting import (
-    Deadline,
-    LoopWaiting,
-    Overrun,
-    ThreadWaiting,
-    in_one_go,
-    nearest_deadline,
-)
+from agentperf._engine.loops import LoopWaiting
+from agentperf._engine.waiting import Deadline, Overrun, ThreadWaiting, in_one_go, nearest_deadline
 from agentperf.errors import CallTimeout
 from agentperf.testing import FakeClock
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from agentperf._base.clock import Clock
+from agentperf._engine.loops import LoopWaiting
 from agentperf._engine.places import Line, Places
-from agentperf._engine.waiting import LoopWaiting, ThreadWaiting, in_one_go
+from agentperf._engine.waiting import ThreadWaiting, in_one_go
 
 
 class Parker:

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from agentperf._base.clock import Clock
+from agentperf._engine.loops import LoopWaiting
 from agentperf._engine.renewing import Renewer, renewing
-from agentperf._engine.waiting import waiting_for
 from agentperf.testing import FakeClock
 from tests.unit.policies.cached.calls import until
 
@@ -90,7 +90,7 @@ def test_no_thread_can_be_made(monkeypatch):
 async def test_beside_a_task():
     """Until it is over, or whoever works is done."""
     clock = FakeClock(0.0)
-    waiting = waiting_for(is_async=True, clock=clock)
+    waiting = LoopWaiting(clock)
     over, held = Held(clock, most=2), Held(clock)
     await waiting.detached(lambda: renewing(over, 2.0, waiting))
     stop = await waiting.detached(lambda: renewing(held, 2.0, waiting))

@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from agentperf._engine.frames import CallFrame, Frame, TabFrame, WatchedFrame
+from agentperf._engine.loops import later
 from agentperf._engine.policy import Policy
-from agentperf._engine.waiting import later
 from agentperf._host import Host
 from agentperf.policies.timed import record, timed
 from agentperf.testing import FakeClock, fresh_host

@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from agentperf import ConfigurationError
-from agentperf._engine.waiting import LoopWaiting, ThreadWaiting
+from agentperf._engine.loops import LoopWaiting
+from agentperf._engine.waiting import ThreadWaiting
 from agentperf.testing import FakeClock
 
 trio = pytest.importorskip("trio")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from agentperf._engine.hosting import Host
 from agentperf._engine.keyed import named_by
+from agentperf._engine.loops import LoopWaiting
 from agentperf._engine.site import Target
-from agentperf._engine.waiting import LoopWaiting, in_one_go
+from agentperf._engine.waiting import in_one_go
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import ConfigurationError
 from agentperf.policies.circuit_breaker.decorator import CircuitBreaker

@@ -9,9 +9,11 @@ from typing import Any
 
 from agentperf._base.clock import Clock
 from agentperf._base.verdicts import Fault
+from agentperf._engine.cancelling import CancelScope, cancel_scope
 from agentperf._engine.classify import classify
+from agentperf._engine.loops import later
 from agentperf._engine.streams import AsyncLiveStream
-from agentperf._engine.waiting import CancelScope, cancel_scope, in_one_go, later
+from agentperf._engine.waiting import in_one_go
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import CallRejected
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from agentperf._engine.hosting import Host
+from agentperf._engine.loops import LoopWaiting
 from agentperf._engine.pushback import DIMENSIONS
 from agentperf._engine.site import Target
-from agentperf._engine.waiting import LoopWaiting, in_one_go
+from agentperf._engine.waiting import in_one_go
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import ConfigurationError
 from agentperf.events import LimitChanged

@@ -56,9 +56,9 @@ class Upstream:
 
 async def wait(clock: FakeClock, seconds: float) -> None:
     """Let time pass, on the clock."""
-    from agentperf._engine.waiting import waiting_for
+    from agentperf._engine.loops import LoopWaiting
 
-    await waiting_for(is_async=True, clock=clock).sleep(seconds)
+    await LoopWaiting(clock).sleep(seconds)
 
 
 def around(upstream: Upstream, *policies):

@@ -6,8 +6,9 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from agentperf._engine.loops import LoopWaiting
 from agentperf._engine.stores import StoreReach, store_on
-from agentperf._engine.waiting import LoopWaiting, in_one_go, on_event_loop
+from agentperf._engine.waiting import in_one_go, on_event_loop
 from agentperf.errors import ConfigurationError
 from agentperf.policies.budgeted.core import Amount, Call, Hold, Ledger, Tab
 from agentperf.policies.budgeted.options import SharedOptions

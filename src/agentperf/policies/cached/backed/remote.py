@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from agentperf._base.keys import InstanceTokens
 from agentperf._engine.hosting import Host
+from agentperf._engine.loops import LoopWaiting
 from agentperf._engine.site import Site, Target
-from agentperf._engine.waiting import waiting_for
 from agentperf.abc.backends import Backends
 from agentperf.abc.waiting import Waiting
 from agentperf.config.settings import Secrets
@@ -100,7 +100,7 @@ class Remote:
         Raises:
             ConfigurationError: The backend has to be awaited, and the caller can't.
         """
-        waiting = waiting_for(is_async=True, clock=host.clock) if is_async else None
+        waiting = LoopWaiting(host.clock) if is_async else None
         reach = self._reach(host, self._target.operation, waiting)
         dates = Dates(state.freshness, host.clock.wall)
         packing = self._packing(host)

@@ -10,8 +10,9 @@ from functools import partial
 from agentperf._base.log import warn
 from agentperf._engine.current import current_host
 from agentperf._engine.hosting import Host
+from agentperf._engine.loops import LoopWaiting
 from agentperf._engine.reaching import way_to
-from agentperf._engine.waiting import in_one_go, waiting_for
+from agentperf._engine.waiting import in_one_go
 from agentperf.abc.backends import Backends, backends
 from agentperf.abc.waiting import Waiting
 from agentperf.errors import BackendError, ConfigurationError
@@ -60,7 +61,7 @@ async def ainvalidate(*, tags: str | Iterable[str]) -> None:
         BackendError: As for `invalidate`.
     """
     host = current_host()
-    waiting = waiting_for(is_async=True, clock=host.clock)
+    waiting = LoopWaiting(host.clock)
     await Invalidation(host, waiting).of(_given(host, tags))
 
 

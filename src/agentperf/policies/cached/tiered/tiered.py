@@ -10,7 +10,7 @@ from agentperf._base.clock import Clock
 from agentperf._base.durations import Duration, seconds
 from agentperf._base.options import whole
 from agentperf._base.sizes import Size, in_bytes
-from agentperf._engine.waiting import waiting_for
+from agentperf._engine.loops import LoopWaiting
 from agentperf.abc.backends import AnyBackend, AsyncCacheBackend, Backends, CacheBackend, backends
 from agentperf.abc.watching import Watchable
 from agentperf.errors import ConfigurationError
@@ -85,7 +85,7 @@ class Tiered(Backends):
             same = AsyncTieredBackend(near, following, Backends(sync=behind.sync), None)
             sync = TieredBackend(same, behind.sync)
         # Also where the far one blocks: what is near then needs no worker thread on an event loop.
-        waiting = waiting_for(is_async=True, clock=clock)
+        waiting = LoopWaiting(clock)
         asynchronous = AsyncTieredBackend(near, following, behind, waiting)
         Backends.__init__(self, sync=sync, asynchronous=asynchronous)
 

@@ -10,9 +10,10 @@ from typing import Any
 from agentperf._base.endings import Ending
 from agentperf._base.options import OnFailure
 from agentperf._engine.bindings import Step
+from agentperf._engine.loops import set_aside
 from agentperf._engine.site import Site
 from agentperf._engine.stores import StoreReach, unavailable
-from agentperf._engine.waiting import in_one_go, set_aside
+from agentperf._engine.waiting import in_one_go
 from agentperf.abc.stores import Stores
 from agentperf.errors import ConfigurationError
 from agentperf.policies.circuit_breaker.layer import (

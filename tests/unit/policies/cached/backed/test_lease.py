@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import agentperf
 from agentperf import events, handle
-from agentperf._engine.waiting import in_one_go, waiting_for
+from agentperf._engine.loops import LoopWaiting
+from agentperf._engine.waiting import in_one_go
 from agentperf.abc import AsyncCacheBackend, Backends
 from agentperf.config import Settings
 from agentperf.policies.cached.backed import lease
@@ -150,7 +151,7 @@ class Fleet:
     def __init__(self, compute=None, *, autojump=True, form="plain", **options):
         self.clock = FakeClock(autojump=autojump)
         self.began = self.clock.now()
-        self.waiting = waiting_for(is_async=True, clock=self.clock)
+        self.waiting = LoopWaiting(self.clock)
         self.backend = Shared(self.clock)
         given = {
             "plain": self.backend,

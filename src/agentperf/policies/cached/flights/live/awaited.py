@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from agentperf._base.clock import Clock
+from agentperf._engine.loops import LoopWaiting
 from agentperf._engine.streams import AsyncLiveStream
-from agentperf._engine.waiting import LoopWaiting, in_trio
+from agentperf._engine.waiting import in_trio
 from agentperf.abc.waiting import Parker
 from agentperf.errors import SharedStreamError
 from agentperf.policies.cached.flights.broadcast import Broadcast, Seat
