@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
@@ -37,15 +36,11 @@ from agentperf.policies.circuit_breaker.shared.decision import (
     Request,
     Terms,
 )
+from agentperf.policies.circuit_breaker.shared.noted import Noted
 from agentperf.policies.circuit_breaker.windows import Batch, Tally, Window, tally_of
 
 LOOK_EVERY = 0.5
 """Seconds after which a call asks how the circuit stands, and a bad one is told at the latest."""
-
-NOBODYS = -1
-"""The generation of a call that nobody watches."""
-
-_LEASES = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +171,7 @@ class SharedCircuit(Machine):
     # -- what calls tell
 
     def _empty_window(self, state: State) -> Window:
-        return _Noted(super()._empty_window(state), self._news)
+        return Noted(super()._empty_window(state), self._news)
 
     def _judge(self, now: float, wait: float | None) -> Change | None:
         if wait is not None:
@@ -328,14 +323,14 @@ class SharedCircuit(Machine):
 
     def _take_note_anew(self) -> None:
         self._news, self._wait, self.eager = self.rules.make_window(), -1.0, False
-        cast(_Noted, self._window).news = self._news
+        cast(Noted, self._window).news = self._news
 
     def _untold(self, question: _Question) -> None:
         """Take back what the store may not have heard."""
         with self._lock:
             question.news.absorb(self._news)
             self._news = question.news
-            cast(_Noted, self._window).news = self._news
+            cast(Noted, self._window).news = self._news
             self._wait = max(self._wait, question.wait)
 
     def _lost(self, question: _Question, now: float) -> None:
@@ -393,107 +388,6 @@ class SharedCircuit(Machine):
         reason = answer.reason or ("the store works again" if alone else "another process")
         open_for = known.left if answer.state is OPEN else None
         return replace(change, reason=reason, tally=answer.tally, open_for=open_for)
-
-
-class Probe:
-    """The one call that a lease is for; its end is told to the store.
-
-    Args:
-        circuit: Whose probe it is.
-    """
-
-    state = HALF_OPEN
-    generation = NOBODYS
-    eager = True
-
-    def __init__(self, circuit: SharedCircuit) -> None:
-        self.home = circuit
-        self.lease = float(random.randrange(1, _LEASES))
-        self.version = 0.0
-
-    @property
-    def wanted(self) -> Request:
-        """What is asked for it."""
-        return Request(lease=self.lease, wants=1.0)
-
-    @property
-    def last_error(self) -> str | None:
-        """What the last call that failed, failed with."""
-        return self.home.last_error
-
-    @last_error.setter
-    def last_error(self, name: str | None) -> None:
-        self.home.last_error = name
-
-    def succeed(self, generation: int, now: float, seconds: float, tell: Tell) -> None:
-        """Take a success."""
-        self.settle(generation, now, False, seconds, tell=tell)
-
-    def settle(
-        self,
-        generation: int,
-        now: float,
-        failed: bool,  # noqa: FBT001 - as a machine has it
-        seconds: float,
-        wait: float | None = None,
-        *,
-        late: bool = False,
-        tell: Tell,
-    ) -> None:
-        """Take its outcome."""
-        slow_after = self.home.rules.slow_after
-        slow = late or (slow_after is not None and seconds > slow_after)
-        told = ((0.0, 1.0, float(failed), float(slow)),)
-        self._end(told, -1.0 if wait is None else max(0.0, wait))
-
-    def drop(self, generation: int) -> None:
-        """Give the lease back: it was cancelled."""
-        self._end((), -1.0)
-
-    def _end(self, told: tuple[Batch, ...], wait: float) -> None:
-        self.home.owe(Outcome(self.version, Request(lease=self.lease, wait=wait), told))
-
-
-class _Noted:
-    """A window whose calls are also noted for the store.
-
-    Args:
-        own: The window.
-        news: What the store is to be told.
-    """
-
-    def __init__(self, own: Window, news: Window) -> None:
-        self._own = own
-        self.news = news
-
-    @property
-    def calls(self) -> int:
-        return self._own.calls
-
-    @property
-    def failures(self) -> int:
-        return self._own.failures
-
-    @property
-    def slow(self) -> int:
-        return self._own.slow
-
-    def record(self, now: float, *, failed: bool, slow: bool) -> None:
-        self._own.record(now, failed=failed, slow=slow)
-        self.news.record(now, failed=failed, slow=slow)
-
-    def succeed(self, times: list[float]) -> None:
-        self._own.succeed(times)
-        self.news.succeed(times)
-
-    def expire(self, now: float) -> None:
-        self._own.expire(now)
-
-    def batches(self, now: float) -> list[Batch]:
-        return self._own.batches(now)
-
-    def absorb(self, later: _Noted) -> None:
-        self._own.absorb(later._own)
 
 
 class SharedCircuits(Circuits):

@@ -27,12 +27,8 @@ from agentperf.policies.circuit_breaker.layer import (
     Watched,
 )
 from agentperf.policies.circuit_breaker.machine import CLOSED, Refused, State
-from agentperf.policies.circuit_breaker.shared.circuit import (
-    NOBODYS,
-    Probe,
-    SharedCircuit,
-    SharedCircuits,
-)
+from agentperf.policies.circuit_breaker.shared.circuit import SharedCircuit, SharedCircuits
+from agentperf.policies.circuit_breaker.shared.probe import NOBODYS, Probe
 
 Ask = Callable[[], Awaitable[object]]
 
