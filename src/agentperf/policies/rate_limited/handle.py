@@ -163,12 +163,12 @@ class LimiterHandle:
     ) -> None:
         from agentperf.policies.rate_limited.replies import lesson_of
 
-        if not isinstance(headers, Mapping):
+        if not hasattr(headers, "items"):  # those of `http.client` are no mapping
             raise ConfigurationError(
-                f"headers={headers!r}: the headers of a reply are needed, "
+                f"headers is a {type(headers).__name__}: the headers of a reply are needed, "
                 'limiter.learn({"retry-after": "20"}) or limiter.learn(response.headers)'
             )
-        clock = self._host.clock
+        headers, clock = dict(headers.items()), self._host.clock
         refused = any(str(name).lower().startswith("retry-after") for name in headers)
         lesson = lesson_of(headers, clock.wall(), refused=refused)
         if not lesson:

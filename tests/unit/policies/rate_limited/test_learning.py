@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import io
 
 import anyio
 import pytest
@@ -283,3 +285,13 @@ def test_caution_ends(steps):
     assert caution.over(max(now, until) + 20 * STRETCH, [(0, gcra)])
     assert gcra.wait(max(now, until) + 40 * STRETCH, 10) == 0
     assert gcra.go_at(0, 1.0) is None
+
+
+def test_headers_of_the_standard_library_teach_too():
+    """They are no mapping, but have names and values."""
+    headers = http.client.parse_headers(io.BytesIO(b"retry-after: 7\r\n\r\n"))
+    with fresh_host(FakeClock()):
+        limited = agentperf.rate_limited("60/min")(lambda: None)
+        limiter = agentperf.handle(limited).limiter
+        limiter.learn(headers)
+        assert limiter.peek().wait == pytest.approx(7)

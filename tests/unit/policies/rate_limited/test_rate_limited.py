@@ -309,7 +309,7 @@ def test_several_rates_by_position_are_refused():
 def test_only_headers_can_be_learned_from(clock, headers):
     """The error shows some."""
     limiter = agentperf.handle(rate_limited("1/s")(lambda text: text)).limiter
-    with pytest.raises(ConfigurationError, match=r"^headers=.*learn\(response\.headers\)"):
+    with pytest.raises(ConfigurationError, match=r"^headers is a.*learn\(response\.headers\)"):
         limiter.learn(headers)
 
 
