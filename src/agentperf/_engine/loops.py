@@ -50,8 +50,6 @@ class LoopWaiting:
         """Do one step in a cancel scope."""
         if seconds is None:
             return await work()
-        if seconds <= 0:
-            raise late()
         bounded = _within_on_trio if in_trio() else _within_on_asyncio
         own, outer = Deadline(self.now() + seconds, late), nearest_awaited.get()
         token = nearest_awaited.set(own if outer is None or own.at <= outer.at else outer)

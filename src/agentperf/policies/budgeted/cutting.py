@@ -75,6 +75,9 @@ class _AsyncCut:
         return await self._in_time(lambda: self._iterator.asend(value))
 
     async def _in_time(self, move: Callable[[], Any]) -> Any:
+        if not self._ledger.left():
+            await self._whole().aclose()
+            raise self._overtime.told(self._ledger.cut_off())
         late: list[CallTimeout] = []
 
         def cut_off() -> CallTimeout:

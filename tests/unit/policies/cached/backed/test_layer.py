@@ -532,7 +532,7 @@ def test_a_name_shares_among_functions_and_hosts():
         ({"backend": 7}, 'backend="memory"'),
         ({"backend": dict}, "CacheBackend"),
         ({"backend": "example", "copy": "share"}, "leave copy= out"),
-        ({"on_store_failure": "shut"}, '"open", "closed"'),
+        ({"on_store_failure": "shut"}, '"local", "open" or "closed"'),
     ],
 )
 def test_bad_options(options, message):
